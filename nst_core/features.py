@@ -1,0 +1,135 @@
+"""VGG-16: its weights, its layer names, what it wants to see, and what happens at the borders.
+
+Pictures enter as RGB in [0, 1]; only this module knows that Keras' VGG-16 was trained on BGR
+values of 0 to 255 with the ImageNet mean taken off. The activations are those after the ReLU,
+under Keras' layer names.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_core.lazy import tf
+
+EMBEDDED_WEIGHTS = Path(__file__).parent / "weights" / "vgg16.weights.json"
+
+# Keras' names of the convolutions, in the order of the network.
+LAYERS: tuple[str, ...] = tuple(
+    f"block{block}_conv{conv}"
+    for block, convs in enumerate((2, 2, 3, 3, 3), start=1)
+    for conv in range(1, convs + 1)
+)
+
+# "max" is VGG-16 as trained; Gatys et al. found that the average "gives slightly more appealing
+# results" (2015, section "Methods").
+POOLINGS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "max": lambda x: tf.nn.max_pool2d(x, ksize=2, strides=2, padding="VALID"),
+    "average": lambda x: tf.nn.avg_pool2d(x, ksize=2, strides=2, padding="VALID"),
+}
+
+# VGG-16 fills its borders with zeros, a grey frame that the optimisation would answer with a
+# coloured line along every edge. The image is therefore continued by its mirror image, and the
+# features of that margin are cut off. A multiple of block5's stride, so that the cut is exact.
+MARGIN = 16
+MINIMUM_SIDE = 16  # px: below, block5 has no position left
+IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+class WeightsError(ValueError):
+    """A weights file that cannot be used; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Features of an image at some layers: call it with float32 RGB [1, H, W, 3] in [0, 1].
+
+    The call returns a dict, layer name -> activation [1, H // s, W // s, N], where the stride s
+    is 1 in block1 and doubles with each block. Only the layers up to the deepest one are
+    computed. H and W are at least `MINIMUM_SIDE`. Equal extractors are interchangeable, so they
+    can be keys of a cache.
+    """
+
+    layers: tuple[str, ...]
+    pooling: str = "max"
+    weights: str | None = None
+
+    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        x = preprocess(mirror_borders(image))
+        margin = MARGIN
+        height, width = tf.shape(image)[1], tf.shape(image)[2]
+        features = {}
+        for layer in load_vgg16(self.weights).layers[1:]:  # the first is the input
+            if layer.name.endswith("_pool"):
+                x = POOLINGS[self.pooling](x)
+                margin, height, width = margin // 2, height // 2, width // 2
+            else:
+                x = layer(x)
+            if layer.name in self.layers:
+                features[layer.name] = x[:, margin : margin + height, margin : margin + width, :]
+            if len(features) == len(set(self.layers)):
+                break
+        return features
+
+
+def mirror_borders(image: tf.Tensor) -> tf.Tensor:
+    """Continue an image [1, H, W, 3] on all sides by `MARGIN` pixels of its mirror image."""
+    sides = [MARGIN, MARGIN]
+    return tf.pad(image, [[0, 0], sides, sides, [0, 0]], mode="SYMMETRIC")
+
+
+def preprocess(image: tf.Tensor) -> tf.Tensor:
+    """RGB in [0, 1] to what VGG-16 was trained on: BGR, 0 to 255, less the ImageNet mean."""
+    return image[..., ::-1] * 255.0 - tf.constant(IMAGENET_MEAN_BGR)
+
+
+@functools.cache
+def load_vgg16(path: str | None = None) -> Any:
+    """Keras' VGG-16 without its top, from `path` or the embedded weights, once per process.
+
+    Raises `WeightsError` when the file is missing, truncated or not VGG-16's.
+    """
+    file = EMBEDDED_WEIGHTS if path is None else Path(path)
+    _check_files(file)
+    try:
+        # Out of any graph being traced: there, the weights would be read but never arrive.
+        with tf.init_scope():
+            model = tf.keras.applications.VGG16(include_top=False, weights=str(file))
+    except Exception as error:  # Keras and h5py raise whatever the bytes lead them to
+        raise _weights_error(file, "it does not hold VGG-16's 13 convolutions") from error
+    model.trainable = False
+    return model
+
+
+def _check_files(file: Path) -> None:
+    """Name the very file that is missing or broken: the one given, or one of its shards."""
+    import h5py
+
+    if not file.is_file():
+        raise _weights_error(file, "there is no such file")
+    try:
+        index = json.loads(file.read_text()) if file.suffix == ".json" else {}
+        shards = {name for names in index.get("weight_map", {}).values() for name in names}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _weights_error(file, "it is not an index of Keras weights") from error
+    for part in sorted(file.parent / name for name in shards) or [file]:
+        if not part.is_file():
+            raise _weights_error(part, "it is missing")
+        try:
+            h5py.File(part).close()
+        except OSError as error:
+            raise _weights_error(part, "it is truncated or not an HDF5 file") from error
+
+
+def _weights_error(file: Path, reason: str) -> WeightsError:
+    remedy = (
+        "Restore nst_core/weights, for example with `git checkout -- nst_core/weights`."
+        if file.parent == EMBEDDED_WEIGHTS.parent
+        else "Give a file saved by keras.applications.VGG16(include_top=False).save_weights(), "
+        "or leave the setting empty for the embedded weights."
+    )
+    return WeightsError(f"VGG-16 weights {file}: {reason}. {remedy}")

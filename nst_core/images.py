@@ -1,0 +1,344 @@
+"""Pictures in and out: files, PIL images and arrays <-> float32 RGB [1, H, W, 3] in [0, 1].
+
+Whatever a camera, a phone or an image editor writes is brought to one form: upright, sRGB, three
+channels, and its transparency aside. Everything that cannot be is an `ImageError` that says what
+arrived and what is accepted. The size a file declares is looked at before its pixels are decoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageCms, ImageOps
+
+ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray
+
+MAX_PIXELS = 2**26  # 67 megapixels; above, decoding alone would take hundreds of megabytes
+MINIMUM_SIDE = 16  # px; the deepest layers of VGG-16 see 16 x 16 blocks
+PAPER = (255, 255, 255)  # what shows through a transparent picture while it is painted
+
+# Pillow's names of the formats that are read. Others that Pillow knows are refused: some of them
+# start other programs.
+READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "HEIF")
+READABLE_TEXT = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF or HEIC"
+
+# File ending -> format and options of the files that are written.
+WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {"compress_level": 6}),
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".webp": ("WEBP", {"quality": 95}),
+}
+
+pillow_heif.register_heif_opener()
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message says what arrived and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture ready to be painted."""
+
+    rgb: np.ndarray  # float32 [1, H, W, 3] in [0, 1], transparency laid on `PAPER`
+    alpha: np.ndarray | None = None  # uint8 [H, W], None when nothing is transparent
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        _, height, width, _ = self.rgb.shape
+        return width, height
+
+
+def load(source: ImageSource, size: int | None = None, enlarge: bool = False) -> Picture:
+    """Read a picture from a file, a PIL image or an array.
+
+    Args:
+        source: a path; a PIL image; or an array [H, W], [H, W, 1 or 3 or 4] (grey, RGB or RGBA)
+            of uint8, uint16 or floats in [0, 1].
+        size: long side of the result in pixels; None keeps the picture's own.
+        enlarge: whether a picture smaller than `size` is enlarged.
+
+    Raises:
+        ImageError: not a picture, truncated, empty, too large or too small.
+    """
+    if isinstance(source, np.ndarray):
+        return _to_picture(_from_array(source), size, enlarge)
+    if isinstance(source, Image.Image):
+        return _decode(source, size, enlarge)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ImageError(
+            f"A {type(source).__name__} is not a picture; give a path, a PIL image or an array."
+        )
+    with _open(Path(source)) as image:
+        return _decode(image, size, enlarge)
+
+
+def to_uint8(rgb: np.ndarray) -> np.ndarray:
+    """Float RGB [1, H, W, 3] in [0, 1] to the uint8 pixels [H, W, 3] that a screen shows."""
+    return np.rint(np.asarray(rgb)[0] * 255.0).clip(0, 255).astype(np.uint8)
+
+
+def to_pil(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Image.Image:
+    """Pixels uint8 [H, W, 3] as an RGB image, or as RGBA with `alpha`, uint8 [H, W]."""
+    return Image.fromarray(pixels if alpha is None else np.dstack([pixels, alpha]))
+
+
+def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Write a picture in the format of its ending; the file is there whole or not at all.
+
+    Formats without transparency get the picture laid on `PAPER`. Raises `ImageError` when the
+    ending is none of `WRITABLE`, `OSError` when the folder cannot be written.
+    """
+    path = Path(path)
+    name, options = writable_format(path)
+    if name == "JPEG":
+        image = _flatten(image)
+    buffer = io.BytesIO()
+    image.save(buffer, name, **options)
+    with _replacing(path) as file:
+        file.write(buffer.getvalue())
+
+
+def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
+    """Pillow's format and options for a file ending, or an `ImageError` with the known ones."""
+    try:
+        return WRITABLE[path.suffix.lower()]
+    except KeyError:
+        raise ImageError(
+            f"Pictures cannot be written as {path.name!r}; "
+            f"its ending must be one of {', '.join(sorted(WRITABLE))}."
+        ) from None
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Any]:
+    """A file that takes the place of `path` at the end, or leaves no trace on failure."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp lets only the owner read
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# --- Reading ------------------------------------------------------------------------------------
+
+
+def _open(path: Path) -> Image.Image:
+    """Open a file as an image, its pixels not yet decoded."""
+    if not path.is_file():
+        raise ImageError(f"There is no picture file {str(path)!r}.")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path.name!r} is empty; a picture in {READABLE_TEXT} is needed.")
+    try:
+        return Image.open(path, formats=READABLE)
+    except Image.DecompressionBombError:
+        raise _too_large(f"{path.name!r} declares") from None
+    except Exception as error:  # decoders raise whatever the bytes lead them to
+        raise ImageError(
+            f"{path.name!r} is not a picture that can be read; {READABLE_TEXT} is needed."
+        ) from error
+
+
+def _decode(image: Image.Image, size: int | None, enlarge: bool) -> Picture:
+    """Check the declared size, decode, and bring to upright sRGB."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise _too_large(f"The picture declares {width} x {height} pixels, that is")
+    _check_sides(width, height)
+    try:
+        if size is not None and not isinstance(image, _HEIF):
+            image.draft(None, (2 * size, 2 * size))  # a JPEG can be decoded at a fraction
+        image.load()
+    except Exception as error:  # decoders raise whatever the bytes lead them to
+        raise ImageError(
+            "The picture is truncated or damaged; export it again, "
+            f"as {READABLE_TEXT}, and give the new file."
+        ) from error
+    upright = _upright(_to_8_bit(image))
+    profile = image.info.get("icc_profile")
+    return _to_picture(upright, size, enlarge, profile)
+
+
+_HEIF = pillow_heif.HeifImageFile
+
+
+def _to_picture(
+    image: Image.Image, size: int | None, enlarge: bool, profile: bytes | None = None
+) -> Picture:
+    """Resize, then convert the colours, which is cheaper in this order."""
+    image = _to_srgb(_resize(image, size, enlarge), profile)
+    alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    rgb = np.asarray(_flatten(image), dtype=np.float32)[np.newaxis] / 255.0
+    return Picture(rgb, alpha)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn the picture as its EXIF orientation says."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF: the picture itself is fine as it lies
+        return image
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Bring deep, palette and rare modes to L, LA, RGB, RGBA, CMYK or LAB of 8 bits."""
+    convert = _TO_8_BIT.get(image.mode)
+    if convert is None:
+        return image
+    converted = convert(image)
+    converted.info = dict(image.info)
+    return converted
+
+
+def _from_palette(image: Image.Image) -> Image.Image:
+    has_transparency = image.mode == "PA" or "transparency" in image.info
+    return image.convert("RGBA" if has_transparency else "RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    return Image.fromarray(scale_16_bit(np.asarray(image).astype(np.uint16)))
+
+
+def _from_wide(image: Image.Image) -> Image.Image:
+    """32-bit integers and floats have no agreed white: take the smallest usual one that fits."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+    peak = values.max()
+    usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+    white = next((white for white in usual if peak <= white), peak)
+    return Image.fromarray(np.rint(values.clip(0) * (255.0 / white)).astype(np.uint8))
+
+
+# Mode of Pillow -> its 8-bit form.
+_TO_8_BIT: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "1": lambda image: image.convert("L"),
+    "P": _from_palette,
+    "PA": _from_palette,
+    "La": lambda image: image.convert("LA"),
+    "RGBa": lambda image: image.convert("RGBA"),
+    "RGBX": lambda image: image.convert("RGB"),
+    "YCbCr": lambda image: image.convert("RGB"),
+    "HSV": lambda image: image.convert("RGB"),
+    "I;16": _from_16_bit,
+    "I;16L": _from_16_bit,
+    "I;16B": _from_16_bit,
+    "I;16N": _from_16_bit,
+    "I": _from_wide,
+    "F": _from_wide,
+}
+
+
+def scale_16_bit(values: np.ndarray) -> np.ndarray:
+    """uint16 to the nearest uint8, 65535 to 255, with no wider intermediate: round(v / 257)."""
+    return ((values - (values >> 8) + 128) >> 8).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    """An array of any accepted shape and type as an 8-bit image."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(
+            f"The array has shape {list(array.shape)}; "
+            "[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] is needed."
+        )
+    _check_sides(array.shape[1], array.shape[0])
+    if array.dtype == np.uint16:
+        array = scale_16_bit(array)
+    elif np.issubdtype(array.dtype, np.floating):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise ImageError(
+                f"The array's values go from {array.min():g} to {array.max():g}; "
+                "floats must lie in [0, 1]."
+            )
+        array = np.rint(array * 255.0).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise ImageError(f"The array is {array.dtype}; uint8, uint16 or floats are needed.")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+# --- Size and colour ----------------------------------------------------------------------------
+
+
+def _resize(image: Image.Image, size: int | None, enlarge: bool) -> Image.Image:
+    """Scale so that the long side is `size`; `_check_sides` holds for the result."""
+    width, height = image.size
+    long_side = max(width, height)
+    if size is None or size == long_side or (size > long_side and not enlarge):
+        return image
+    scale = size / long_side
+    target = max(1, round(width * scale)), max(1, round(height * scale))
+    if min(target) < MINIMUM_SIDE:
+        raise ImageError(
+            f"The picture is too narrow: {width} x {height} pixels become {target[0]} x "
+            f"{target[1]} at size {size}, and every side needs {MINIMUM_SIDE}. "
+            "Crop it, or choose a larger size."
+        )
+    return image.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Bring the colours to sRGB by the embedded ICC profile; the mode becomes RGB or RGBA."""
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    colours = image.convert(image.mode.removesuffix("A")) if alpha else image
+    rgb = _by_profile(colours, profile)
+    if alpha:
+        rgb.putalpha(alpha)
+    return rgb
+
+
+def _by_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if image.mode == "LAB":  # Pillow converts it through a profile only
+        source: Any = ImageCms.createProfile("LAB")
+    elif profile:
+        source = io.BytesIO(profile)
+    else:
+        return image.convert("RGB")
+    try:
+        converted = ImageCms.profileToProfile(
+            image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        converted = None  # a damaged profile, or one for another kind of picture
+    return converted or image.convert("RGB")
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Lay a transparent image on `PAPER`; the result is RGB."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    paper = Image.new("RGBA", image.size, (*PAPER, 255))
+    return Image.alpha_composite(paper, image).convert("RGB")
+
+
+def _check_sides(width: int, height: int) -> None:
+    if min(width, height) < MINIMUM_SIDE:
+        raise ImageError(
+            f"The picture is {width} x {height} pixels; every side needs {MINIMUM_SIDE} or more."
+        )
+    if width * height > MAX_PIXELS:
+        raise _too_large(f"The picture has {width} x {height} pixels, that is")
+
+
+def _too_large(what: str) -> ImageError:
+    return ImageError(
+        f"{what} more than {MAX_PIXELS // 10**6} million pixels; make it smaller and try again."
+    )

@@ -1,0 +1,56 @@
+"""TensorFlow, imported at its first use instead of at ours, and without its greetings.
+
+TensorFlow takes four to five seconds to import. The tables of optimizers, poolings and layers
+are needed before that, by the page and by `--help`; so the modules that hold both tables and
+tensor code write `from nst_core.lazy import tf`, and nothing waits until a tensor is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+
+    class _TensorFlow(ModuleType):
+        """Forwards every attribute to the real module; the import lock makes it thread-safe."""
+
+        def __getattr__(self, name: str) -> Any:
+            if "tensorflow" not in sys.modules and LOG_LEVEL not in os.environ:
+                with _silent_start():
+                    importlib.import_module("tensorflow")
+            return getattr(importlib.import_module("tensorflow"), name)
+
+    tf = _TensorFlow("tensorflow")
+
+
+@contextlib.contextmanager
+def _silent_start() -> Iterator[None]:
+    """Drop what TensorFlow's C++ writes to standard error while it is imported.
+
+    On a machine without a GPU it reports that as an error, which frightens people. The level
+    covers what comes later; what comes before its logging is set up can only be redirected.
+    Whoever sets the level beforehand sees everything.
+    """
+    os.environ[LOG_LEVEL] = "3"  # fatal only: Python raises the errors that matter
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+__all__ = ["tf"]

@@ -1,0 +1,255 @@
+"""Every setting of a run: its default, unit, range and explanation, once.
+
+The command line's flags, the page's controls, the API's parameters and the record in the result
+are all derived from `Settings`. Names that are looked up in a table (`optimizer`, `pooling`, ...)
+are checked where the table is: `transfer.CHOICES` joins those tables. Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+StyleLayers = tuple[tuple[str, float], ...]
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message says what arrived and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a screen or a command line needs to know of a field besides its type and default."""
+
+    label: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    unit: str = ""
+    local: bool = False  # names something on this machine: not for strangers on a web page
+
+
+def _setting(default: Any, label: str, help: str, **rest: Any) -> Any:  # noqa: A002 (argparse's word)
+    return dataclasses.field(default=default, metadata={"spec": Spec(label, help, **rest)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All choices of one run. Wrong types and values out of range raise `SettingsError`.
+
+    Symbols in the explanations are those of Gatys, Ecker and Bethge (2015), as in `losses.py`.
+    """
+
+    size: int = _setting(
+        512,
+        "Size",
+        "Long side of the result; a smaller photo is not enlarged",
+        minimum=64,
+        maximum=2048,
+        step=64,
+        unit="px",
+    )
+    steps: int = _setting(
+        60, "Steps", "Steps of the optimizer; more is finer", minimum=1, maximum=5000, step=1
+    )
+    seed: int = _setting(
+        0, "Seed", "The random numbers of the noise start", minimum=0, maximum=2**31 - 1, step=1
+    )
+    init: str = _setting("content", "Start", "The picture before the first step")
+    optimizer: str = _setting("lbfgs", "Optimizer", "How a step follows from the gradient")
+    learning_rate: float | None = _setting(
+        None,
+        "Learning rate",
+        "Step size of the optimizer; empty means the optimizer's own",
+        minimum=0,
+        maximum=1e3,
+    )
+    content_weight: float = _setting(
+        7e-4, "Content weight", "alpha: how strictly the photo is kept", minimum=0, maximum=1e3
+    )
+    style_weight: float = _setting(
+        1.0, "Style weight", "beta: how strictly the painting is followed", minimum=0, maximum=1e6
+    )
+    tv_weight: float = _setting(
+        0.0,
+        "Smoothness",
+        "gamma: weight of the total variation; 1e3 is gentle",
+        minimum=0,
+        maximum=1e9,
+    )
+    content_layer: str = _setting(
+        "block4_conv2", "Content layer", "Layer of VGG-16 that compares picture and photo"
+    )
+    style_layers: StyleLayers = _setting(
+        tuple((f"block{block}_conv1", 0.2) for block in range(1, 6)),
+        "Style layers",
+        "Layers of VGG-16 that compare picture and painting, each with its weight w_l",
+    )
+    pooling: str = _setting("max", "Pooling", "What VGG-16 keeps of each 2 x 2 block")
+    enlarge: bool = _setting(False, "Enlarge", "Enlarge a photo that is smaller than the size")
+    frame_interval: float = _setting(
+        0.25,
+        "Frame interval",
+        "Shortest time between two pictures shown on the way; 0 shows every step",
+        minimum=0,
+        maximum=3600,
+        step=0.05,
+        unit="s",
+    )
+    weights: str | None = _setting(
+        None,
+        "VGG-16 weights",
+        "Another Keras weights file of VGG-16 without its top; empty means the embedded one",
+        local=True,
+    )
+
+    def __post_init__(self) -> None:
+        for name, spec in SPECS.items():
+            value = _CONVERTERS[_kind(name)](name, getattr(self, name))
+            _check_range(name, value, spec)
+            object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values that JSON can hold."""
+        return dataclasses.asdict(self) | {"style_layers": dict(self.style_layers)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """The opposite of `to_dict`; an unknown name raises `SettingsError`."""
+        unknown = sorted(set(values) - set(SPECS))
+        if unknown:
+            raise SettingsError(
+                f"Unknown setting: {', '.join(unknown)}. Known are: {', '.join(sorted(SPECS))}."
+            )
+        return cls(**values)
+
+
+SPECS: dict[str, Spec] = {
+    field.name: field.metadata["spec"] for field in dataclasses.fields(Settings)
+}
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Settings)}
+TYPES: dict[str, Any] = typing.get_type_hints(Settings)
+
+
+def is_optional(name: str) -> bool:
+    """Whether the field may be empty (None)."""
+    return types.NoneType in typing.get_args(TYPES[name])
+
+
+def parse(name: str, text: str) -> Any:
+    """The value of field `name` that `text` spells, as the command line and the page get it.
+
+    `style_layers` is spelled `block1_conv1=0.2, block2_conv1=0.2`; an empty text is None where
+    the field may be empty. Raises `SettingsError` when the text spells no such value.
+    """
+    text = text.strip()
+    if not text and is_optional(name):
+        return None
+    kind = _kind(name)
+    if kind == StyleLayers:
+        return _parse_layers(text)
+    try:
+        return {int: int, float: float, str: str}[kind](text)
+    except ValueError:
+        raise _error(name, text, _WANTED[kind]) from None
+
+
+def format_layers(layers: StyleLayers) -> str:
+    """Style layers as the text that `parse` reads."""
+    return ", ".join(f"{layer}={weight:g}" for layer, weight in layers)
+
+
+def _parse_layers(text: str) -> StyleLayers:
+    try:
+        pairs = [item.split("=") for item in text.split(",")]
+        return tuple((layer.strip(), float(weight)) for layer, weight in pairs)
+    except ValueError:
+        raise _error("style_layers", text, _WANTED[StyleLayers]) from None
+
+
+def _kind(name: str) -> Any:
+    """The field's type without the `| None`."""
+    if is_optional(name):
+        return next(t for t in typing.get_args(TYPES[name]) if t is not types.NoneType)
+    return TYPES[name]
+
+
+def _error(name: str, value: Any, wanted: str) -> SettingsError:
+    return SettingsError(f"{name} is {value!r}, but it must be {wanted}.")
+
+
+def _check_range(name: str, value: Any, spec: Spec) -> None:
+    if spec.minimum is None or spec.maximum is None or value is None:
+        return
+    if not spec.minimum <= value <= spec.maximum:
+        unit = f" {spec.unit}" if spec.unit else ""
+        raise _error(name, value, f"between {spec.minimum:g} and {spec.maximum:g}{unit}")
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _error(name, value, _WANTED[_kind(name)])
+    return number
+
+
+def _to_int(name: str, value: Any) -> int:
+    number = _number(name, value)
+    if number != int(number):
+        raise _error(name, value, _WANTED[int])
+    return int(number)
+
+
+def _to_float(name: str, value: Any) -> float | None:
+    return None if value is None and is_optional(name) else _number(name, value)
+
+
+def _to_str(name: str, value: Any) -> str | None:
+    if value is None and is_optional(name):
+        return None
+    if not isinstance(value, str):
+        raise _error(name, value, _WANTED[str])
+    return value
+
+
+def _to_bool(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _error(name, value, _WANTED[bool])
+    return value
+
+
+def _to_layers(name: str, value: Any) -> StyleLayers:
+    pairs = value.items() if isinstance(value, Mapping) else value
+    try:
+        layers = tuple((str(layer), _number(name, weight)) for layer, weight in pairs)
+    except (TypeError, ValueError):
+        raise _error(name, value, _WANTED[StyleLayers]) from None
+    if not layers or len(dict(layers)) < len(layers) or min(w for _, w in layers) < 0:
+        raise _error(name, value, _WANTED[StyleLayers])
+    return layers
+
+
+_CONVERTERS: dict[Any, Callable[[str, Any], Any]] = {
+    int: _to_int,
+    float: _to_float,
+    str: _to_str,
+    bool: _to_bool,
+    StyleLayers: _to_layers,
+}
+_WANTED: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+    bool: "true or false",
+    StyleLayers: "one or more different layers with weights of 0 or more, "
+    "like block1_conv1=0.2, block2_conv1=0.2",
+}
