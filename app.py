@@ -23,8 +23,16 @@ import pandas as pd
 from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 
-from nst_core import DivergenceError, Frame, ImageError, Settings, SettingsError, WeightsError
-from nst_core import __version__, images
+from nst_core import (
+    DivergenceError,
+    Frame,
+    ImageError,
+    Settings,
+    SettingsError,
+    WeightsError,
+    __version__,
+    images,
+)
 from nst_core.settings import DEFAULTS, SPECS, format_layers, parse
 from nst_core.transfer import CHOICES, stream, warm_up
 
@@ -32,15 +40,16 @@ EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 192  # px, long side
 BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 VISITOR_SETTINGS = [name for name, spec in SPECS.items() if not spec.local]
-LOSS_COLUMNS = {"step": int, "term": str, "loss": float}
+LOSS_COLUMNS = ["step", "term", "loss"]
 
 CSS = """
 .gradio-container { max-width: 1500px !important; margin: 0 auto; }
 #result img { width: 100%; height: 100%; object-fit: contain; }
 #status { min-height: 1.8em; }
 #status p { font-size: 1.15em; }
+#controls { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); }
 .picker .grid-container { grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 6px; }
-#pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); }
+#pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(180px, 45%), 1fr)); }
 #pairs .grid-wrap { min-height: 0; max-height: none; }
 #pairs .thumbnail-lg { aspect-ratio: 2.6; }
 .picker .caption-label {
@@ -48,6 +57,19 @@ CSS = """
   font-size: 0.7em; text-align: left;
 }
 """
+
+# How the page is served, here and in the tests.
+LAUNCH: dict[str, Any] = {
+    "allowed_paths": [str(EXAMPLES)],
+    "share": False,
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "run_history": False,
+    "max_file_size": "50mb",
+    "state_session_capacity": 100,
+    "theme": gr.themes.Soft(),
+    "css": CSS,
+}
 
 
 # --- Examples -----------------------------------------------------------------------------------
@@ -107,7 +129,7 @@ class PictureInput(gr.Image):
 
     is_template = True
 
-    def preprocess(self, payload: Any) -> str | None:
+    def preprocess(self, payload: Any) -> Any:
         if payload is None or payload.path is None:
             return super().preprocess(payload)
         return payload.path
@@ -153,8 +175,8 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[tupl
                 shown = publish(painting) if frame.done else frame.image
                 yield shown, progress_text(frame), plot_data(history), painting
     except (ImageError, SettingsError, WeightsError, DivergenceError) as error:
-        shown = publish(painting) if painting else None
-        yield shown, str(error), plot_data(history), painting
+        kept = publish(painting) if painting else None
+        yield kept, str(error), plot_data(history), painting
         raise gr.Error(str(error), print_exception=False) from None
 
 
@@ -167,7 +189,17 @@ def keep(painting: Painting | None) -> tuple[Any, ...]:
     return publish(painting), text
 
 
-def offer_download(painting: Painting | None) -> Any:
+def buttons_at_work() -> tuple[Any, ...]:
+    """Paint, Stop and Download while a picture is being painted."""
+    return gr.Button(interactive=False), gr.Button(interactive=True), download_button(None)
+
+
+def buttons_at_rest(painting: Painting | None) -> tuple[Any, ...]:
+    """Paint, Stop and Download when no picture is being painted."""
+    return gr.Button(interactive=True), gr.Button(interactive=False), download_button(painting)
+
+
+def download_button(painting: Painting | None) -> Any:
     """The download button, ready when there is something to download."""
     value = publish(painting) if painting else None
     return gr.DownloadButton(value=value, interactive=painting is not None)
@@ -191,9 +223,12 @@ def save_to_cache(image: Image.Image, name: str) -> str:
 def progress_text(frame: Frame) -> str:
     """The status line in words."""
     if frame.done:
-        return f"Done: {frame.total_steps} steps in {seconds_text(frame.elapsed)}."
+        steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
+        return f"Done: {steps} in {seconds_text(frame.elapsed)}."
     text = f"{frame.scale} px, step {frame.step} of {frame.total_steps}"
-    return text if frame.eta is None else f"{text}, {seconds_text(frame.eta)} left"
+    return (
+        f"{text}, {'getting ready …' if frame.eta is None else seconds_text(frame.eta) + ' left'}"
+    )
 
 
 def seconds_text(seconds: float) -> str:
@@ -202,10 +237,13 @@ def seconds_text(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def plot_data(history: list[tuple[int, str, float]]) -> pd.DataFrame:
-    """The losses for the plot, as powers of ten; a term of 0 has none and is left out."""
+def plot_data(history: list[tuple[int, str, float]]) -> pd.DataFrame | None:
+    """The losses for the plot, as powers of ten; a term of 0 has none and is left out.
+
+    None while there are none: a plot that starts from an empty table never draws a line.
+    """
     rows = [(step, term, math.log10(loss)) for step, term, loss in history if loss > 0]
-    return pd.DataFrame(rows, columns=list(LOSS_COLUMNS)).astype(LOSS_COLUMNS)
+    return pd.DataFrame(rows, columns=LOSS_COLUMNS) if rows else None
 
 
 # --- Controls and endpoint from Settings --------------------------------------------------------
@@ -215,16 +253,22 @@ def make_control(name: str) -> Any:
     """The control for a field of `Settings`."""
     spec, default = SPECS[name], DEFAULTS[name]
     label = f"{spec.label} ({spec.unit})" if spec.unit else spec.label
-    common = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}
+    common: dict[str, Any] = {
+        "label": label,
+        "info": spec.help,
+        "elem_id": f"setting-{name}",
+    }
     if isinstance(default, bool):
         return gr.Checkbox(default, **common)
     if isinstance(default, tuple):
         return gr.Textbox(format_layers(default), **common)
     if name in CHOICES:
         return gr.Dropdown(list(CHOICES[name]), value=default, **common)
-    limits = {"minimum": spec.minimum, "maximum": spec.maximum}
+    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": spec.maximum}
     if spec.step is not None:
         return gr.Slider(value=default, step=spec.step, **limits, **common)
+    if default is None:  # an empty `gr.Number` arrives as 0
+        return gr.Textbox(None, placeholder="the optimizer's own", **common)
     precision = 0 if isinstance(default, int) else None
     return gr.Number(default, precision=precision, **limits, **common)
 
@@ -273,7 +317,10 @@ describe_endpoint(paint)
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
     with gr.Blocks(
-        title="Neural Style Transfer", analytics_enabled=False, delete_cache=(600, 3600)
+        title="Neural Style Transfer",
+        analytics_enabled=False,
+        delete_cache=(600, 3600),
+        fill_width=True,
     ) as page:
         gr.Markdown(
             "# Neural Style Transfer\n"
@@ -281,10 +328,14 @@ def make_page() -> gr.Blocks:
         )
         pairs = gr.Gallery(
             [
-                (pair_thumbnail(*pair), f"{caption('content', pair[0])} × {caption('style', pair[1])}")
+                (
+                    pair_thumbnail(*pair),
+                    f"{caption('content', pair[0])} × {caption('style', pair[1])}",
+                )
                 for pair in PAIRS
             ],
             label="Pairs to try",
+            show_label=False,
             height="auto",
             allow_preview=False,
             elem_id="pairs",
@@ -304,7 +355,10 @@ def make_page() -> gr.Blocks:
                     ):
                         with gr.Tab(title):
                             make_picker(kind, title, target)
-                with gr.Accordion("Settings", open=False, elem_id="settings"):
+                with (
+                    gr.Accordion("Settings", open=False, elem_id="settings"),
+                    gr.Row(elem_id="controls"),
+                ):
                     controls = [make_control(name) for name in VISITOR_SETTINGS]
             with gr.Column(scale=3):
                 result = gr.Image(
@@ -324,13 +378,13 @@ def make_page() -> gr.Blocks:
                         "Download PNG", interactive=False, elem_id="download"
                     )
                 losses = gr.LinePlot(
-                    plot_data([]),
+                    elem_id="losses",
                     x="step",
                     y="loss",
                     color="term",
                     x_title="Step",
                     y_title="Loss (power of ten)",
-                    height=240,
+                    color_title=" ",
                     label="Losses",
                     show_label=True,
                 )
@@ -342,33 +396,19 @@ def make_page() -> gr.Blocks:
 
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         pairs.select(choose_pair, None, [content, style], **private)
-        running = start.click(
-            lambda: (gr.Button(interactive=False), gr.Button(interactive=True), offer_download(None)),
-            None,
-            [start, stop, download],
-            **private,
-        ).then(
+        running = start.click(buttons_at_work, None, [start, stop, download], **private).then(
             paint,
             [content, style, *controls],
             [result, status, losses, painting],
             api_name="stylize",
-            api_description=None,
             show_progress="hidden",
             concurrency_id="device",
             concurrency_limit=1,
         )
-        stopped = stop.click(keep, painting, [result, status], cancels=[running], **private)
-        for ended in (running, stopped):
-            ended.then(
-                lambda last: (
-                    gr.Button(interactive=True),
-                    gr.Button(interactive=False),
-                    offer_download(last),
-                ),
-                painting,
-                [start, stop, download],
-                **private,
-            )
+        stop.click(keep, painting, [result, status], cancels=[running], **private)
+        # An error and a Stop both count as failure; `then` would not come after an error.
+        for ended in (running.success, running.failure):
+            ended(buttons_at_rest, painting, [start, stop, download], **private)
     return page.queue(max_size=32, api_open=False)
 
 
@@ -417,18 +457,7 @@ def choose_pair(event: gr.SelectData) -> tuple[str, str]:
 def main() -> None:
     """Serve the page, and load TensorFlow while the visitor looks around."""
     page = make_page()
-    page.launch(
-        prevent_thread_lock=True,
-        allowed_paths=[str(EXAMPLES)],
-        share=False,
-        ssr_mode=False,
-        enable_monitoring=False,
-        run_history=False,
-        max_file_size="50mb",
-        state_session_capacity=100,
-        theme=gr.themes.Soft(),
-        css=CSS,
-    )
+    page.launch(prevent_thread_lock=True, **LAUNCH)
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     page.block_thread()
 

@@ -130,10 +130,10 @@ def _replacing(path: Path) -> Iterator[Any]:
             yield file
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp lets only the owner read
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~mask)  # mkstemp lets only the owner read
+        Path(temporary).replace(path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink()
         raise
 
 
@@ -247,8 +247,8 @@ _TO_8_BIT: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def scale_16_bit(values: np.ndarray) -> np.ndarray:
-    """uint16 to the nearest uint8, 65535 to 255, with no wider intermediate: round(v / 257)."""
-    return ((values - (values >> 8) + 128) >> 8).astype(np.uint8)
+    """uint16 to the nearest uint8, 65535 to 255: round(v / 257) without wider intermediates."""
+    return (values // 257 + (values % 257 > 128)).astype(np.uint8)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -32,7 +32,7 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
 def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """How far the picture's features are from the photo's, both [1, H, W, N].
 
-        L_content = 1/2 sum_ij (F_ij - P_ij)^2                      (Gatys et al. 2015, eq. 1)
+    L_content = 1/2 sum_ij (F_ij - P_ij)^2                      (Gatys et al. 2015, eq. 1)
     """
     return tf.reduce_sum(tf.square(features - target)) / 2
 

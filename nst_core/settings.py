@@ -30,12 +30,12 @@ class Spec:
     help: str
     minimum: float | None = None
     maximum: float | None = None
-    step: float | None = None
+    step: float | None = None  # of a slider; without one the number is typed
     unit: str = ""
     local: bool = False  # names something on this machine: not for strangers on a web page
 
 
-def _setting(default: Any, label: str, help: str, **rest: Any) -> Any:  # noqa: A002 (argparse's word)
+def _setting(default: Any, label: str, help: str, **rest: Any) -> Any:
     return dataclasses.field(default=default, metadata={"spec": Spec(label, help, **rest)})
 
 
@@ -56,17 +56,17 @@ class Settings:
         unit="px",
     )
     steps: int = _setting(
-        60, "Steps", "Steps of the optimizer; more is finer", minimum=1, maximum=5000, step=1
+        60, "Steps", "Steps of the optimizer; more is finer", minimum=1, maximum=5000
     )
     seed: int = _setting(
-        0, "Seed", "The random numbers of the noise start", minimum=0, maximum=2**31 - 1, step=1
+        0, "Seed", "The random numbers of the noise start", minimum=0, maximum=2**31 - 1
     )
     init: str = _setting("content", "Start", "The picture before the first step")
     optimizer: str = _setting("lbfgs", "Optimizer", "How a step follows from the gradient")
     learning_rate: float | None = _setting(
         None,
         "Learning rate",
-        "Step size of the optimizer; empty means the optimizer's own",
+        "Step size; empty means the optimizer's own",
         minimum=0,
         maximum=1e3,
     )
@@ -77,9 +77,9 @@ class Settings:
         1.0, "Style weight", "beta: how strictly the painting is followed", minimum=0, maximum=1e6
     )
     tv_weight: float = _setting(
-        0.0,
+        100.0,
         "Smoothness",
-        "gamma: weight of the total variation; 1e3 is gentle",
+        "gamma: weight of the total variation; 100 calms flat areas, 1000 smooths all",
         minimum=0,
         maximum=1e9,
     )
@@ -89,7 +89,7 @@ class Settings:
     style_layers: StyleLayers = _setting(
         tuple((f"block{block}_conv1", 0.2) for block in range(1, 6)),
         "Style layers",
-        "Layers of VGG-16 that compare picture and painting, each with its weight w_l",
+        "Layers of VGG-16 that compare picture and painting, each with its weight",
     )
     pooling: str = _setting("max", "Pooling", "What VGG-16 keeps of each 2 x 2 block")
     enlarge: bool = _setting(False, "Enlarge", "Enlarge a photo that is smaller than the size")
@@ -99,7 +99,6 @@ class Settings:
         "Shortest time between two pictures shown on the way; 0 shows every step",
         minimum=0,
         maximum=3600,
-        step=0.05,
         unit="s",
     )
     weights: str | None = _setting(

@@ -231,9 +231,7 @@ def compile_step(
         finite = _all_finite(image, gradient, terms["total"])
         return State(image, gradient, terms, finite, optimizer.init(image))
 
-    def step(
-        state: State, targets: Targets, weights: Weights, learning_rate: tf.Tensor
-    ) -> State:
+    def step(state: State, targets: Targets, weights: Weights, learning_rate: tf.Tensor) -> State:
         moved, memory = optimizer.update(
             state.image, state.gradient, state.optimizer, learning_rate
         )
@@ -257,9 +255,8 @@ def compile_step(
         lambda output: tf.TensorSpec(output.shape, output.dtype),
         compiled_start.get_concrete_function().structured_outputs,
     )
-    compiled_step = tf.function(
-        step, input_signature=(state, *inputs, scalar), autograph=False
-    )
+    compiled_step = tf.function(step, input_signature=(state, *inputs, scalar), autograph=False)
+    compiled_step.get_concrete_function()  # traced here, not while somebody watches
     return CompiledStep(compiled_start, compiled_step)
 
 

@@ -155,7 +155,9 @@ def _load_paintings(style: StyleSource, size: int) -> list[tuple[Picture, float]
             "style must be a painting, or a list of (painting, weight) pairs with weights of 0 "
             "or more that do not sum to 0."
         )
-    return [(images.load(source, size), share) for source, share in zip(sources, shares, strict=True)]
+    return [
+        (images.load(source, size), share) for source, share in zip(sources, shares, strict=True)
+    ]
 
 
 def _static_choices(settings: Settings) -> tuple[Extractor, str, tuple[str, ...], str]:
@@ -184,7 +186,9 @@ def _targets(
     grams = {layer: 0.0 for layer, _ in settings.style_layers}
     for painting, share in paintings:
         features = extractor(tf.constant(painting.rgb))
-        grams = {layer: gram + share * gram_matrix(features[layer]) for layer, gram in grams.items()}
+        grams = {
+            layer: gram + share * gram_matrix(features[layer]) for layer, gram in grams.items()
+        }
     return Targets(content, grams)
 
 

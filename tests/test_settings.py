@@ -1,0 +1,109 @@
+"""`Settings`: what it accepts, what it refuses and how it says so, and its plain form."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, format_layers, parse
+
+
+def test_defaults_are_valid_and_explained():
+    Settings()
+    for name, spec in SPECS.items():
+        assert spec.label, name
+        assert spec.help, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", 0),
+        ("size", 100_000),
+        ("size", 256.5),
+        ("size", "256"),
+        ("size", None),
+        ("size", True),
+        ("steps", 0),
+        ("steps", float("nan")),
+        ("steps", float("inf")),
+        ("steps", 10**400),
+        ("seed", -1),
+        ("learning_rate", float("nan")),
+        ("learning_rate", -1.0),
+        ("content_weight", "much"),
+        ("style_weight", float("-inf")),
+        ("enlarge", 1),
+        ("enlarge", "no"),
+        ("optimizer", 3),
+        ("optimizer", None),
+        ("style_layers", ()),
+        ("style_layers", "block1_conv1"),
+        ("style_layers", {"block1_conv1": -1.0}),
+        ("style_layers", {"block1_conv1": float("nan")}),
+        ("style_layers", [("block1_conv1", 1.0), ("block1_conv1", 1.0)]),
+        ("style_layers", 5),
+        ("weights", 5),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name, value):
+    with pytest.raises(SettingsError, match=name):
+        Settings(**{name: value})
+
+
+def test_the_error_says_what_arrived_and_what_is_needed():
+    with pytest.raises(SettingsError, match=r"size is 7, but it must be between 64 and 2048 px"):
+        Settings(size=7)
+
+
+def test_whole_numbers_may_arrive_as_floats():
+    assert Settings(size=256.0).size == 256
+    assert isinstance(Settings(size=256.0).size, int)
+    assert isinstance(Settings(style_weight=2).style_weight, float)
+
+
+def test_settings_cannot_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().size = 128  # type: ignore[misc]
+
+
+def test_plain_form_survives_json():
+    settings = Settings(size=128, learning_rate=0.5, style_layers={"block2_conv1": 0.5})
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_unknown_name_is_refused():
+    with pytest.raises(SettingsError, match="colour"):
+        Settings.from_dict({"colour": 1})
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if DEFAULTS[name] is not False])
+def test_every_default_survives_being_spelled(name):
+    default = DEFAULTS[name]
+    plain = "" if default is None else str(default)
+    text = format_layers(default) if isinstance(default, tuple) else plain
+    assert parse(name, text) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("size", "big"), ("size", "1.5"), ("style_layers", "a=b"), ("style_layers", ""), ("seed", "")],
+)
+def test_text_that_spells_no_value_is_refused(name, text):
+    with pytest.raises(SettingsError, match=name):
+        parse(name, text)
+
+
+def test_settings_need_the_standard_library_only():
+    code = (
+        "import sys, types; package = types.ModuleType('nst_core');"
+        "package.__path__ = ['nst_core']; sys.modules['nst_core'] = package;"
+        "import nst_core.settings;"
+        "print(sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
+    )
+    output = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    assert output.stdout.strip() == "['__main__', 'nst_core']", output

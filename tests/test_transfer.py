@@ -1,0 +1,241 @@
+"""Whole runs with the real weights: what is checked at the call, the frames, and the outcome."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, example
+
+import nst_core.transfer
+from nst_core import (
+    DivergenceError,
+    Frame,
+    ImageError,
+    Settings,
+    SettingsError,
+    WeightsError,
+    stream,
+    stylize,
+)
+from nst_core.transfer import CHOICES, INITS
+
+QUICK = Settings(size=96, steps=3, frame_interval=0)
+FEW_LAYERS = {"block1_conv1": 0.5, "block2_conv1": 0.5}
+
+
+# --- Checked at the call ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", CHOICES)
+def test_an_unknown_choice_is_refused_with_the_known_ones(field, castle, great_wave):
+    value = {"sfumato": 1.0} if field == "style_layers" else "sfumato"
+    with pytest.raises(
+        SettingsError, match=rf"{field} is 'sfumato'.*one of: {min(CHOICES[field])}"
+    ):
+        stream(castle, great_wave, Settings(**{field: value}))
+
+
+def test_bad_pictures_are_refused_at_the_call(castle, great_wave, tmp_path):
+    with pytest.raises(ImageError, match="no picture file"):
+        stream(tmp_path / "absent.jpg", great_wave)
+    with pytest.raises(ImageError, match="every side needs"):
+        stream(castle, great_wave[:1])
+
+
+def test_broken_weights_are_refused_at_the_call(castle, great_wave, tmp_path):
+    with pytest.raises(WeightsError, match="no such file"):
+        stream(castle, great_wave, Settings(weights=str(tmp_path / "absent.h5")))
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (-1, 2), (float("nan"), 1), ("a", 1)])
+def test_senseless_weights_of_paintings_are_refused(weights, castle, great_wave):
+    with pytest.raises(SettingsError, match="style must be"):
+        stream(castle, [(great_wave, weights[0]), (castle, weights[1])])
+
+
+@pytest.mark.parametrize("style", [[], [1], "pair"])
+def test_a_malformed_list_of_paintings_is_refused(style, castle, great_wave):
+    with pytest.raises((SettingsError, ImageError)):
+        stream(castle, [great_wave] if style == "pair" else style)
+
+
+# --- Frames -------------------------------------------------------------------------------------
+
+
+def test_frames_count_and_carry_everything(castle, great_wave):
+    frames = list(stream(castle, great_wave, QUICK))
+    assert [frame.step for frame in frames] == [0, 1, 2, 3]
+    assert [frame.done for frame in frames] == [False, False, False, True]
+    assert all(frame.image.dtype == np.uint8 for frame in frames)
+    assert all(frame.image.shape == castle.shape for frame in frames)
+    assert all(frame.total_steps == 3 and frame.scale == 96 for frame in frames)
+    assert all(frame.stage == "fine" for frame in frames)
+    assert frames[0].losses == {}
+    assert frames[0].eta is None
+    assert set(frames[1].losses) == {"total", "content", "style", "tv"}
+    assert frames[-1].eta == 0
+    assert [f.elapsed for f in frames] == sorted(f.elapsed for f in frames)
+    assert len({frame.image.tobytes() for frame in frames}) == 4
+
+
+def test_frames_are_throttled_by_time_but_never_the_first_and_last(castle, great_wave):
+    settings = Settings(size=96, steps=6, frame_interval=3600)
+    assert [frame.step for frame in stream(castle, great_wave, settings)] == [0, 6]
+
+
+def test_throttling_does_not_change_the_picture(castle, great_wave):
+    rare = stylize(castle, great_wave, Settings(size=96, steps=3, frame_interval=3600))
+    np.testing.assert_array_equal(rare.image, stylize(castle, great_wave, QUICK).image)
+
+
+def test_the_style_loss_falls_by_nine_tenths():
+    settings = Settings(size=128, steps=50, frame_interval=0)
+    frames = list(stream(example("content/castle"), example("style/great-wave"), settings))
+    assert frames[-1].losses["style"] < 0.1 * frames[1].losses["style"]
+    assert frames[-1].losses["total"] < 0.15 * frames[1].losses["total"]
+
+
+def test_same_settings_and_seed_same_bytes(castle, great_wave):
+    settings = Settings(size=96, steps=4, init="noise", seed=3)
+    runs = [stylize(castle, great_wave, settings).image for _ in range(2)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    other = stylize(castle, great_wave, Settings(size=96, steps=4, init="noise", seed=4))
+    assert not np.array_equal(runs[0], other.image)
+
+
+def test_same_bytes_in_another_process(tmp_path):
+    settings = Settings(size=96, steps=4)
+    here = stylize(example("content/cat"), example("style/ejiri"), settings)
+    code = (
+        "import sys, numpy; from nst_core import Settings, stylize;"
+        "frame = stylize(sys.argv[1], sys.argv[2], Settings(size=96, steps=4));"
+        "numpy.save(sys.argv[3], frame.image)"
+    )
+    files = [example("content/cat"), example("style/ejiri"), tmp_path / "there.npy"]
+    subprocess.run([sys.executable, "-c", code, *map(str, files)], check=True, cwd=ROOT)
+    np.testing.assert_array_equal(here.image, np.load(files[-1]))
+
+
+def test_starts(castle, great_wave):
+    first = {
+        init: next(stream(castle, great_wave, Settings(size=96, init=init))).image for init in INITS
+    }
+    np.testing.assert_array_equal(first["content"], castle)
+    assert set(np.unique(first["grey"])) == {128}
+    noise = first["noise"].astype(float)
+    assert 120 < noise.mean() < 135
+    assert 70 < noise.std() < 78  # uniform: 255 / sqrt(12)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 200), (97, 33), (40, 40)])
+def test_any_size_and_aspect_ratio(height, width, great_wave, rng):
+    photo = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    frame = stylize(photo, great_wave, Settings(size=256, steps=1))
+    assert frame.image.shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("pooling", CHOICES["pooling"])
+@pytest.mark.parametrize("optimizer", CHOICES["optimizer"])
+def test_every_optimizer_and_pooling_paints(optimizer, pooling, castle, great_wave):
+    settings = Settings(
+        size=96,
+        steps=8,
+        optimizer=optimizer,
+        pooling=pooling,
+        style_layers=FEW_LAYERS,
+        content_layer="block2_conv2",
+        frame_interval=0,
+    )
+    frames = list(stream(castle, great_wave, settings))
+    assert frames[-1].losses["total"] < frames[1].losses["total"]
+
+
+def test_one_painting_in_a_list_is_the_painting(castle, great_wave):
+    listed = stylize(castle, [(great_wave, 5.0)], QUICK)
+    np.testing.assert_array_equal(listed.image, stylize(castle, great_wave, QUICK).image)
+
+
+def test_two_paintings_are_mixed(castle, great_wave):
+    other = example("style/composition-viii")
+    mixed = stylize(castle, [(great_wave, 1.0), (other, 1.0)], QUICK)
+    for alone in (great_wave, other):
+        assert not np.array_equal(mixed.image, stylize(castle, alone, QUICK).image)
+
+
+def test_transparency_comes_back(castle, great_wave):
+    alpha = np.zeros(castle.shape[:2], np.uint8)
+    alpha[10:40, 20:60] = 255
+    alpha[40:50] = 100
+    frame = stylize(np.dstack([castle, alpha]), great_wave, QUICK)
+    picture = frame.to_pil()
+    assert picture.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(picture)[:, :, 3], alpha)
+    np.testing.assert_array_equal(np.asarray(picture)[:, :, :3], frame.image)
+
+
+# --- Ending -------------------------------------------------------------------------------------
+
+
+def test_closing_ends_the_work_at_once(castle, great_wave, monkeypatch):
+    done = []
+    compile_step = nst_core.transfer._compiled
+
+    def counting(*arguments):
+        compiled = compile_step(*arguments)
+
+        def step(*inputs):
+            done.append(time.monotonic())
+            return compiled.step(*inputs)
+
+        return type(compiled)(compiled.start, step)
+
+    monkeypatch.setattr(nst_core.transfer, "_compiled", counting)
+    frames = stream(castle, great_wave, Settings(size=96, steps=1000, frame_interval=0))
+    for _ in range(3):
+        next(frames)
+    assert len(done) == 2
+    began = time.monotonic()
+    frames.close()
+    assert time.monotonic() - began < 0.1
+    threads = threading.active_count()
+    time.sleep(0.5)
+    assert len(done) == 2
+    assert threading.active_count() <= threads
+
+
+def test_an_abandoned_run_does_not_block_the_next(castle, great_wave):
+    abandoned = stream(castle, great_wave, Settings(size=96, steps=1000, frame_interval=0))
+    next(abandoned)
+    next(abandoned)
+    assert stylize(castle, great_wave, QUICK).done
+
+
+def test_nan_in_a_step_ends_with_the_last_good_picture(castle, great_wave, monkeypatch):
+    """The third step is made to go wrong, as a defective device would."""
+    compile_step, calls = nst_core.transfer._compiled, []
+
+    def failing(*arguments):
+        compiled = compile_step(*arguments)
+
+        def step(state, *inputs):
+            calls.append(1)
+            if len(calls) == 3:
+                state = state._replace(gradient=state.gradient * np.nan)
+            return compiled.step(state, *inputs)
+
+        return type(compiled)(compiled.start, step)
+
+    expected = stylize(castle, great_wave, Settings(size=96, steps=2))
+    monkeypatch.setattr(nst_core.transfer, "_compiled", failing)
+    frames = stream(castle, great_wave, Settings(size=96, steps=9, frame_interval=3600))
+    seen: list[Frame] = []
+    with pytest.raises(DivergenceError, match=r"Step 3 gave NaN.*smaller learning rate") as caught:
+        seen.extend(frames)  # keeps those that came before the error
+    assert [frame.step for frame in seen] == [0, 2]
+    assert caught.value.frame is seen[-1]
+    np.testing.assert_array_equal(seen[-1].image, expected.image)
