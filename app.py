@@ -43,11 +43,12 @@ VISITOR_SETTINGS = [name for name, spec in SPECS.items() if not spec.local]
 LOSS_COLUMNS = ["step", "term", "loss"]
 
 CSS = """
-.gradio-container { max-width: 1500px !important; margin: 0 auto; }
+.gradio-container { width: 100%; max-width: 1500px !important; margin: 0 auto; }
 #result img { width: 100%; height: 100%; object-fit: contain; }
 #status { min-height: 1.8em; }
 #status p { font-size: 1.15em; }
-#controls { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); }
+#controls { display: block; }
+#controls .form { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); }
 .picker .grid-container { grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 6px; }
 #pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(180px, 45%), 1fr)); }
 #pairs .grid-wrap { min-height: 0; max-height: none; }

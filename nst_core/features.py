@@ -88,7 +88,7 @@ def preprocess(image: tf.Tensor) -> tf.Tensor:
 
 
 @functools.cache
-def load_vgg16(path: str | None = None) -> Any:
+def load_vgg16(path: str | None) -> Any:
     """Keras' VGG-16 without its top, from `path` or the embedded weights, once per process.
 
     Raises `WeightsError` when the file is missing, truncated or not VGG-16's.

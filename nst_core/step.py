@@ -83,7 +83,7 @@ def adam_update(
 
 LBFGS_MEMORY = 10  # pairs remembered; each costs two images of memory
 LBFGS_FIRST_MOVE = 0.01  # mean move of the first step, when no curvature is known yet
-LBFGS_LONGEST_MOVE = 0.1  # mean move that a step may not exceed
+LBFGS_LONGEST_MOVE = 0.03  # mean move that a step may not exceed; 0.1 overshot on some pairs
 
 
 class LbfgsState(NamedTuple):

@@ -138,6 +138,7 @@ def check_choices(settings: Settings) -> None:
 
 def warm_up() -> None:
     """Import TensorFlow, load the weights and compile the default step, before anyone waits."""
+    load_vgg16(None)  # outside the trace, or the step would be traced a second time
     _compiled(*_static_choices(Settings()))
 
 

@@ -36,7 +36,7 @@ def tensors() -> dict[str, np.ndarray]:
     """The tensors of the loaded model, `block1_conv1/kernel` ..."""
     return {
         f"{layer.name}/{variable.name}": variable.numpy()
-        for layer in load_vgg16().layers
+        for layer in load_vgg16(None).layers
         for variable in layer.weights
     }
 
@@ -144,7 +144,7 @@ def to_batch(image: np.ndarray) -> tf.Tensor:
 def test_features_are_those_of_keras_own_model(castle):
     """Keras' model, Keras' preprocessing, on the mirrored image; the margin cut off by hand."""
     padded = np.pad(castle, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="symmetric")
-    vgg = load_vgg16()
+    vgg = load_vgg16(None)
     batch = tf.keras.applications.vgg16.preprocess_input(padded[np.newaxis].astype(np.float32))
     whole = tf.keras.Model(vgg.input, [vgg.get_layer(layer).output for layer in LAYERS])(batch)
     got = Extractor(LAYERS)(to_batch(castle))
@@ -189,7 +189,7 @@ def test_borders_look_like_the_middle():
     for layer, activation in Extractor(LAYERS[:4])(image).items():
         spread = np.ptp(activation.numpy(), axis=(1, 2)).max()
         assert spread < 1e-3 * activation.numpy().max(), layer
-    bare = tf.keras.Model(load_vgg16().input, load_vgg16().get_layer("block2_conv2").output)
+    bare = tf.keras.Model(load_vgg16(None).input, load_vgg16(None).get_layer("block2_conv2").output)
     spread = np.ptp(bare(features.preprocess(image)).numpy(), axis=(1, 2)).max()
     assert spread > 10, "zero padding no longer shows, so this test tests nothing"
 

@@ -8,7 +8,7 @@ import scipy.optimize
 import tensorflow as tf
 
 from nst_core import step
-from nst_core.features import Extractor
+from nst_core.features import Extractor, load_vgg16
 from nst_core.losses import gram_matrix
 from nst_core.step import OPTIMIZERS, Targets, Weights, compile_step, loss_terms, project
 
@@ -152,6 +152,7 @@ def make_weights(content=7e-4, style=1.0, tv=10.0):
 
 @pytest.fixture(scope="module")
 def extract():
+    load_vgg16(None)
     return Extractor(STYLE)
 
 

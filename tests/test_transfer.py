@@ -178,6 +178,16 @@ def test_transparency_comes_back(castle, great_wave):
     np.testing.assert_array_equal(np.asarray(picture)[:, :, :3], frame.image)
 
 
+def test_runs_of_other_shapes_and_weights_trace_nothing(castle, great_wave):
+    settings = Settings(size=96, steps=2)
+    stylize(castle, great_wave, settings)
+    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings))
+    for size, weight, seed in [(64, 1e-3, 0), (80, 1e-4, 1), (96, 7e-4, 2)]:
+        stylize(castle, great_wave, Settings(size=size, steps=2, content_weight=weight, seed=seed))
+    assert compiled.start.experimental_get_tracing_count() == 1
+    assert compiled.step.experimental_get_tracing_count() == 1
+
+
 # --- Ending -------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,104 @@
+"""What holds the project together: public names, the order of imports, files, the README."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import nst_core
+
+FLOORS = {
+    "settings": 0,
+    "images": 0,
+    "features": 0,
+    "losses": 0,
+    "lazy": -1,
+    "step": 1,
+    "transfer": 2,
+    "__main__": 3,
+    "app": 3,
+}
+
+
+def test_public_names():
+    assert nst_core.__all__ == [
+        "DivergenceError",
+        "Frame",
+        "ImageError",
+        "Settings",
+        "SettingsError",
+        "WeightsError",
+        "stream",
+        "stylize",
+    ]
+    assert all(hasattr(nst_core, name) for name in nst_core.__all__)
+
+
+def imports_of(path) -> set[str]:
+    """Modules of this project that a file imports, without the package itself."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nst_core"):
+            inner = (node.module or "").removeprefix("nst_core").strip(".")
+            names = [inner] if inner else [alias.name for alias in node.names]
+            found |= {name for name in names if name in FLOORS}
+    return found
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_imports_go_strictly_downward(name):
+    path = ROOT / "app.py" if name == "app" else ROOT / "nst_core" / f"{name}.py"
+    for imported in imports_of(path):
+        assert FLOORS[imported] < FLOORS[name], f"{name} imports {imported}"
+
+
+def test_every_module_has_its_floor():
+    modules = {path.stem for path in (ROOT / "nst_core").glob("*.py")} - {"__init__"}
+    assert modules == set(FLOORS) - {"app"}
+
+
+def test_the_engine_knows_no_screen_and_prints_nothing():
+    for path in (ROOT / "nst_core").glob("*.py"):
+        text = path.read_text()
+        assert "gradio" not in text.lower(), path
+        if path.stem != "__main__":
+            assert not re.search(r"\bprint\(", text), path
+
+
+def test_importing_the_engine_and_building_the_page_do_not_wait_for_tensorflow():
+    code = "import sys, app; app.make_page(); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False", done
+
+
+def test_no_file_is_too_large_for_a_space():
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT)
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert files
+    assert [f.name for f in files if f.is_file() and f.stat().st_size > 10_000_000] == []
+
+
+def test_the_readme_agrees_with_the_requirements():
+    readme = (ROOT / "README.md").read_text()
+    requirements = (ROOT / "requirements.txt").read_text()
+    version = re.search(r"^sdk_version: ([\d.]+)$", readme, re.MULTILINE)
+    lowest, below = re.search(r"^gradio>=([\d.]+),<(\d+)$", requirements, re.MULTILINE).groups()
+    numbers = [int(part) for part in version[1].split(".")]
+    assert [int(part) for part in lowest.split(".")] <= numbers < [int(below)]
+
+
+def test_the_readmes_tree_names_every_module():
+    readme = (ROOT / "README.md").read_text()
+    for name in FLOORS:
+        assert re.search(rf"^ *{name}\.py ", readme, re.MULTILINE), name
+
+
+def test_the_readmes_paths_exist():
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", readme):
+        assert (ROOT / target).exists(), target
