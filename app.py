@@ -12,6 +12,7 @@ import csv
 import hashlib
 import inspect
 import math
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from nst_core import (
     images,
 )
 from nst_core.settings import DEFAULTS, SPECS, format_layers, parse
-from nst_core.transfer import CHOICES, stream, warm_up
+from nst_core.transfer import CHOICES, check_choices, is_warm, stream, warm_up
 
 EXAMPLES = Path(__file__).parent / "examples"
 THUMBNAIL = 192  # px, long side
@@ -166,19 +167,30 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[tupl
     try:
         if content is None or style is None:
             raise ImageError(f"Choose a {'photo' if content is None else 'painting'} first.")
-        settings = settings_from(values)
-        photo = images.load(content, settings.size, settings.enlarge)
-        yield images.to_uint8(photo.rgb), "Warming up …", plot_data(history), None
+        settings, photo = check_request(content, style, values)
+        yield images.to_uint8(photo.rgb), ready_text(), plot_data(history), gr.skip()
+        name = f"{Path(content).stem[:60]}-{Path(style).stem[:60]}"
         with contextlib.closing(stream(content, style, settings)) as frames:
             for frame in frames:
-                painting = Painting(f"{Path(content).stem}-{Path(style).stem}", frame)
+                painting = Painting(name, frame)
                 history += [(frame.step, *term) for term in frame.losses.items()]
                 shown = publish(painting) if frame.done else frame.image
                 yield shown, progress_text(frame), plot_data(history), painting
     except (ImageError, SettingsError, WeightsError, DivergenceError) as error:
-        kept = publish(painting) if painting else None
-        yield kept, str(error), plot_data(history), painting
+        # What was painted before stays: the picture of this run, or of the one before it.
+        kept = publish(painting) if painting else gr.skip()
+        yield kept, str(error), gr.skip(), painting or gr.skip()
         raise gr.Error(str(error), print_exception=False) from None
+
+
+def check_request(
+    content: str, style: str, values: tuple[Any, ...]
+) -> tuple[Settings, images.Picture]:
+    """The settings and the photo, all input checked before anything on the page changes."""
+    settings = settings_from(values)
+    check_choices(settings)
+    images.load(style, settings.size)
+    return settings, images.load(content, settings.size, settings.enlarge)
 
 
 def keep(painting: Painting | None) -> tuple[Any, ...]:
@@ -186,13 +198,20 @@ def keep(painting: Painting | None) -> tuple[Any, ...]:
     if painting is None:
         return gr.skip(), "Stopped before the first step."
     frame = painting.frame
+    if frame.done:  # of the run before
+        return publish(painting), "Stopped before the first step; the last picture is kept."
     text = f"Stopped at step {frame.step} of {frame.total_steps}; the picture is kept."
     return publish(painting), text
 
 
 def buttons_at_work() -> tuple[Any, ...]:
-    """Paint, Stop and Download while a picture is being painted."""
-    return gr.Button(interactive=False), gr.Button(interactive=True), download_button(None)
+    """Status, Paint, Stop and Download from the click until the picture is done."""
+    return (
+        "Waiting for its turn …",
+        gr.Button(interactive=False),
+        gr.Button(interactive=True),
+        download_button(None),
+    )
 
 
 def buttons_at_rest(painting: Painting | None) -> tuple[Any, ...]:
@@ -221,15 +240,20 @@ def save_to_cache(image: Image.Image, name: str) -> str:
     return str(path)
 
 
+def ready_text() -> str:
+    """The status line before the first frame."""
+    return "Getting ready …" if is_warm() else "Warming up, once after the start …"
+
+
 def progress_text(frame: Frame) -> str:
     """The status line in words."""
     if frame.done:
         steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
         return f"Done: {steps} in {seconds_text(frame.elapsed)}."
-    text = f"{frame.scale} px, step {frame.step} of {frame.total_steps}"
-    return (
-        f"{text}, {'getting ready …' if frame.eta is None else seconds_text(frame.eta) + ' left'}"
-    )
+    if frame.eta is None:
+        return ready_text()
+    left = seconds_text(frame.eta)
+    return f"{frame.scale} px, step {frame.step} of {frame.total_steps}, {left} left"
 
 
 def seconds_text(seconds: float) -> str:
@@ -397,7 +421,9 @@ def make_page() -> gr.Blocks:
 
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         pairs.select(choose_pair, None, [content, style], **private)
-        running = start.click(buttons_at_work, None, [start, stop, download], **private).then(
+        running = start.click(
+            buttons_at_work, None, [status, start, stop, download], **private
+        ).then(
             paint,
             [content, style, *controls],
             [result, status, losses, painting],
@@ -455,11 +481,19 @@ def choose_pair(event: gr.SelectData) -> tuple[str, str]:
     return example_path("content", content), example_path("style", style)
 
 
+def warm_up_quietly() -> None:
+    """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
+    try:
+        warm_up()
+    except WeightsError as error:
+        print(f"Warning: {error}", file=sys.stderr)
+
+
 def main() -> None:
     """Serve the page, and load TensorFlow while the visitor looks around."""
     page = make_page()
     page.launch(prevent_thread_lock=True, **LAUNCH)
-    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=warm_up_quietly, name="warm-up", daemon=True).start()
     page.block_thread()
 
 

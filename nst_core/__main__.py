@@ -99,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ImageError, SettingsError, WeightsError, OSError) as error:
         parser.error(str(error))
     frame, code = _follow(frames, settings.steps)
-    images.save(frame.to_pil(), options.output)
+    try:
+        images.save(frame.to_pil(), options.output)
+    except OSError as error:
+        parser.error(f"the picture could not be written: {error}")
     if options.json:
         print(json.dumps(_outcome(options.output, frame, settings)))
     return code

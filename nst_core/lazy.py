@@ -52,6 +52,7 @@ def _silent_start() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+        del os.environ[LOG_LEVEL]  # read by now, and not to be inherited by other processes
 
 
 __all__ = ["tf"]

@@ -142,6 +142,11 @@ def warm_up() -> None:
     _compiled(*_static_choices(Settings()))
 
 
+def is_warm() -> bool:
+    """Whether a step was compiled already, so that a run begins without a wait."""
+    return _compiled.cache_info().currsize > 0
+
+
 def _load_paintings(style: StyleSource, size: int) -> list[tuple[Picture, float]]:
     """The paintings with weights that sum to 1."""
     pairs = style if isinstance(style, (list, tuple)) else [(style, 1.0)]

@@ -1,13 +1,16 @@
-"""What the tests share: real pictures at small sizes, and a frozen way to count."""
+"""What the tests share: real pictures at small sizes, and a hook into every step."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nst_core import images
+from nst_core import images, transfer
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -33,3 +36,34 @@ def great_wave() -> np.ndarray:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture
+def before_each_step(monkeypatch) -> Callable[[Callable[[Any], Any]], None]:
+    """Install a function that sees, and may replace, the state before each step of any run."""
+    compile_step = transfer._compiled
+
+    def install(hook: Callable[[Any], Any]) -> None:
+        @functools.wraps(compile_step)
+        def hooked(*arguments):
+            compiled = compile_step(*arguments)
+            step = compiled.step
+            return type(compiled)(compiled.start, lambda state, *rest: step(hook(state), *rest))
+
+        hooked.cache_info = compile_step.cache_info
+        monkeypatch.setattr(transfer, "_compiled", hooked)
+
+    return install
+
+
+@pytest.fixture
+def steps_done(before_each_step) -> list[int]:
+    """A list that grows with every step that any run does from now on."""
+    steps: list[int] = []
+
+    def count(state: Any) -> Any:
+        steps.append(len(steps) + 1)
+        return state
+
+    before_each_step(count)
+    return steps

@@ -14,7 +14,7 @@ from conftest import example
 from PIL import Image
 
 import app
-from nst_core import Settings, images, transfer
+from nst_core import Settings, images
 from nst_core.settings import DEFAULTS, SPECS, format_layers
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
@@ -110,9 +110,9 @@ def test_the_first_thing_shown_is_the_photo():
     run = app.paint(CASTLE, WAVE, *values_of(size=96))
     picture, status, losses, painting = next(run)
     np.testing.assert_array_equal(picture, images.to_uint8(images.load(CASTLE, 96).rgb))
-    assert status.startswith("Warming up")
+    assert status == app.ready_text()
     assert losses is None
-    assert painting is None
+    assert painting == gr.skip()
     run.close()
 
 
@@ -143,19 +143,36 @@ def test_errors_are_one_plain_sentence(content, style, changed, message):
         shown.extend(app.paint(content, style, *values_of(**changed)))
     assert message in error.value.message
     assert not error.value.print_exception
+    # The status says it, too; picture, losses and the painting of the run before stay.
+    assert shown == [(gr.skip(), error.value.message, gr.skip(), gr.skip())]
+
+
+def painting_step(painting) -> int:
+    """The step of a painting; 0 where the page keeps what it has."""
+    return painting.frame.step if isinstance(painting, app.Painting) else 0
 
 
 def test_stop_before_the_first_step_and_after():
-    assert app.keep(None)[1] == "Stopped before the first step."
+    assert app.keep(None) == (gr.skip(), "Stopped before the first step.")
     run = app.paint(CASTLE, WAVE, *values_of(size=96, steps=50, frame_interval=0))
-    painting = None
-    while painting is None or painting.frame.step < 2:
-        *_, painting = next(run)
+    painting = next(painting for *_, painting in run if painting_step(painting) == 2)
     run.close()
     path, text = app.keep(painting)
     assert text == "Stopped at step 2 of 50; the picture is kept."
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image), painting.frame.image)
+
+
+def test_stop_before_the_first_step_of_a_second_run_keeps_the_first_picture():
+    *_, (path, _, _, painting) = app.paint(CASTLE, WAVE, *values_of(size=64, steps=1))
+    assert app.keep(painting) == (path, "Stopped before the first step; the last picture is kept.")
+
+
+def test_very_long_names_of_files_are_cut(tmp_path):
+    name = tmp_path / ("x" * 200 + ".png")
+    Image.new("RGB", (32, 32)).save(name)
+    *_, (path, _, _, _) = app.paint(str(name), str(name), *values_of(size=64, steps=1))
+    assert Path(path).name == "x" * 60 + "-" + "x" * 60 + ".png"
 
 
 # --- The running app ----------------------------------------------------------------------------
@@ -210,17 +227,16 @@ def test_defaults_may_be_left_out(client):
     assert result[1].startswith("Done: 1 step in")
 
 
-def test_cancelling_ends_the_work(client, monkeypatch):
+def test_cancelling_ends_the_work(client, steps_done):
     """A real client goes away; the steps stop, and the next run is not blocked."""
-    steps = count_steps(monkeypatch)
     pictures = gradio_client.handle_file(CASTLE), gradio_client.handle_file(WAVE)
     job = client.submit(*pictures, size=96, steps=5000, frame_interval=0, api_name="/stylize")
-    wait_for(lambda: len(steps) >= 3)
+    wait_for(lambda: len(steps_done) >= 3)
     job.cancel()
     time.sleep(1.0)
-    stopped_at = len(steps)
+    stopped_at = len(steps_done)
     time.sleep(1.5)
-    assert len(steps) == stopped_at
+    assert len(steps_done) == stopped_at
     assert client.predict(*pictures, size=64, steps=1, api_name="/stylize")[1].startswith("Done")
 
 
@@ -232,24 +248,6 @@ def test_an_error_reaches_the_client_as_its_sentence(client, tmp_path):
             gradio_client.handle_file(WAVE),
             api_name="/stylize",
         )
-
-
-def count_steps(monkeypatch) -> list[float]:
-    """A list that grows with every step that any run does from now on."""
-    steps: list[float] = []
-    compile_step = transfer._compiled
-
-    def counting(*arguments):
-        compiled = compile_step(*arguments)
-
-        def step(*inputs):
-            steps.append(time.monotonic())
-            return compiled.step(*inputs)
-
-        return type(compiled)(compiled.start, step)
-
-    monkeypatch.setattr(transfer, "_compiled", counting)
-    return steps
 
 
 def wait_for(condition, seconds: float = 60) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -191,31 +190,16 @@ def test_runs_of_other_shapes_and_weights_trace_nothing(castle, great_wave):
 # --- Ending -------------------------------------------------------------------------------------
 
 
-def test_closing_ends_the_work_at_once(castle, great_wave, monkeypatch):
-    done = []
-    compile_step = nst_core.transfer._compiled
-
-    def counting(*arguments):
-        compiled = compile_step(*arguments)
-
-        def step(*inputs):
-            done.append(time.monotonic())
-            return compiled.step(*inputs)
-
-        return type(compiled)(compiled.start, step)
-
-    monkeypatch.setattr(nst_core.transfer, "_compiled", counting)
+def test_closing_ends_the_work_at_once(castle, great_wave, steps_done):
     frames = stream(castle, great_wave, Settings(size=96, steps=1000, frame_interval=0))
     for _ in range(3):
         next(frames)
-    assert len(done) == 2
+    assert len(steps_done) == 2
     began = time.monotonic()
     frames.close()
     assert time.monotonic() - began < 0.1
-    threads = threading.active_count()
     time.sleep(0.5)
-    assert len(done) == 2
-    assert threading.active_count() <= threads
+    assert len(steps_done) == 2
 
 
 def test_an_abandoned_run_does_not_block_the_next(castle, great_wave):
@@ -225,23 +209,16 @@ def test_an_abandoned_run_does_not_block_the_next(castle, great_wave):
     assert stylize(castle, great_wave, QUICK).done
 
 
-def test_nan_in_a_step_ends_with_the_last_good_picture(castle, great_wave, monkeypatch):
+def test_nan_in_a_step_ends_with_the_last_good_picture(castle, great_wave, before_each_step):
     """The third step is made to go wrong, as a defective device would."""
-    compile_step, calls = nst_core.transfer._compiled, []
-
-    def failing(*arguments):
-        compiled = compile_step(*arguments)
-
-        def step(state, *inputs):
-            calls.append(1)
-            if len(calls) == 3:
-                state = state._replace(gradient=state.gradient * np.nan)
-            return compiled.step(state, *inputs)
-
-        return type(compiled)(compiled.start, step)
-
     expected = stylize(castle, great_wave, Settings(size=96, steps=2))
-    monkeypatch.setattr(nst_core.transfer, "_compiled", failing)
+    calls = []
+
+    def break_the_third(state):
+        calls.append(1)
+        return state._replace(gradient=state.gradient * np.nan) if len(calls) == 3 else state
+
+    before_each_step(break_the_third)
     frames = stream(castle, great_wave, Settings(size=96, steps=9, frame_interval=3600))
     seen: list[Frame] = []
     with pytest.raises(DivergenceError, match=r"Step 3 gave NaN.*smaller learning rate") as caught:
