@@ -28,6 +28,7 @@ from nst_core import (
     DivergenceError,
     Frame,
     ImageError,
+    PreviewError,
     Settings,
     SettingsError,
     WeightsError,
@@ -176,7 +177,7 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[tupl
                 history += [(frame.step, *term) for term in frame.losses.items()]
                 shown = publish(painting) if frame.done else frame.image
                 yield shown, progress_text(frame), plot_data(history), painting
-    except (ImageError, SettingsError, WeightsError, DivergenceError) as error:
+    except (ImageError, SettingsError, WeightsError, PreviewError, DivergenceError) as error:
         # What was painted before stays: the picture of this run, or of the one before it.
         kept = publish(painting) if painting else gr.skip()
         yield kept, str(error), gr.skip(), painting or gr.skip()
@@ -251,7 +252,7 @@ def progress_text(frame: Frame) -> str:
         steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
         return f"Done: {steps} in {seconds_text(frame.elapsed)}."
     if frame.eta is None:
-        return ready_text()
+        return "A first look; painting begins …" if frame.stage == "preview" else ready_text()
     left = seconds_text(frame.eta)
     return f"{frame.scale} px, step {frame.step} of {frame.total_steps}, {left} left"
 
@@ -485,7 +486,7 @@ def warm_up_quietly() -> None:
     """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
     try:
         warm_up()
-    except WeightsError as error:
+    except (WeightsError, PreviewError) as error:
         print(f"Warning: {error}", file=sys.stderr)
 
 

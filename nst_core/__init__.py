@@ -11,6 +11,7 @@ imported when the first picture is painted.
 
 from nst_core.features import WeightsError
 from nst_core.images import ImageError
+from nst_core.preview import PreviewError
 from nst_core.settings import Settings, SettingsError
 from nst_core.transfer import DivergenceError, Frame, stream, stylize
 
@@ -20,6 +21,7 @@ __all__ = [
     "DivergenceError",
     "Frame",
     "ImageError",
+    "PreviewError",
     "Settings",
     "SettingsError",
     "WeightsError",

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from nst_core import __version__, images
 from nst_core.features import WeightsError
 from nst_core.images import ImageError
+from nst_core.preview import PreviewError
 from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, format_layers, parse
 from nst_core.transfer import CHOICES, DivergenceError, Frame, stream
 
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
         _check_output(options.output, options.force)
         frames = stream(options.content, options.style, settings)
-    except (ImageError, SettingsError, WeightsError, OSError) as error:
+    except (ImageError, SettingsError, WeightsError, PreviewError, OSError) as error:
         parser.error(str(error))
     frame, code = _follow(frames, settings.steps)
     try:

@@ -61,7 +61,7 @@ class Settings:
     seed: int = _setting(
         0, "Seed", "The random numbers of the noise start", minimum=0, maximum=2**31 - 1
     )
-    init: str = _setting("content", "Start", "The picture before the first step")
+    init: str = _setting("preview", "Start", "The picture before the first step")
     optimizer: str = _setting("lbfgs", "Optimizer", "How a step follows from the gradient")
     learning_rate: float | None = _setting(
         None,
@@ -100,6 +100,13 @@ class Settings:
         minimum=0,
         maximum=3600,
         unit="s",
+    )
+    stylizer: str | None = _setting(
+        None,
+        "Stylizer",
+        "Another feed-forward net for the preview, a TF-Hub handle or a SavedModel's folder; "
+        "empty means the embedded one",
+        local=True,
     )
     weights: str | None = _setting(
         None,

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,7 @@ from nst_core.features import LAYERS, POOLINGS, Extractor, load_vgg16
 from nst_core.images import ImageSource, Picture
 from nst_core.lazy import tf
 from nst_core.losses import gram_matrix
+from nst_core.preview import load_stylizer, preview, soften
 from nst_core.settings import Settings, SettingsError
 from nst_core.step import OPTIMIZERS, CompiledStep, State, Targets, Weights, compile_step
 
@@ -59,21 +60,43 @@ class DivergenceError(ArithmeticError):
         self.frame = frame
 
 
-def _photo_start(photo: np.ndarray, seed: int) -> np.ndarray:
-    return photo
+class Start(NamedTuple):
+    """Where a run begins."""
+
+    canvas: np.ndarray  # what the optimisation starts from, float32 [1, H, W, 3] in [0, 1]
+    picture: np.ndarray  # what is shown first, of the same form
+    stage: str  # of that first frame
 
 
-def _noise_start(photo: np.ndarray, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).random(photo.shape, dtype=np.float32)
+Paintings = list[tuple[Picture, float]]  # with weights that sum to 1
 
 
-def _grey_start(photo: np.ndarray, seed: int) -> np.ndarray:
-    return np.full_like(photo, 0.5)
+def _preview_start(photo: Picture, paintings: Paintings, settings: Settings) -> Start:
+    """The feed-forward stylizer's picture, mixed like the paintings."""
+    pictures = [preview(photo.rgb, painting.rgb, settings.stylizer) for painting, _ in paintings]
+    shares = [share for _, share in paintings]
+    picture = np.average(pictures, axis=0, weights=shares).astype(np.float32)
+    return Start(soften(picture, photo.rgb), picture, "preview")
 
 
-# Name -> the picture before the first step, from the photo [1, H, W, 3] and the seed. "grey" is
-# the course paper's blank canvas, "noise" is Gatys' start.
-INITS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+def _photo_start(photo: Picture, paintings: Paintings, settings: Settings) -> Start:
+    return Start(photo.rgb, photo.rgb, "fine")
+
+
+def _noise_start(photo: Picture, paintings: Paintings, settings: Settings) -> Start:
+    """Gatys' start: white noise."""
+    noise = np.random.default_rng(settings.seed).random(photo.rgb.shape, dtype=np.float32)
+    return Start(noise, noise, "fine")
+
+
+def _grey_start(photo: Picture, paintings: Paintings, settings: Settings) -> Start:
+    """The course paper's start: a blank canvas."""
+    grey = np.full_like(photo.rgb, 0.5)
+    return Start(grey, grey, "fine")
+
+
+INITS: dict[str, Callable[[Picture, Paintings, Settings], Start]] = {
+    "preview": _preview_start,
     "content": _photo_start,
     "noise": _noise_start,
     "grey": _grey_start,
@@ -115,6 +138,7 @@ def stream(
         ImageError: a picture that cannot be used.
         SettingsError: a choice that does not exist, or weights of paintings that make no sense.
         WeightsError: VGG-16's weights are missing or broken.
+        PreviewError: the stylizer of the preview cannot be used.
         DivergenceError: while running, a step gave NaN or infinity. The last good frame was
             sent before and is in the error, too.
     """
@@ -123,6 +147,8 @@ def stream(
     photo = images.load(content, settings.size, settings.enlarge)
     paintings = _load_paintings(style, settings.size)
     load_vgg16(settings.weights)
+    if settings.init == "preview":
+        load_stylizer(settings.stylizer)
     return _paint(photo, paintings, settings)
 
 
@@ -137,7 +163,9 @@ def check_choices(settings: Settings) -> None:
 
 
 def warm_up() -> None:
-    """Import TensorFlow, load the weights and compile the default step, before anyone waits."""
+    """Import TensorFlow, load both nets and compile the default step, before anyone waits."""
+    grey = np.full([1, 64, 64, 3], 0.5, np.float32)
+    preview(grey, grey, None)
     load_vgg16(None)  # outside the trace, or the step would be traced a second time
     _compiled(*_static_choices(Settings()))
 
@@ -147,8 +175,7 @@ def is_warm() -> bool:
     return _compiled.cache_info().currsize > 0
 
 
-def _load_paintings(style: StyleSource, size: int) -> list[tuple[Picture, float]]:
-    """The paintings with weights that sum to 1."""
+def _load_paintings(style: StyleSource, size: int) -> Paintings:
     pairs = style if isinstance(style, (list, tuple)) else [(style, 1.0)]
     try:
         sources, weights = zip(*pairs, strict=True)
@@ -185,7 +212,7 @@ def _compiled(
 def _targets(
     extractor: Extractor,
     photo: Picture,
-    paintings: list[tuple[Picture, float]],
+    paintings: Paintings,
     settings: Settings,
 ) -> Targets:
     content = extractor(tf.constant(photo.rgb))[settings.content_layer]
@@ -208,12 +235,13 @@ def _loss_weights(settings: Settings) -> Weights:
 
 
 def _paint(
-    photo: Picture, paintings: list[tuple[Picture, float]], settings: Settings
+    photo: Picture, paintings: Paintings, settings: Settings
 ) -> Generator[Frame, None, None]:
     """The run itself. Every `next()` goes as far as the next frame to be shown."""
     run = _Run(photo, settings, began=time.monotonic())
-    canvas = INITS[settings.init](photo.rgb, settings.seed)
-    last = run.frame(canvas, 0, {}, None)
+    with _device:
+        start = INITS[settings.init](photo, paintings, settings)
+    last = run.frame(start.picture, 0, start.stage, {}, None)
     yield last
     sent = time.monotonic()
 
@@ -222,7 +250,7 @@ def _paint(
         compiled = _compiled(*choices)
         targets = _targets(choices[0], photo, paintings, settings)
         weights, rate = _loss_weights(settings), _learning_rate(settings)
-        state: State = compiled.start(tf.constant(canvas), targets, weights)
+        state: State = compiled.start(tf.constant(start.canvas), targets, weights)
 
     first_step = time.monotonic()
     for step in range(1, settings.steps + 1):
@@ -253,17 +281,22 @@ class _Run:
 
     def frame_of(self, state: State, step: int, eta: float | None) -> Frame:
         losses = {name: float(loss) for name, loss in state.losses.items()}
-        return self.frame(state.image.numpy(), step, losses, eta)
+        return self.frame(state.image.numpy(), step, "fine", losses, eta)
 
     def frame(
-        self, image: np.ndarray, step: int, losses: dict[str, float], eta: float | None
+        self,
+        image: np.ndarray,
+        step: int,
+        stage: str,
+        losses: dict[str, float],
+        eta: float | None,
     ) -> Frame:
         return Frame(
             image=images.to_uint8(image),
             step=step,
             total_steps=self.settings.steps,
             scale=max(self.photo.size),
-            stage="fine",
+            stage=stage,
             losses=losses,
             elapsed=time.monotonic() - self.began,
             eta=eta,

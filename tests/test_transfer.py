@@ -15,6 +15,7 @@ from nst_core import (
     DivergenceError,
     Frame,
     ImageError,
+    PreviewError,
     Settings,
     SettingsError,
     WeightsError,
@@ -46,6 +47,22 @@ def test_bad_pictures_are_refused_at_the_call(castle, great_wave, tmp_path):
         stream(castle, great_wave[:1])
 
 
+def test_a_broken_stylizer_is_refused_at_the_call_and_the_embedded_one_still_works(
+    castle, great_wave, tmp_path
+):
+    with pytest.raises(PreviewError, match="leave the setting empty"):
+        stream(castle, great_wave, Settings(stylizer=str(tmp_path / "absent")))
+    assert stylize(castle, great_wave, QUICK).done
+
+
+def test_the_preview_start_is_nearer_to_the_goal_than_the_photo(castle, great_wave):
+    losses = {
+        init: stylize(castle, great_wave, Settings(size=96, steps=20, init=init)).losses["total"]
+        for init in ("preview", "content")
+    }
+    assert losses["preview"] < losses["content"]
+
+
 def test_broken_weights_are_refused_at_the_call(castle, great_wave, tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         stream(castle, great_wave, Settings(weights=str(tmp_path / "absent.h5")))
@@ -73,7 +90,7 @@ def test_frames_count_and_carry_everything(castle, great_wave):
     assert all(frame.image.dtype == np.uint8 for frame in frames)
     assert all(frame.image.shape == castle.shape for frame in frames)
     assert all(frame.total_steps == 3 and frame.scale == 96 for frame in frames)
-    assert all(frame.stage == "fine" for frame in frames)
+    assert [frame.stage for frame in frames] == ["preview", "fine", "fine", "fine"]
     assert frames[0].losses == {}
     assert frames[0].eta is None
     assert set(frames[1].losses) == {"total", "content", "style", "tv"}
@@ -93,7 +110,7 @@ def test_throttling_does_not_change_the_picture(castle, great_wave):
 
 
 def test_the_style_loss_falls_by_nine_tenths():
-    settings = Settings(size=128, steps=50, frame_interval=0)
+    settings = Settings(size=128, steps=50, init="content", frame_interval=0)
     frames = list(stream(example("content/castle"), example("style/great-wave"), settings))
     assert frames[-1].losses["style"] < 0.1 * frames[1].losses["style"]
     assert frames[-1].losses["total"] < 0.15 * frames[1].losses["total"]
