@@ -18,10 +18,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, example
 from PIL import Image
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+from nst_core import images
+from nst_core.preview import preview, soften
 
 ARTIFACTS = ROOT / "test-artifacts"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -121,6 +125,12 @@ def wait_for_pictures(page: Page, count: int, seconds: int = 60) -> set[str]:
     return seen
 
 
+def soften_start(content: str, style: str, size: int) -> np.ndarray:
+    """What the optimisation starts from by default, in grey levels."""
+    photo, painting = (images.load(example(name), size).rgb for name in (content, style))
+    return soften(preview(photo, painting, None), photo)[0] * 255.0
+
+
 def test_a_visitor_paints_stops_and_downloads(page, tmp_path):
     """At once after the start: TensorFlow may still be loading."""
     shoot(page, "start")
@@ -170,8 +180,11 @@ def test_a_finished_run_shows_its_losses_and_can_be_repeated(page, tmp_path):
     with page.expect_download() as download:
         page.click("#download")
     assert re.fullmatch(r"cat-[\w-]+\.png", download.value.suggested_filename)
+    # The controls were opened, so all their values came from the browser: it must have painted.
+    start = soften_start("content/cat", "style/ryogoku", 128)
     with Image.open(download.value.path()) as image:
         assert image.size == (128, 85)
+        assert np.abs(np.asarray(image, float) - start).mean() > 5
 
 
 def test_paint_without_pictures_says_what_is_missing(page):
