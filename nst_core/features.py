@@ -36,7 +36,6 @@ POOLINGS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 # coloured line along every edge. The image is therefore continued by its mirror image, and the
 # features of that margin are cut off. A multiple of block5's stride, so that the cut is exact.
 MARGIN = 16
-MINIMUM_SIDE = 16  # px: below, block5 has no position left
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
@@ -50,7 +49,7 @@ class Extractor:
 
     The call returns a dict, layer name -> activation [1, H // s, W // s, N], where the stride s
     is 1 in block1 and doubles with each block. Only the layers up to the deepest one are
-    computed. H and W are at least `MINIMUM_SIDE`. Equal extractors are interchangeable, so they
+    computed. H and W are at least `MARGIN`. Equal extractors are interchangeable, so they
     can be keys of a cache.
     """
 

@@ -37,7 +37,6 @@ class Optimizer:
     init: Callable[[Any], Any]
     update: Callable[[Any, Any, Any, Any], tuple[Any, Any]]
     learning_rate: float  # the default: a good step for pixels in [0, 1]
-    label: str
 
 
 def gradient_descent_init(x: tf.Tensor) -> tuple[()]:
@@ -163,11 +162,9 @@ def _push(memory: tf.Tensor, newest: tf.Tensor) -> tf.Tensor:
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
-    "lbfgs": Optimizer(lbfgs_init, lbfgs_update, 1.0, "L-BFGS (Gatys)"),
-    "adam": Optimizer(adam_init, adam_update, 0.02, "Adam"),
-    "gradient_descent": Optimizer(
-        gradient_descent_init, gradient_descent_update, 1e-8, "Gradient descent (the paper)"
-    ),
+    "lbfgs": Optimizer(lbfgs_init, lbfgs_update, 1.0),  # Gatys'
+    "adam": Optimizer(adam_init, adam_update, 0.02),
+    "gradient_descent": Optimizer(gradient_descent_init, gradient_descent_update, 1e-8),  # paper's
 }
 
 

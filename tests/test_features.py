@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from nst_core import features
+from nst_core import features, images
 from nst_core.features import LAYERS, MARGIN, Extractor, WeightsError, load_vgg16
 
 WEIGHTS = ROOT / "nst_core" / "weights"
@@ -200,6 +200,10 @@ def test_any_shape_down_to_the_smallest(height, width):
     for layer, activation in got.items():
         stride = 2 ** (int(layer[5]) - 1)
         assert activation.shape[1:3] == (height // stride, width // stride), layer
+
+
+def test_no_picture_is_accepted_that_is_too_small_to_be_mirrored():
+    assert images.MINIMUM_SIDE >= MARGIN
 
 
 def test_loading_while_a_graph_is_traced_gives_the_same_features(castle, copied_weights):
