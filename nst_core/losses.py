@@ -4,13 +4,14 @@ Symbols are those of Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic St
 arXiv 1508.06576), which section 3.4 of the course paper "Neural Style Transfer" (B. Caruntu)
 follows. For one layer of VGG-16, F and P are the features of the picture being painted and of the
 photo, G and A the Gram matrices of the picture and of the painting, N the number of channels and
-M the number of positions. Features are float32 [1, H, W, N], so M = H * W. All functions are pure,
-differentiable, and return scalars except `gram_matrix`.
+M the number of positions. Features are [1, H, W, N], so M = H * W, in float32 or bfloat16; sums are
+float32. All functions are pure, differentiable, and return scalars except `gram_matrix`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nst_core.lazy import tf
 
@@ -23,10 +24,26 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
     Divided by the number of positions, which the paper does inside the loss (eq. 4): so pictures
     and paintings of different sizes can be compared.
     """
-    channels = tf.shape(features)[-1]
-    flat = tf.reshape(features, [-1, channels])  # [M, N]
-    positions = tf.cast(tf.shape(flat)[0], flat.dtype)
-    return tf.matmul(flat, flat, transpose_a=True) / positions
+    flat = tf.reshape(features, [-1, features.shape[-1]])  # [M, N]
+    return _correlations(flat) / tf.cast(tf.shape(flat)[0], tf.float32)
+
+
+def _correlations(flat: tf.Tensor) -> tf.Tensor:
+    """F^T F in float32, with its gradient by hand: F (U + U^T), which eq. 6 of the paper uses.
+
+    It takes one product, in the precision of F; TensorFlow's own takes two in float32.
+    """
+
+    @tf.custom_gradient
+    def product(flat: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        exact = tf.cast(flat, tf.float32)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.matmul(flat, tf.cast(upstream + tf.transpose(upstream), flat.dtype))
+
+        return tf.matmul(exact, exact, transpose_a=True), gradient
+
+    return product(flat)
 
 
 def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -34,7 +51,8 @@ def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
     L_content = 1/2 sum_ij (F_ij - P_ij)^2                      (Gatys et al. 2015, eq. 1)
     """
-    return tf.reduce_sum(tf.square(features - target)) / 2
+    difference = tf.cast(features, tf.float32) - target
+    return tf.reduce_sum(tf.square(difference)) / 2
 
 
 def style_loss(
@@ -58,7 +76,7 @@ def style_loss(
     terms = []
     for layer, weight in layer_weights.items():
         difference = gram_matrix(features[layer]) - target_grams[layer]
-        channels = tf.cast(tf.shape(difference)[0], difference.dtype)
+        channels = tf.cast(tf.shape(difference)[0], tf.float32)
         terms.append(weight * tf.reduce_sum(tf.square(difference)) / (4 * channels**2))
     return tf.add_n(terms)
 

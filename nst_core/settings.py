@@ -92,6 +92,11 @@ class Settings:
         "Layers of VGG-16 that compare picture and painting, each with its weight",
     )
     pooling: str = _setting("max", "Pooling", "What VGG-16 keeps of each 2 x 2 block")
+    precision: str = _setting(
+        "auto",
+        "Precision",
+        "Numbers of VGG-16's activations; auto takes the faster on this machine, by a short trial",
+    )
     enlarge: bool = _setting(False, "Enlarge", "Enlarge a photo that is smaller than the size")
     frame_interval: float = _setting(
         0.25,

@@ -174,7 +174,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 class Targets(NamedTuple):
     """What the picture is compared with."""
 
-    content: tf.Tensor  # the photo's features at the content layer, [1, H_l, W_l, N_l]
+    content: tf.Tensor  # the photo's features at the content layer, float32 [1, H_l, W_l, N_l]
     grams: dict[str, tf.Tensor]  # style layer -> the painting's Gram matrix / M, [N_l, N_l]
 
 

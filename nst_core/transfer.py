@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from nst_core import images
+from nst_core.device import PRECISION_CHOICES
 from nst_core.features import LAYERS, POOLINGS, Extractor, load_vgg16
 from nst_core.images import ImageSource, Picture
 from nst_core.lazy import tf
@@ -107,6 +108,7 @@ CHOICES: dict[str, Mapping[str, Any]] = {
     "init": INITS,
     "optimizer": OPTIMIZERS,
     "pooling": POOLINGS,
+    "precision": PRECISION_CHOICES,
     "content_layer": dict.fromkeys(LAYERS),
     "style_layers": dict.fromkeys(LAYERS),
 }
@@ -197,7 +199,8 @@ def _static_choices(settings: Settings) -> tuple[Extractor, str, tuple[str, ...]
     """What the compiled step depends on, and nothing that may change without compiling again."""
     style_layers = tuple(layer for layer, _ in settings.style_layers)
     layers = tuple(layer for layer in LAYERS if layer in {settings.content_layer, *style_layers})
-    extractor = Extractor(layers, settings.pooling, settings.weights)
+    precision = PRECISION_CHOICES[settings.precision]()
+    extractor = Extractor(layers, settings.pooling, settings.weights, precision)
     return extractor, settings.content_layer, style_layers, settings.optimizer
 
 
@@ -215,7 +218,7 @@ def _targets(
     paintings: Paintings,
     settings: Settings,
 ) -> Targets:
-    content = extractor(tf.constant(photo.rgb))[settings.content_layer]
+    content = tf.cast(extractor(tf.constant(photo.rgb))[settings.content_layer], tf.float32)
     grams = {layer: 0.0 for layer, _ in settings.style_layers}
     for painting, share in paintings:
         features = extractor(tf.constant(painting.rgb))

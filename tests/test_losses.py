@@ -36,6 +36,28 @@ def test_gram_matrix_does_not_depend_on_the_size(features):
     np.testing.assert_allclose(got, numpy_gram(features), rtol=1e-5, atol=1e-4)
 
 
+def test_gradient_of_the_gram_matrix_is_tensorflows_own(features, rng):
+    x, upstream = tf.constant(features), tf.constant(rng.standard_normal((6, 6)), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        flat = tf.reshape(x, [-1, 6])
+        own = tf.reduce_sum(upstream * tf.matmul(flat, flat, transpose_a=True) / 35)
+        ours = tf.reduce_sum(upstream * losses.gram_matrix(x))
+    np.testing.assert_allclose(tape.gradient(ours, x), tape.gradient(own, x), rtol=1e-4, atol=1e-4)
+
+
+def test_sums_of_bfloat16_features_are_exact(features, rng):
+    """Only the features are rounded, not what is computed from them."""
+    rounded = tf.cast(features, tf.bfloat16)
+    values = tf.cast(rounded, tf.float32).numpy()
+    gram = losses.gram_matrix(rounded)
+    assert gram.dtype == tf.float32
+    np.testing.assert_allclose(gram, numpy_gram(values), rtol=1e-5, atol=1e-4)
+    target = rng.standard_normal(features.shape).astype(np.float32)
+    expected = 0.5 * ((values.astype(np.float64) - target) ** 2).sum()
+    assert float(losses.content_loss(rounded, target)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_content_loss(features, rng):
     target = (rng.standard_normal(features.shape) * 30).astype(np.float32)
     expected = 0.5 * ((features.astype(np.float64) - target) ** 2).sum()

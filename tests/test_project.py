@@ -19,6 +19,7 @@ FLOORS = {
     "losses": 0,
     "preview": 0,
     "lazy": -1,
+    "device": 1,
     "step": 1,
     "transfer": 2,
     "__main__": 3,

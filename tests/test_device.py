@@ -1,0 +1,40 @@
+"""The choice of precision, decided by a trial."""
+
+from __future__ import annotations
+
+import pytest
+
+from nst_core import device
+from nst_core.features import PRECISIONS
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    device.fastest_precision.cache_clear()
+    yield
+    device.fastest_precision.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "expected"),
+    [(2.0, 1.0, "bfloat16"), (1.0, 0.95, "float32"), (1.0, 9.0, "float32")],
+)
+def test_bfloat16_is_taken_where_it_is_clearly_faster(float32, bfloat16, expected, monkeypatch):
+    seconds = {"float32": float32, "bfloat16": bfloat16}
+    monkeypatch.setattr(device, "_trial", seconds.get)
+    assert device.fastest_precision() == expected
+
+
+def test_the_trial_runs_once_and_takes_every_precision(monkeypatch):
+    tried = []
+    trial = device._trial
+    monkeypatch.setattr(device, "_trial", lambda name: tried.append(name) or trial(name))
+    assert device.fastest_precision() in PRECISIONS
+    assert device.PRECISION_CHOICES["auto"]() in PRECISIONS
+    assert tried == list(PRECISIONS)
+
+
+def test_choices_name_every_precision():
+    assert {name: device.PRECISION_CHOICES[name]() for name in PRECISIONS} == {
+        name: name for name in PRECISIONS
+    }
