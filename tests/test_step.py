@@ -205,6 +205,19 @@ def test_total_is_the_weighted_sum(extract, castle, great_wave):
     assert got["total"] == pytest.approx(got["content"] + got["style"] + got["tv"], rel=1e-6)
 
 
+def test_bfloat16_gives_the_losses_of_float32_to_one_percent(castle, great_wave):
+    """Of the same picture, each against targets of its own precision."""
+    terms = {}
+    for precision in ("float32", "bfloat16"):
+        extract = Extractor(STYLE, precision=precision)
+        image, targets = make_problem(extract, castle, great_wave, 64, 96)
+        targets = targets._replace(content=tf.cast(targets.content, tf.float32))
+        other = tf.reverse(image, axis=[1])
+        terms[precision] = loss_terms(other, extract(other), CONTENT, targets, make_weights())
+    for name, exact in terms["float32"].items():
+        assert float(terms["bfloat16"][name]) == pytest.approx(float(exact), rel=0.01), name
+
+
 def test_one_trace_serves_every_shape_and_every_weight(extract, compiled, castle, great_wave):
     functions = compiled["lbfgs"]
     for height, width in [(48, 40), (32, 64), (64, 17), (48, 40)]:
