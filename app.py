@@ -294,7 +294,7 @@ def make_control(name: str) -> Any:
     if spec.step is not None:
         return gr.Slider(value=default, step=spec.step, **limits, **common)
     if default is None:  # an empty `gr.Number` arrives as 0
-        return gr.Textbox(None, placeholder="the optimizer's own", **common)
+        return gr.Textbox(None, placeholder="empty", **common)
     precision = 0 if isinstance(default, int) else None
     return gr.Number(default, precision=precision, **limits, **common)
 

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frames = stream(options.content, options.style, settings)
     except (ImageError, SettingsError, WeightsError, PreviewError, OSError) as error:
         parser.error(str(error))
-    frame, code = _follow(frames, settings.steps)
+    frame, code = _follow(frames)
     try:
         images.save(frame.to_pil(), options.output)
     except OSError as error:
@@ -109,13 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _follow(frames: Iterator[Frame], steps: int) -> tuple[Frame, int]:
+def _follow(frames: Iterator[Frame]) -> tuple[Frame, int]:
     """Show the progress; returns the last good frame and the exit code."""
     frame = next(frames)
-    with tqdm(total=steps, unit="step", file=sys.stderr) as bar:
+    with tqdm(total=frame.total_steps, unit="step", file=sys.stderr) as bar:
         try:
             for frame in frames:
                 bar.set_postfix(loss=f"{frame.losses['total']:.3g}", refresh=False)
+                bar.total = frame.total_steps
                 bar.update(frame.step - bar.n)
         except DivergenceError as error:
             tqdm.write(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What this machine does best, found out by trying: the precision of the activations.
+"""What this machine does best and how fast, found out by trying.
 
 GPU code paths here were written with care and never run: the project has only seen CPUs.
 """
@@ -14,6 +14,13 @@ from nst_core.lazy import tf
 
 # A convolution as in the middle of VGG-16: 19 GFLOP, long enough to time, over in a moment.
 TRIAL_SIDE, TRIAL_CHANNELS, TRIAL_RUNS = 64, 512, 3
+TRIAL_FLOP = 2 * 9 * TRIAL_CHANNELS**2 * TRIAL_SIDE**2
+
+# Of a step with the default layers: VGG-16 forward and back, 2 x 575,000, and the Gram matrices.
+FLOP_PER_PIXEL = 1.2e6
+
+# The share of the trial's speed that a whole step reaches, its small operations included.
+STEP_EFFICIENCY = 0.7
 
 # bfloat16 keeps 8 bits of a number, so it has to be worth it.
 WORTHWHILE = 1.2
@@ -26,11 +33,18 @@ def fastest_precision() -> str:
     Processors with bfloat16 units gain a factor of up to two; those without emulate it and lose.
     Only a trial can tell, because libraries and virtual machines hide the units.
     """
-    seconds = {precision: _trial(precision) for precision in PRECISIONS}
+    seconds = {precision: trial_seconds(precision) for precision in PRECISIONS}
     return "bfloat16" if seconds["bfloat16"] * WORTHWHILE < seconds["float32"] else "float32"
 
 
-def _trial(precision: str) -> float:
+def expected_pace(precision: str) -> float:
+    """Seconds per pixel of a step, from the trial: enough for a plan that is corrected later."""
+    speed = TRIAL_FLOP / trial_seconds(precision) * STEP_EFFICIENCY
+    return FLOP_PER_PIXEL / speed
+
+
+@functools.cache
+def trial_seconds(precision: str) -> float:
     """Seconds for a convolution, the best of a few runs after one that warms up."""
     image = tf.ones([1, TRIAL_SIDE, TRIAL_SIDE, TRIAL_CHANNELS], precision)
     kernel = tf.ones([3, 3, TRIAL_CHANNELS, TRIAL_CHANNELS], precision)

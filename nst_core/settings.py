@@ -58,6 +58,14 @@ class Settings:
     steps: int = _setting(
         60, "Steps", "Steps of the optimizer; more is finer", minimum=1, maximum=5000
     )
+    time_budget: float | None = _setting(
+        None,
+        "Time budget",
+        "Paint for so long instead of a number of steps; empty means the steps",
+        minimum=1,
+        maximum=86400,
+        unit="s",
+    )
     seed: int = _setting(
         0, "Seed", "The random numbers of the noise start", minimum=0, maximum=2**31 - 1
     )

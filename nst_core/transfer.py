@@ -10,21 +10,21 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from nst_core import images
-from nst_core.device import PRECISION_CHOICES
+from nst_core.device import PRECISION_CHOICES, expected_pace
 from nst_core.features import LAYERS, POOLINGS, Extractor, load_vgg16
 from nst_core.images import ImageSource, Picture
 from nst_core.lazy import tf
 from nst_core.losses import gram_matrix
 from nst_core.preview import load_stylizer, preview
 from nst_core.pyramid import add_detail, resize
-from nst_core.schedule import SHORTEST_SIDE, Scale, schedule, work_left
+from nst_core.schedule import SHORTEST_SIDE, Progress, Scale, schedule, schedule_for
 from nst_core.settings import Settings, SettingsError
 from nst_core.step import OPTIMIZERS, CompiledStep, State, Targets, Weights, compile_step
 
@@ -41,7 +41,7 @@ class Frame:
 
     image: np.ndarray  # uint8 [H, W, 3]
     step: int  # steps done, 0 for the start
-    total_steps: int
+    total_steps: int  # with a time budget an estimate, until `done`
     scale: int  # long side in pixels now being worked on; `image` has the full size always
     stage: str  # "preview", "coarse" or "fine"
     losses: dict[str, float]  # at `scale`, weighted: total, content, style, tv; empty at step 0
@@ -261,12 +261,11 @@ def _paint(
     photo: Picture, paintings: Paintings, settings: Settings
 ) -> Generator[Frame, None, None]:
     """The run itself. Every `next()` goes as far as the next frame to be shown."""
-    height, width = photo.rgb.shape[1:3]
-    scales = schedule(height, width, settings.steps)
-    run = _Run(photo, settings, scales, began=time.monotonic())
+    run = _Run(photo, settings, began=time.monotonic())
+    progress = Progress(run.scales())
     with _device:
-        start = INITS[settings.init](photo, paintings, settings, scales[0])
-    last = run.first_frame(start.picture)
+        start = INITS[settings.init](photo, paintings, settings, progress.scale)
+    last = run.first_frame(start.picture, progress)
     yield last
     sent = time.monotonic()
 
@@ -276,30 +275,33 @@ def _paint(
         weights, rate = _loss_weights(settings), _learning_rate(settings)
 
     seconds_in_steps, canvas = 0.0, start.canvas
-    for index, scale in enumerate(scales):
+    while True:
         with _device:
-            problem = _problem(choices[0], photo, paintings, settings, scale)
+            problem = _problem(choices[0], photo, paintings, settings, progress.scale)
             canvas = tf.constant(add_detail(canvas, problem.photo))
             state: State = compiled.start(canvas, problem.targets, weights)
-        for step in range(1, scale.steps + 1):
+        while progress.step < progress.scale.steps:
             with _device:
                 began = time.monotonic()
                 following: State = compiled.step(state, problem.targets, weights, rate)
                 is_finite = bool(following.finite)  # waits until the step is done
                 now = time.monotonic()
             if not is_finite:
-                if last.step < run.steps_before(index) + step - 1:
-                    last = run.frame(state, index, step - 1, None)
+                if last.step < progress.steps_done:
+                    last = run.frame(state, progress, None)
                     yield last
-                raise _divergence(settings, run.steps_before(index) + step, last)
-            state = following
+                raise _divergence(settings, progress.steps_done + 1, last)
+            state, progress = following, progress.after_a_step()
             seconds_in_steps += now - began
-            eta = seconds_in_steps * work_left(scales, index, step)
-            is_last = run.steps_before(index) + step == settings.steps
-            if is_last or now - sent >= settings.frame_interval:
-                last = run.frame(state, index, step, eta)
+            pace = seconds_in_steps / progress.work_done
+            progress = run.in_time(progress, now, pace)
+            if progress.is_done or now - sent >= settings.frame_interval:
+                last = run.frame(state, progress, progress.work_left * pace)
                 sent = now
                 yield last
+        if progress.is_finest:
+            return
+        progress = progress.at_the_next_scale()
         canvas = state.image.numpy()
 
 
@@ -309,48 +311,52 @@ class _Run:
 
     photo: Picture
     settings: Settings
-    scales: tuple[Scale, ...]
     began: float  # time.monotonic() at its start
 
-    def steps_before(self, index: int) -> int:
-        """Steps of the scales before scale `index`."""
-        return sum(scale.steps for scale in self.scales[:index])
+    def scales(self) -> tuple[Scale, ...]:
+        """The schedule: for the steps asked for, or for the time."""
+        height, width = self.photo.rgb.shape[1:3]
+        if self.settings.time_budget is None:
+            return schedule(height, width, self.settings.steps)
+        precision = PRECISION_CHOICES[self.settings.precision]()
+        return schedule_for(height, width, self.settings.time_budget / expected_pace(precision))
 
-    def first_frame(self, picture: np.ndarray) -> Frame:
+    def in_time(self, progress: Progress, now: float, pace: float) -> Progress:
+        """The steps to come made to fit the time budget, from the pace measured so far."""
+        if self.settings.time_budget is None:
+            return progress
+        return progress.fitted((self.began + self.settings.time_budget - now) / pace)
+
+    def first_frame(self, picture: np.ndarray, progress: Progress) -> Frame:
         """The start, before anything was optimised."""
-        stage = "preview" if self.settings.init == "preview" else self._stage(0)
-        return self._frame(picture, 0, max(self.photo.size), stage, {}, None)
+        frame = self._frame(picture, progress, {}, None)
+        if self.settings.init == "preview":
+            return replace(frame, stage="preview", scale=max(self.photo.size))
+        return frame
 
-    def frame(self, state: State, index: int, step: int, eta: float | None) -> Frame:
-        """The picture after `step` steps of scale `index`, brought to full size."""
+    def frame(self, state: State, progress: Progress, eta: float | None) -> Frame:
+        """The picture of `state`, brought to full size."""
         losses = {name: float(loss) for name, loss in state.losses.items()}
         picture = add_detail(state.image.numpy(), self.photo.rgb)
-        side = max(self.scales[index].height, self.scales[index].width)
-        step += self.steps_before(index)
-        return self._frame(picture, step, side, self._stage(index), losses, eta)
-
-    def _stage(self, index: int) -> str:
-        return "fine" if index == len(self.scales) - 1 else "coarse"
+        return self._frame(picture, progress, losses, eta)
 
     def _frame(
         self,
         picture: np.ndarray,
-        step: int,
-        scale: int,
-        stage: str,
+        progress: Progress,
         losses: dict[str, float],
         eta: float | None,
     ) -> Frame:
         return Frame(
             image=images.to_uint8(picture),
-            step=step,
-            total_steps=self.settings.steps,
-            scale=scale,
-            stage=stage,
+            step=progress.steps_done,
+            total_steps=progress.total_steps,
+            scale=max(progress.scale.height, progress.scale.width),
+            stage="fine" if progress.is_finest else "coarse",
             losses=losses,
             elapsed=time.monotonic() - self.began,
             eta=eta,
-            done=step == self.settings.steps,
+            done=progress.is_done,
             alpha=self.photo.alpha,
         )
 

@@ -21,14 +21,14 @@ def _forget():
 )
 def test_bfloat16_is_taken_where_it_is_clearly_faster(float32, bfloat16, expected, monkeypatch):
     seconds = {"float32": float32, "bfloat16": bfloat16}
-    monkeypatch.setattr(device, "_trial", seconds.get)
+    monkeypatch.setattr(device, "trial_seconds", seconds.get)
     assert device.fastest_precision() == expected
 
 
 def test_the_trial_runs_once_and_takes_every_precision(monkeypatch):
     tried = []
-    trial = device._trial
-    monkeypatch.setattr(device, "_trial", lambda name: tried.append(name) or trial(name))
+    trial = device.trial_seconds
+    monkeypatch.setattr(device, "trial_seconds", lambda name: tried.append(name) or trial(name))
     assert device.fastest_precision() in PRECISIONS
     assert device.PRECISION_CHOICES["auto"]() in PRECISIONS
     assert tried == list(PRECISIONS)
@@ -38,3 +38,9 @@ def test_choices_name_every_precision():
     assert {name: device.PRECISION_CHOICES[name]() for name in PRECISIONS} == {
         name: name for name in PRECISIONS
     }
+
+
+def test_the_expected_pace_follows_from_the_trial(monkeypatch):
+    """A machine of 100 GFLOP/s, of which a step reaches 70."""
+    monkeypatch.setattr(device, "trial_seconds", lambda name: device.TRIAL_FLOP / 100e9)
+    assert device.expected_pace("float32") == pytest.approx(1.2e6 / 70e9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nst_core.schedule import SETUP_STEPS, Scale, schedule, work_left
+from nst_core.schedule import SETUP_STEPS, Progress, Scale, schedule, schedule_for
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,42 @@ def test_the_steps_add_up_and_the_last_scale_is_the_picture(sides, steps):
     assert all(scale.steps >= 1 and min(scale.height, scale.width) >= 16 for scale in scales)
 
 
-def test_work_left():
-    scales = (Scale(10, 10, 4), Scale(20, 20, 5))
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        (20 * (256**2 + 512**2), [(256, 18), (512, 18)]),
+        (9 * (256**2 + 512**2), [(256, 43)]),  # too little for 8 steps at 512
+        (4 * 256**2, [(256, 2)]),  # nothing coarser to fall back on
+        (0, [(256, 1)]),
+    ],
+)
+def test_schedule_for_an_amount_of_work(work, expected):
+    scales = schedule_for(512, 512, work)
+    assert [(scale.height, scale.steps) for scale in scales] == expected
+
+
+def test_progress_counts_steps_and_work():
+    progress = Progress((Scale(10, 10, 4), Scale(20, 20, 5)))
     coming = 400 * (5 + SETUP_STEPS)
-    assert work_left(scales, 0, 1) == pytest.approx((300 + coming) / 100)
-    assert work_left(scales, 0, 4) == pytest.approx(coming / 400)
-    assert work_left(scales, 1, 2) == pytest.approx(3 * 400 / (400 + 2 * 400))
-    assert work_left(scales, 1, 5) == 0
+    assert (progress.steps_done, progress.total_steps) == (0, 9)
+    progress = progress.after_a_step()
+    assert (progress.work_done, progress.work_left) == (100, 300 + coming)
+    progress = progress.at_the_next_scale().after_a_step().after_a_step()
+    assert (progress.steps_done, progress.work_done) == (6, 400 + 800)
+    assert progress.work_left == 3 * 400
+    assert progress.is_finest
+    assert not progress.is_done
+
+
+def test_a_run_fitted_to_the_work_that_is_left_spends_just_that():
+    progress = Progress((Scale(10, 10, 40), Scale(20, 20, 40)), step=5)
+    for work in (3_000, 10_000, 123_456):
+        fitted = progress.fitted(work)
+        assert fitted.step == 5
+        assert fitted.work_left == pytest.approx(work, abs=500)  # half a step of each scale
+        assert abs(fitted.scales[0].steps - fitted.scales[1].steps) <= 1
+    late = progress.fitted(-1_000)
+    assert late.scale.steps == 5, "what is done stays done"
+    assert late.scales[1].steps == 1
+    last = progress.at_the_next_scale().after_a_step()
+    assert last.fitted(0).is_done

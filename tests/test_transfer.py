@@ -141,6 +141,19 @@ def test_coarse_to_fine(castle_512, great_wave):
     assert all(frame.eta > 0 for frame in frames[1:-1])
 
 
+def test_a_time_budget_is_kept(castle_512, great_wave):
+    """Loose here, because tests share the machine; the benchmark measures it."""
+    stylize(castle_512, great_wave, Settings(size=512, steps=2))  # not the time of compiling
+    frames = list(stream(castle_512, great_wave, Settings(size=512, time_budget=6)))
+    last = frames[-1]
+    assert last.done
+    assert 4 < last.elapsed < 8
+    assert last.step == last.total_steps
+    assert last.image.shape == castle_512.shape
+    for frame in frames[len(frames) // 2 :]:
+        assert frame.elapsed + frame.eta == pytest.approx(last.elapsed, abs=2)
+
+
 def test_targets_are_found_once_per_scale(castle_512, great_wave, monkeypatch):
     found = []
     problem = nst_core.transfer._problem
