@@ -10,12 +10,14 @@ line and the page find it there.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nst_core import losses
 from nst_core.lazy import tf
+from nst_core.pyramid import over_scales
 
 Extract = Callable[[Any], dict[str, Any]]  # image [1, H, W, 3] -> layer name -> features
 
@@ -30,8 +32,8 @@ class Optimizer:
     init(x) -> state                                     before the first step
     update(x, gradient, state, learning_rate) -> x, state      one step, not yet projected
 
-    `x` is a float32 tensor of any shape, `state` any nest of tensors. The next `x` that `update`
-    gets may differ from the one it returned, because the pixels are projected in between.
+    `x` is a picture, float32 [1, H, W, 3], and `state` any nest of tensors. The next `x` that
+    `update` gets may differ from the one it returned, because the pixels are projected in between.
     """
 
     init: Callable[[Any], Any]
@@ -81,8 +83,13 @@ def adam_update(
 
 
 LBFGS_MEMORY = 10  # pairs remembered; each costs two images of memory
-LBFGS_FIRST_MOVE = 0.01  # mean move of the first step, when no curvature is known yet
+LBFGS_FIRST_MOVE = 0.02  # mean move of the first step, when no curvature is known yet
 LBFGS_LONGEST_MOVE = 0.03  # mean move that a step may not exceed; 0.1 overshot on some pairs
+
+# Halvings of the picture that a step of L-BFGS moves as readily as single pixels. Against none, on
+# four pairs, the losses were 1 to 5 % lower at 40 to 80 steps, and after 10, where one pair had
+# overshot, up to a sixth; the pictures were smoother. 2 and 6 made no difference.
+LBFGS_LEVELS = 4
 
 
 class LbfgsState(NamedTuple):
@@ -100,7 +107,11 @@ def lbfgs_init(x: tf.Tensor) -> LbfgsState:
 
 
 def lbfgs_update(
-    x: tf.Tensor, gradient: tf.Tensor, state: LbfgsState, learning_rate: tf.Tensor
+    x: tf.Tensor,
+    gradient: tf.Tensor,
+    state: LbfgsState,
+    learning_rate: tf.Tensor,
+    spread: Callable[[Any], Any] = lambda x: x,
 ) -> tuple[tf.Tensor, LbfgsState]:
     """L-BFGS (Liu and Nocedal 1989; Nocedal and Wright, algorithm 7.4), Gatys' optimizer.
 
@@ -108,6 +119,9 @@ def lbfgs_update(
     the quasi-Newton direction, limited to a mean move of `LBFGS_LONGEST_MOVE`. The pairs are
     taken between the points where gradients were really measured, so the projection of the
     pixels between two updates keeps them true. A pair without positive curvature is left out.
+
+    `spread` is the shape of the initial inverse Hessian, a symmetric, positive definite linear
+    map; without it that is the identity, as in the textbook.
     """
     move, bend = x - state.x, gradient - state.gradient
     curvature = _dot(move, bend)
@@ -122,14 +136,18 @@ def lbfgs_update(
         ),
         lambda: (state.moves, state.bends, state.rho),
     )
-    step = -learning_rate * _quasi_newton(gradient, moves, bends, rho)
+    step = -learning_rate * _quasi_newton(gradient, moves, bends, rho, spread)
     mean_move = tf.reduce_mean(tf.abs(step))
     step *= tf.minimum(1.0, tf.math.divide_no_nan(LBFGS_LONGEST_MOVE, mean_move))
     return x + step, LbfgsState(x, gradient, moves, bends, rho)
 
 
 def _quasi_newton(
-    gradient: tf.Tensor, moves: tf.Tensor, bends: tf.Tensor, rho: tf.Tensor
+    gradient: tf.Tensor,
+    moves: tf.Tensor,
+    bends: tf.Tensor,
+    rho: tf.Tensor,
+    spread: Callable[[Any], Any],
 ) -> tf.Tensor:
     """The two-loop recursion: the inverse Hessian's estimate times the gradient.
 
@@ -139,17 +157,18 @@ def _quasi_newton(
     for k in range(LBFGS_MEMORY):  # newest first
         alphas.append(rho[k] * _dot(moves[k], direction))
         direction -= alphas[k] * bends[k]
-    direction *= _first_scale(gradient, bends[0], rho[0])
+    direction = spread(direction)
+    direction *= _first_scale(direction, _dot(bends[0], spread(bends[0])), rho[0])
     for k in reversed(range(LBFGS_MEMORY)):
         beta = rho[k] * _dot(bends[k], direction)
         direction += (alphas[k] - beta) * moves[k]
     return direction
 
 
-def _first_scale(gradient: tf.Tensor, bend: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
-    """Size of the initial inverse Hessian: s.y / y.y, or without a pair a small first move."""
-    small = tf.math.divide_no_nan(LBFGS_FIRST_MOVE, tf.reduce_mean(tf.abs(gradient)))
-    return tf.where(rho > 0, tf.math.divide_no_nan(1.0, rho * _dot(bend, bend)), small)
+def _first_scale(direction: tf.Tensor, bend_square: tf.Tensor, rho: tf.Tensor) -> tf.Tensor:
+    """Size of the initial inverse Hessian: s.y / y.Py, or without a pair a small first move."""
+    small = tf.math.divide_no_nan(LBFGS_FIRST_MOVE, tf.reduce_mean(tf.abs(direction)))
+    return tf.where(rho > 0, tf.math.divide_no_nan(1.0, rho * bend_square), small)
 
 
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
@@ -161,8 +180,12 @@ def _push(memory: tf.Tensor, newest: tf.Tensor) -> tf.Tensor:
     return tf.concat([newest[tf.newaxis], memory[:-1]], axis=0)
 
 
+_lbfgs_on_images = functools.partial(
+    lbfgs_update, spread=functools.partial(over_scales, levels=LBFGS_LEVELS)
+)
+
 OPTIMIZERS: dict[str, Optimizer] = {
-    "lbfgs": Optimizer(lbfgs_init, lbfgs_update, 1.0),  # Gatys'
+    "lbfgs": Optimizer(lbfgs_init, _lbfgs_on_images, 1.0),  # Gatys'
     "adam": Optimizer(adam_init, adam_update, 0.02),
     "gradient_descent": Optimizer(gradient_descent_init, gradient_descent_update, 1e-8),  # paper's
 }
@@ -210,11 +233,17 @@ class CompiledStep:
 
 
 def compile_step(
-    extract: Extract, content_layer: str, style_layers: tuple[str, ...], optimizer: Optimizer
+    extract: Extract,
+    content_layer: str,
+    style_layers: tuple[str, ...],
+    optimizer: Optimizer,
+    *,
+    use_xla: bool = False,
 ) -> CompiledStep:
     """Compile the step for an extractor and an optimizer; shapes and weights stay open.
 
-    The signatures leave height and width open, so a new image shape does not trace again.
+    The signatures leave height and width open, so a new image shape does not trace again. With
+    XLA it is compiled again all the same, by XLA.
     """
 
     def evaluate(image: tf.Tensor, targets: Targets, weights: Weights) -> tuple[Any, Any]:
@@ -246,13 +275,17 @@ def compile_step(
         Weights(scalar, scalar, scalar, dict.fromkeys(style_layers, scalar)),
     )
     image = tf.TensorSpec([1, None, None, 3])
-    compiled_start = tf.function(start, input_signature=(image, *inputs), autograph=False)
+    compiled_start = tf.function(
+        start, input_signature=(image, *inputs), autograph=False, jit_compile=use_xla
+    )
     # The state's own signature is what `start` returns, whatever the optimizer remembers.
     state = tf.nest.map_structure(
         lambda output: tf.TensorSpec(output.shape, output.dtype),
         compiled_start.get_concrete_function().structured_outputs,
     )
-    compiled_step = tf.function(step, input_signature=(state, *inputs, scalar), autograph=False)
+    compiled_step = tf.function(
+        step, input_signature=(state, *inputs, scalar), autograph=False, jit_compile=use_xla
+    )
     compiled_step.get_concrete_function()  # traced here, not while somebody watches
     return CompiledStep(compiled_start, compiled_step)
 
