@@ -176,7 +176,7 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[tupl
                 painting = Painting(name, frame)
                 history += [(frame.step, *term) for term in frame.losses.items()]
                 shown = publish(painting) if frame.done else frame.image
-                yield shown, progress_text(frame), plot_data(history), painting
+                yield shown, status_text(frame), plot_data(history), painting
     except (ImageError, SettingsError, WeightsError, PreviewError, DivergenceError) as error:
         # What was painted before stays: the picture of this run, or of the one before it.
         kept = publish(painting) if painting else gr.skip()
@@ -246,8 +246,12 @@ def ready_text() -> str:
     return "Getting ready …" if is_warm() else "Warming up, once after the start …"
 
 
-def progress_text(frame: Frame) -> str:
+def status_text(frame: Frame) -> str:
     """The status line in words."""
+    return f"{progress_text(frame)} {frame.notice}".strip()
+
+
+def progress_text(frame: Frame) -> str:
     if frame.done:
         steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
         return f"Done: {steps} in {seconds_text(frame.elapsed)}."

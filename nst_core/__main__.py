@@ -112,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _follow(frames: Iterator[Frame]) -> tuple[Frame, int]:
     """Show the progress; returns the last good frame and the exit code."""
     frame = next(frames)
+    if frame.notice:
+        tqdm.write(frame.notice, file=sys.stderr)
     with tqdm(total=frame.total_steps, unit="step", file=sys.stderr) as bar:
         try:
             for frame in frames:

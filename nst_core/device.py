@@ -1,6 +1,8 @@
 """What this machine does best and how fast, found out by trying.
 
-GPU code paths here were written with care and never run: the project has only seen CPUs.
+What concerns GPUs was written with care and never run, because the project has only seen CPUs:
+`xla_helps` below, the growing memory in `lazy.py`, and that TensorFlow computes float32
+convolutions in TF32 by itself where a GPU has it, so that the trial of float32 is one of TF32.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from typing import Any
 
 from nst_core.features import PRECISIONS
 from nst_core.lazy import tf
@@ -22,7 +25,7 @@ FLOP_PER_PIXEL = 1.2e6
 # The share of the trial's speed that a whole step reaches, its small operations included.
 STEP_EFFICIENCY = 0.7
 
-# bfloat16 keeps 8 bits of a number, so it has to be worth it.
+# bfloat16 keeps 8 bits of a number, and XLA compiles every size again: they have to be worth it.
 WORTHWHILE = 1.2
 
 
@@ -44,12 +47,29 @@ def expected_pace(precision: str) -> float:
 
 
 @functools.cache
-def trial_seconds(precision: str) -> float:
+def xla_helps() -> bool:
+    """Whether XLA makes the step faster: tried on a GPU, and known not to on CPUs.
+
+    There it took 1.25 times as long, and it does not know the libraries' bfloat16 kernels.
+    """
+    if not tf.config.list_physical_devices("GPU"):
+        return False
+    precision = fastest_precision()
+    plain, compiled = (trial_seconds(precision, use_xla=use_xla) for use_xla in (False, True))
+    return compiled * WORTHWHILE < plain
+
+
+@functools.cache
+def trial_seconds(precision: str, *, use_xla: bool = False) -> float:
     """Seconds for a convolution, the best of a few runs after one that warms up."""
     image = tf.ones([1, TRIAL_SIDE, TRIAL_SIDE, TRIAL_CHANNELS], precision)
     kernel = tf.ones([3, 3, TRIAL_CHANNELS, TRIAL_CHANNELS], precision)
+
     # Compiled, as in the real step; the result is read, so that a GPU has really finished.
-    convolve = tf.function(lambda: tf.nn.conv2d(image, kernel, 1, "SAME")[0, 0, 0, 0])
+    @tf.function(jit_compile=use_xla)
+    def convolve() -> Any:
+        return tf.nn.relu(tf.nn.conv2d(image, kernel, 1, "SAME"))[0, 0, 0, 0]
+
     convolve().numpy()
     return min(_seconds(lambda: convolve().numpy()) for _ in range(TRIAL_RUNS))
 

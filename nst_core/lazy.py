@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
+# TensorFlow's own switch: take a GPU's memory as it is needed and leave the rest to others.
+GROWING_MEMORY = "TF_FORCE_GPU_ALLOW_GROWTH"
+
 if TYPE_CHECKING:
     import tensorflow as tf
 else:
@@ -26,9 +29,11 @@ else:
         """Forwards every attribute to the real module; the import lock makes it thread-safe."""
 
         def __getattr__(self, name: str) -> Any:
-            if "tensorflow" not in sys.modules and LOG_LEVEL not in os.environ:
-                with _silent_start():
-                    importlib.import_module("tensorflow")
+            if "tensorflow" not in sys.modules:
+                os.environ.setdefault(GROWING_MEMORY, "true")
+                if LOG_LEVEL not in os.environ:
+                    with _silent_start():
+                        importlib.import_module("tensorflow")
             return getattr(importlib.import_module("tensorflow"), name)
 
     tf = _TensorFlow("tensorflow")

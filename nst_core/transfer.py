@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from nst_core import images
-from nst_core.device import PRECISION_CHOICES, expected_pace
+from nst_core import images, memory
+from nst_core.device import PRECISION_CHOICES, expected_pace, xla_helps
 from nst_core.features import LAYERS, POOLINGS, Extractor, load_vgg16
 from nst_core.images import ImageSource, Picture
 from nst_core.lazy import tf
@@ -25,7 +25,7 @@ from nst_core.losses import gram_matrix
 from nst_core.preview import load_stylizer, preview
 from nst_core.pyramid import add_detail, resize
 from nst_core.schedule import SHORTEST_SIDE, Progress, Scale, schedule, schedule_for
-from nst_core.settings import Settings, SettingsError
+from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError
 from nst_core.step import OPTIMIZERS, CompiledStep, State, Targets, Weights, compile_step
 
 StyleSource = ImageSource | Sequence[tuple[ImageSource, float]]
@@ -48,6 +48,7 @@ class Frame:
     elapsed: float  # seconds since the run began
     eta: float | None  # seconds left; None before the first step was measured
     done: bool  # whether this is the last frame
+    notice: str = ""  # what was done otherwise than asked for, in words
     alpha: np.ndarray | None = None  # uint8 [H, W]: the photo's transparency, if it has any
 
     def to_pil(self) -> Image.Image:
@@ -150,7 +151,9 @@ def stream(
 
     Raises:
         ImageError: a picture that cannot be used.
-        SettingsError: a choice that does not exist, or weights of paintings that make no sense.
+        SettingsError: a choice that does not exist, weights of paintings that make no sense, or a
+            size that does not fit into memory. Only the default size is made smaller instead, and
+            the frames' `notice` says so.
         WeightsError: VGG-16's weights are missing or broken.
         PreviewError: the stylizer of the preview cannot be used.
         DivergenceError: while running, a step gave NaN or infinity. The last good frame was
@@ -163,7 +166,13 @@ def stream(
     load_vgg16(settings.weights)
     if settings.init == "preview":
         load_stylizer(settings.stylizer)
-    return _paint(photo, paintings, settings)
+    size = _size_that_fits(photo, settings)
+    if size == settings.size:
+        return _paint(photo, paintings, settings, notice="")
+    notice = f"There is not enough free memory for {settings.size} px: painted at {size} px."
+    settings = replace(settings, size=size)
+    photo = images.load(content, size, settings.enlarge)
+    return _paint(photo, _load_paintings(style, size), settings, notice)
 
 
 def check_choices(settings: Settings) -> None:
@@ -174,6 +183,25 @@ def check_choices(settings: Settings) -> None:
             if name not in table:
                 known = ", ".join(sorted(table))
                 raise SettingsError(f"{field} is {name!r}, but it must be one of: {known}.")
+
+
+def _size_that_fits(photo: Picture, settings: Settings) -> int:
+    """The size asked for, or less if that was only the default and memory is short."""
+    height, width = photo.rgb.shape[1:3]
+    precision, room = PRECISION_CHOICES[settings.precision](), memory.available()
+    factor = memory.fitting_factor(height, width, precision, room)
+    if factor >= 1:
+        return settings.size
+    largest = int(max(height, width) * factor) // 16 * 16
+    smallest = SPECS["size"].minimum or 0
+    if settings.size == DEFAULTS["size"] and largest >= smallest:
+        return largest
+    remedy = f"try size={largest}" if largest >= smallest else "close other programs"
+    needed = memory.needed(height, width, precision)
+    raise SettingsError(
+        f"size is {settings.size}, which needs {needed / 1e9:.1f} GB of memory here, but "
+        f"{room / 1e9:.1f} GB are free; {remedy}."
+    )
 
 
 def warm_up() -> None:
@@ -221,7 +249,9 @@ def _compiled(
     extractor: Extractor, content_layer: str, style_layers: tuple[str, ...], optimizer: str
 ) -> CompiledStep:
     """The compiled step, kept between runs."""
-    return compile_step(extractor, content_layer, style_layers, OPTIMIZERS[optimizer])
+    return compile_step(
+        extractor, content_layer, style_layers, OPTIMIZERS[optimizer], use_xla=xla_helps()
+    )
 
 
 class _Problem(NamedTuple):
@@ -258,10 +288,10 @@ def _loss_weights(settings: Settings) -> Weights:
 
 
 def _paint(
-    photo: Picture, paintings: Paintings, settings: Settings
+    photo: Picture, paintings: Paintings, settings: Settings, notice: str
 ) -> Generator[Frame, None, None]:
     """The run itself. Every `next()` goes as far as the next frame to be shown."""
-    run = _Run(photo, settings, began=time.monotonic())
+    run = _Run(photo, settings, notice, began=time.monotonic())
     progress = Progress(run.scales())
     with _device:
         start = INITS[settings.init](photo, paintings, settings, progress.scale)
@@ -311,6 +341,7 @@ class _Run:
 
     photo: Picture
     settings: Settings
+    notice: str
     began: float  # time.monotonic() at its start
 
     def scales(self) -> tuple[Scale, ...]:
@@ -357,6 +388,7 @@ class _Run:
             elapsed=time.monotonic() - self.began,
             eta=eta,
             done=progress.is_done,
+            notice=self.notice,
             alpha=self.photo.alpha,
         )
 

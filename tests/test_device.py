@@ -10,9 +10,11 @@ from nst_core.features import PRECISIONS
 
 @pytest.fixture(autouse=True)
 def _forget():
-    device.fastest_precision.cache_clear()
+    for decided_once in (device.fastest_precision, device.xla_helps):
+        decided_once.cache_clear()
     yield
-    device.fastest_precision.cache_clear()
+    for decided_once in (device.fastest_precision, device.xla_helps):
+        decided_once.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,10 @@ def test_the_expected_pace_follows_from_the_trial(monkeypatch):
     """A machine of 100 GFLOP/s, of which a step reaches 70."""
     monkeypatch.setattr(device, "trial_seconds", lambda name: device.TRIAL_FLOP / 100e9)
     assert device.expected_pace("float32") == pytest.approx(1.2e6 / 70e9)
+
+
+def test_xla_is_only_tried_on_a_gpu(monkeypatch):
+    tried = []
+    monkeypatch.setattr(device, "trial_seconds", lambda *names, **options: tried.append(names))
+    assert device.xla_helps() is False
+    assert tried == []

@@ -17,6 +17,7 @@ FLOORS = {
     "images": 0,
     "features": 0,
     "losses": 0,
+    "memory": 0,
     "preview": 0,
     "schedule": 0,
     "pyramid": -1,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from nst_core import (
     Settings,
     SettingsError,
     WeightsError,
+    memory,
     stream,
     stylize,
 )
@@ -66,6 +69,33 @@ def test_the_preview_start_is_nearer_to_the_goal_than_the_photo(castle, great_wa
 def test_broken_weights_are_refused_at_the_call(castle, great_wave, tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         stream(castle, great_wave, Settings(weights=str(tmp_path / "absent.h5")))
+
+
+def test_a_size_that_does_not_fit_into_memory_is_refused_with_one_that_does(
+    castle, great_wave, monkeypatch
+):
+    wanted = Settings(size=768, enlarge=True)
+    monkeypatch.setattr(memory, "available", lambda: memory.needed(256, 384, "float32"))
+    with pytest.raises(
+        SettingsError, match=r"size is 768, .* GB are free; try size=(\d+)"
+    ) as error:
+        stream(castle, great_wave, replace(wanted, precision="float32"))
+    size = int(re.search(r"size=(\d+)", str(error.value))[1])
+    assert 352 <= size <= 384
+    stream(castle, great_wave, replace(wanted, precision="float32", size=size))  # fits
+    monkeypatch.setattr(memory, "available", lambda: 0.0)
+    with pytest.raises(SettingsError, match="close other programs"):
+        stream(castle, great_wave, Settings())
+
+
+def test_the_default_size_gives_way_where_memory_is_short(castle_512, great_wave, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: memory.needed(70, 104, "float32"))
+    settings = Settings(steps=1, precision="float32")
+    frame = stylize(castle_512, great_wave, settings)
+    assert frame.image.shape[:2] == (64, 96)
+    assert frame.notice == "There is not enough free memory for 512 px: painted at 96 px."
+    monkeypatch.undo()
+    assert stylize(castle_512, great_wave, QUICK).notice == ""
 
 
 @pytest.mark.parametrize("weights", [(0, 0), (-1, 2), (float("nan"), 1), ("a", 1)])

@@ -1,0 +1,76 @@
+"""How much memory a run will want, and how much there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+# Bytes per pixel that a run holds at its peak: VGG-16's activations to block5_conv1, which the
+# gradient needs again, and the pairs that L-BFGS remembers. Measured by `benchmarks/scaling.py`.
+BYTES_PER_PIXEL = {"float32": 3000, "bfloat16": 2000}
+
+# What a run takes whatever its size: kernels, buffers of the libraries, the stylizer's pass.
+BYTES_PER_RUN = 120e6
+
+# What is left to the system and to everything else that the process does meanwhile.
+SHARE = 0.9
+
+# A container's limit, its use, and the line in its statistics that counts what the system would
+# give back; of cgroups version 2 and 1.
+CGROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
+
+
+def needed(height: int, width: int, precision: str) -> int:
+    """Bytes that a run at this size in pixels will add to the process, at its peak."""
+    return round(BYTES_PER_RUN + BYTES_PER_PIXEL[precision] * height * width)
+
+
+def fitting_factor(height: int, width: int, precision: str, room: float) -> float:
+    """By what the sides have to be multiplied for a run to fit into `room` bytes; 0 if none does.
+
+    1 or more means that it fits as it is.
+    """
+    pixels = (room - BYTES_PER_RUN) / BYTES_PER_PIXEL[precision]
+    return (max(0.0, pixels) / (height * width)) ** 0.5
+
+
+def available(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Bytes that this process may still take: the least that machine, container and limits leave.
+
+    Args:
+        root: where the system shows the container's limits.
+    """
+    room = [float(psutil.virtual_memory().available), *_container_room(root), *_process_room()]
+    return SHARE * min(room)
+
+
+def _container_room(root: Path) -> Iterator[float]:
+    for limit, used, statistics, key in CGROUPS:
+        try:
+            allowed = int((root / limit).read_text())  # "max" is no number: no limit
+            taken = int((root / used).read_text())
+            counts = dict(line.split() for line in (root / statistics).read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        yield allowed - taken + int(counts.get(key, 0))
+
+
+def _process_room() -> Iterator[float]:
+    """What `ulimit -v` leaves, where the system knows such a limit."""
+    if not hasattr(psutil, "RLIMIT_AS"):
+        return
+    process = psutil.Process(os.getpid())
+    limit, _ = process.rlimit(psutil.RLIMIT_AS)
+    if limit != psutil.RLIM_INFINITY:
+        yield limit - process.memory_info().vms

@@ -1,0 +1,80 @@
+"""The memory forecast: against a real run, and under limits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, example
+
+from nst_core import memory
+
+# The peak is the process's own high-water mark; ru_maxrss would count the parent's.
+RUN = """
+import json, sys
+from nst_core import Settings, memory, stylize, transfer
+from nst_core.device import PRECISION_CHOICES
+import psutil
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+transfer.warm_up()
+before = psutil.Process().memory_info().rss
+frame = stylize(sys.argv[1], sys.argv[2], Settings(size=512, steps=4))
+height, width = frame.image.shape[:2]
+added = memory.needed(height, width, PRECISION_CHOICES["auto"]())
+print(json.dumps({"forecast": before + added, "measured": peak()}))
+"""
+
+
+def test_the_forecast_agrees_with_a_real_run():
+    arguments = [example("content/castle"), example("style/great-wave")]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["forecast"] == pytest.approx(found["measured"], rel=0.25)
+
+
+def test_a_run_of_the_fitting_size_needs_what_there_is():
+    room = 2e9
+    factor = memory.fitting_factor(2000, 1000, "bfloat16", room)
+    assert 0 < factor < 1
+    fitted = memory.needed(round(2000 * factor), round(1000 * factor), "bfloat16")
+    assert fitted == pytest.approx(room, rel=1e-3)
+    assert memory.fitting_factor(2000, 1000, "bfloat16", memory.BYTES_PER_RUN / 2) == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "statistics", "line"),
+    [
+        ("memory.max", "memory.current", "memory.stat", "inactive_file 1000"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file 1000",
+        ),
+    ],
+)
+def test_a_containers_limit_counts(limit, used, statistics, line, tmp_path):
+    free = memory.available(tmp_path)
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).write_text("50000\n")
+    (tmp_path / used).write_text("11000\n")
+    (tmp_path / statistics).write_text(f"file 2000\n{line}\n")
+    assert memory.available(tmp_path) == pytest.approx(memory.SHARE * 40_000)
+    (tmp_path / limit).write_text("max\n")
+    assert memory.available(tmp_path) == pytest.approx(free, rel=0.2)
+
+
+def test_ulimit_counts():
+    code = "from nst_core import memory; print(memory.available())"
+    command = f"ulimit -v 1000000 && {sys.executable} -c '{code}'"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert 0 < float(done.stdout) < 1000000 * 1024, done
