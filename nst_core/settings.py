@@ -17,6 +17,13 @@ from typing import Any
 
 StyleLayers = tuple[tuple[str, float], ...]
 
+# Inverse to each layer's number of channels; the paper has 1/5 for all, which lets block3 and
+# block4 rule. docs/choices.md tells what that looks like, and how the others were chosen.
+_STYLE_LAYERS: StyleLayers = tuple(
+    (f"block{block}_conv1", weight)
+    for block, weight in enumerate((0.5, 0.25, 0.125, 0.0625, 0.0625), start=1)
+)
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message says what arrived and what is accepted."""
@@ -95,7 +102,7 @@ class Settings:
         "block4_conv2", "Content layer", "Layer of VGG-16 that compares picture and photo"
     )
     style_layers: StyleLayers = _setting(
-        tuple((f"block{block}_conv1", 0.2) for block in range(1, 6)),
+        _STYLE_LAYERS,
         "Style layers",
         "Layers of VGG-16 that compare picture and painting, each with its weight",
     )
