@@ -1,0 +1,1 @@
+"""Speed, memory and quality, measured. Each module runs alone: `python -m benchmarks.race`."""

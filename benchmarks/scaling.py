@@ -1,0 +1,152 @@
+"""Time and memory from 128 to 1024 pixels.
+
+    python -m benchmarks.scaling
+
+Times are those of a step on square pictures, L-BFGS included, measured in turns as `roofline` does.
+Memory is the high-water mark of a process that paints one picture of the size through
+`nst_core.stream`, beside what `nst_core.memory` foretold before the start.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks import report, roofline
+from nst_core.features import PRECISIONS
+
+SIZES = (128, 192, 256, 384, 512, 768, 1024)
+STEPS_PER_SCALE = 3
+RANGE = (256, 1024)  # where the time per pixel and step should be the same
+
+
+class Measurement(NamedTuple):
+    """One size and precision."""
+
+    precision: str
+    size: int  # pixels, of a square picture
+    step: float  # seconds
+    peak: float  # bytes
+    foretold: float  # bytes
+
+
+def paint(size: int, precision: str) -> dict[str, float]:
+    """Paint at one size, and tell this process's memory in bytes: as foretold, and at its peak."""
+    import psutil
+
+    from nst_core import Settings, images, memory, stylize, transfer
+    from nst_core.schedule import schedule
+
+    photo, painting = (
+        _square(images.load(report.ROOT / "examples" / name, 1024, enlarge=True).rgb[0], size)
+        for name in ("content/castle.jpg", "style/great-wave.jpg")
+    )
+    transfer.warm_up()
+    foretold = psutil.Process().memory_info().rss + memory.needed(size, size, precision)
+    steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE))
+    stylize(photo, painting, Settings(size=size, steps=steps, precision=precision))
+    return {"foretold": foretold, "peak": peak_memory()}
+
+
+def _square(picture: np.ndarray, size: int) -> np.ndarray:
+    from PIL import Image
+
+    side = min(picture.shape[:2])
+    crop = Image.fromarray((picture[:side, :side] * 255).astype(np.uint8))
+    return np.asarray(crop.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def peak_memory() -> int:
+    """Bytes: the high-water mark of this process. `ru_maxrss` would count the parent's too."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    raise OSError("This system does not tell a process's peak memory; Linux does.")
+
+
+def measure(precision: str) -> list[Measurement]:
+    found = []
+    for timed in roofline.measure(precision, SIZES):
+        command = [sys.executable, "-m", "benchmarks.scaling", "--one", str(timed.side), precision]
+        done = subprocess.run(
+            command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True
+        )
+        step = statistics.median(timed.steps)
+        found.append(Measurement(precision, timed.side, step, **json.loads(done.stdout)))
+    return found
+
+
+def in_range(found: list[Measurement]) -> list[Measurement]:
+    low, high = RANGE
+    return [one for one in found if low <= one.size <= high]
+
+
+def exponent(found: list[Measurement]) -> float:
+    """The power of the number of pixels that the time of a step grows with, over `RANGE`."""
+    inside = in_range(found)
+    pixels = [np.log(one.size**2) for one in inside]
+    return float(np.polyfit(pixels, [np.log(one.step) for one in inside], 1)[0])
+
+
+def row(found: Measurement) -> list[Any]:
+    return [
+        found.precision,
+        found.size,
+        found.step,
+        found.step / found.size**2 * 1e6,
+        f"{found.peak / 1e9:.2f}",
+        f"{found.foretold / 1e9:.2f}",
+        f"{found.foretold / found.peak - 1:+.0%}",
+    ]
+
+
+HEAD = ("precision", "px", "step, s", "us per pixel", "peak, GB", "foretold, GB", "error")
+
+
+def draw(results: dict[str, list[Measurement]]) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for precision, found in results.items():
+        sizes = [one.size for one in found]
+        left.plot(sizes, [one.step for one in found], "o-", label=precision)
+        (line,) = right.plot(sizes, [one.peak / 1e9 for one in found], "o-", label=precision)
+        foretold = [one.foretold / 1e9 for one in found]
+        right.plot(sizes, foretold, ":", color=line.get_color(), label=f"{precision}, foretold")
+    left.set(xscale="log", yscale="log", ylabel="seconds per step")
+    left.set_xticks(SIZES, [str(size) for size in SIZES])
+    left.set_xticks([], minor=True)
+    right.set(ylabel="peak memory, GB")
+    right.set_ylim(bottom=0)
+    for axis in (left, right):
+        axis.set_xlabel("side of a square picture, px")
+        axis.grid(True, which="both", alpha=0.2)
+        axis.legend()
+    report.save_figure(figure, "scaling")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(paint(int(sys.argv[2]), sys.argv[3])))
+        return
+    results = {precision: measure(precision) for precision in PRECISIONS}
+    print(report.machine())
+    report.print_table(HEAD, [row(one) for found in results.values() for one in found])
+    for precision, found in results.items():
+        paces = [one.step / one.size**2 for one in in_range(found)]
+        print(
+            f"{precision}, {RANGE[0]} to {RANGE[1]} px: time grows with the number of pixels to "
+            f"the power of {exponent(found):.3f}; the slowest pixel takes "
+            f"{max(paces) / min(paces):.2f} times the fastest."
+        )
+    draw(results)
+
+
+if __name__ == "__main__":
+    main()
