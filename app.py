@@ -34,6 +34,7 @@ from nst_core import (
     WeightsError,
     __version__,
     images,
+    recipe,
 )
 from nst_core.settings import DEFAULTS, SPECS, format_layers, parse
 from nst_core.transfer import CHOICES, check_choices, is_warm, stream, warm_up
@@ -158,6 +159,7 @@ class Painting:
     """What one visitor has on the easel; it outlives a Stop."""
 
     name: str  # of the file it is downloaded as, without the ending
+    recipe: str
     frame: Frame
 
 
@@ -171,9 +173,10 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[tupl
         settings, photo = check_request(content, style, values)
         yield images.to_uint8(photo.rgb), ready_text(), plot_data(history), gr.skip()
         name = f"{Path(content).stem[:60]}-{Path(style).stem[:60]}"
+        made = recipe.make(content, style, settings).to_json()
         with contextlib.closing(stream(content, style, settings)) as frames:
             for frame in frames:
-                painting = Painting(name, frame)
+                painting = Painting(name, made, frame)
                 history += [(frame.step, *term) for term in frame.losses.items()]
                 shown = publish(painting) if frame.done else frame.image
                 yield shown, status_text(frame), plot_data(history), painting
@@ -228,16 +231,16 @@ def download_button(painting: Painting | None) -> Any:
 
 def publish(painting: Painting) -> str:
     """Write the painting as PNG where Gradio serves files from, once for the same pixels."""
-    return save_to_cache(painting.frame.to_pil(), painting.name)
+    return save_to_cache(painting.frame.to_pil(), painting.name, painting.recipe)
 
 
-def save_to_cache(image: Image.Image, name: str) -> str:
+def save_to_cache(image: Image.Image, name: str, made: str = "") -> str:
     """The path of a PNG that holds `image`, in a folder that Gradio cleans up after a while."""
-    digest = hashlib.sha256(image.tobytes()).hexdigest()[:32]
+    digest = hashlib.sha256(image.tobytes() + made.encode()).hexdigest()[:32]
     path = Path(get_upload_folder()) / digest / f"{name}.png"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.save(image, path)
+        images.save(image, path, {recipe.KEY: made} if made else None)
     return str(path)
 
 

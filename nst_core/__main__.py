@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from nst_core import __version__, images
+from nst_core import __version__, film, images, recipe
 from nst_core.features import WeightsError
+from nst_core.film import FilmError, Reel
 from nst_core.images import ImageError
 from nst_core.preview import PreviewError
 from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, format_layers, parse
@@ -45,7 +46,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, type=Path, help=f"the result ({endings})"
     )
-    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    endings = ", ".join(sorted(film.FORMATS))
+    parser.add_argument(
+        "--film", metavar="FILM", type=Path, help=f"also write a film of the run ({endings})"
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="PNG",
+        type=Path,
+        help="take the settings from a PNG that was painted before; other flags overrule them",
+    )
+    parser.add_argument("--force", action="store_true", help="replace OUT and FILM if they exist")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     parser.add_argument("--version", action="version", version=__version__)
     group = parser.add_argument_group("settings")
@@ -59,9 +70,7 @@ def _add_setting(group: Any, name: str) -> None:
     flag = "--" + name.replace("_", "-")
     text = _help_text(name)
     if isinstance(default, bool):
-        group.add_argument(
-            flag, dest=name, action=argparse.BooleanOptionalAction, default=default, help=text
-        )
+        group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
         return
     metavar = spec.unit.upper() or name.split("_")[-1].upper()
     group.add_argument(flag, dest=name, metavar=metavar, type=_converter(name), help=text)
@@ -93,20 +102,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
-        given = {name: getattr(options, name) for name in SPECS}
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = _settings(options)
+        images.writable_format(options.output)
         _check_output(options.output, options.force)
+        if options.film:
+            film.writer(options.film)
+            _check_output(options.film, options.force)
         frames = stream(options.content, options.style, settings)
-    except (ImageError, SettingsError, WeightsError, PreviewError, OSError) as error:
+    except (ImageError, SettingsError, WeightsError, PreviewError, FilmError, OSError) as error:
         parser.error(str(error))
-    frame, code = _follow(frames)
+    reel = Reel()
+    frame, code = _follow(_onto(reel, frames) if options.film else frames)
     try:
-        images.save(frame.to_pil(), options.output)
+        made = recipe.make(options.content, options.style, settings)
+        images.save(frame.to_pil(), options.output, {recipe.KEY: made.to_json()})
+        if options.film:
+            film.save(reel.pictures, options.film)
     except OSError as error:
         parser.error(f"the picture could not be written: {error}")
     if options.json:
         print(json.dumps(_outcome(options.output, frame, settings)))
     return code
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """Those of the flags, on top of those of a recipe or the defaults."""
+    values = recipe.read(options.recipe).settings.to_dict() if options.recipe else {}
+    given = {name: getattr(options, name) for name in SPECS}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return Settings.from_dict(values)
+
+
+def _onto(reel: Reel, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The same frames, filmed."""
+    for frame in frames:
+        reel.add(frame.image)
+        yield frame
 
 
 def _follow(frames: Iterator[Frame]) -> tuple[Frame, int]:
@@ -131,7 +162,6 @@ def _follow(frames: Iterator[Frame]) -> tuple[Frame, int]:
 
 def _check_output(output: Path, force: bool) -> None:
     """Find out before the work whether the result can be written."""
-    images.writable_format(output)
     if output.is_dir():
         raise ImageError(f"{str(output)!r} is a folder; give the name of a file.")
     if output.exists() and not force:

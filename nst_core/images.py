@@ -11,14 +11,14 @@ import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -94,20 +94,39 @@ def to_pil(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Image.Image:
     return Image.fromarray(pixels if alpha is None else np.dstack([pixels, alpha]))
 
 
-def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
+def save(
+    image: Image.Image, path: str | os.PathLike[str], notes: Mapping[str, str] | None = None
+) -> None:
     """Write a picture in the format of its ending; the file is there whole or not at all.
 
-    Formats without transparency get the picture laid on `PAPER`. Raises `ImageError` when the
-    ending is none of `WRITABLE`, `OSError` when the folder cannot be written.
+    Formats without transparency get the picture laid on `PAPER`. `notes` are texts under names
+    that a PNG keeps and other formats do not. Raises `ImageError` when the ending is none of
+    `WRITABLE`, `OSError` when the folder cannot be written.
     """
     path = Path(path)
     name, options = writable_format(path)
     if name == "JPEG":
         image = _flatten(image)
+    if name == "PNG":
+        options = {**options, "pnginfo": _png_texts(notes or {})}
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
-    with _replacing(path) as file:
-        file.write(buffer.getvalue())
+    with replacing(path) as part:
+        part.write_bytes(buffer.getvalue())
+
+
+def read_notes(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that `save` kept in a PNG, none for other formats. Raises `ImageError`."""
+    with _open(Path(path)) as image:
+        # Texts stand before the pixels, which need not be decoded.
+        return {str(name): text for name, text in image.info.items() if isinstance(text, str)}
+
+
+def _png_texts(notes: Mapping[str, str]) -> PngImagePlugin.PngInfo:
+    texts = PngImagePlugin.PngInfo()
+    for name, text in notes.items():
+        texts.add_itxt(name, text)
+    return texts
 
 
 def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
@@ -122,18 +141,19 @@ def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Any]:
-    """A file that takes the place of `path` at the end, or leaves no trace on failure."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` at the end, or leaves no trace on failure."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+    os.close(handle)
+    part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
+        yield part
         mask = os.umask(0)
         os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)  # mkstemp lets only the owner read
-        Path(temporary).replace(path)
+        part.chmod(0o666 & ~mask)  # mkstemp lets only the owner read
+        part.replace(path)
     except BaseException:
-        Path(temporary).unlink()
+        part.unlink()
         raise
 
 

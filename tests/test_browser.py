@@ -24,7 +24,7 @@ from conftest import ROOT, example
 from PIL import Image
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
-from nst_core import Settings, stylize
+from nst_core import Settings, recipe, stylize
 
 ARTIFACTS = ROOT / "test-artifacts"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -150,6 +150,8 @@ def test_a_visitor_paints_stops_and_downloads(page, tmp_path):
         page.click("#download")
     assert download.value.suggested_filename == "castle-great-wave.png"
     download.value.save_as(tmp_path / "saved.png")
+    made = recipe.read(tmp_path / "saved.png")
+    assert (made.settings, made.content.name) == (Settings(), "castle.jpg")
     with Image.open(tmp_path / "saved.png") as image:
         image.load()
         assert (image.format, image.size, image.mode) == ("PNG", (512, 342), "RGB")

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, example
 from PIL import Image
 
-from nst_core import Settings, stylize
+from nst_core import Settings, recipe, stylize
 from nst_core.__main__ import main
 from nst_core.settings import SPECS
 
@@ -54,6 +54,7 @@ def test_paints_a_picture_and_says_so_in_json(tmp_path):
     assert Settings.from_dict(outcome["settings"]) == settings
     expected = stylize(CASTLE, WAVE, settings)
     np.testing.assert_array_equal(np.asarray(reopened(out)), expected.image)
+    assert recipe.read(out) == recipe.make(CASTLE, WAVE, settings)
     assert "3/3" in done.stderr  # the progress bar
     assert "cuda" not in done.stderr.lower()
     # Nothing but the bar: no greetings of TensorFlow.
@@ -121,6 +122,40 @@ def test_force_replaces(tmp_path, capsys):
     assert main([CASTLE, WAVE, "-o", str(out), "--force", "--size", "64", "--steps", "1"]) == 0
     assert reopened(out).size == (64, 43)
     assert [path.name for path in tmp_path.iterdir()] == ["there.png"]
+
+
+def test_a_recipe_gives_the_settings_and_flags_overrule_it(tmp_path):
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    flags = ["--size", "64", "--steps", "2", "--init", "content", "--enlarge"]
+    assert main([CASTLE, WAVE, "-o", str(first), *flags]) == 0
+    again = ["--recipe", str(first), "--steps", "1", "--no-enlarge"]
+    assert main([WAVE, CASTLE, "-o", str(second), *again]) == 0
+    settings = Settings(size=64, steps=1, init="content", enlarge=False)
+    assert recipe.read(second) == recipe.make(WAVE, CASTLE, settings)
+
+
+def test_a_picture_without_a_recipe_is_bad_input(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([CASTLE, WAVE, "-o", str(tmp_path / "out.png"), "--recipe", CASTLE])
+    assert exit_.value.code == 2
+    assert "holds no recipe" in capsys.readouterr().err
+
+
+def test_a_film_shows_every_frame_of_the_run(tmp_path):
+    arguments = ["--size", "64", "--steps", "3", "--frame-interval", "0"]
+    films = ["--film", str(tmp_path / "run.webp")]
+    assert main([CASTLE, WAVE, "-o", str(tmp_path / "out.png"), *arguments, *films]) == 0
+    with Image.open(tmp_path / "run.webp") as image:
+        assert (image.size, image.n_frames) == ((64, 43), 4)  # the first look and three steps
+
+
+def test_a_film_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys):
+    (tmp_path / "old.mp4").write_bytes(b"old")
+    for name, message in (("run.avi", "its ending must be one of"), ("old.mp4", "exists")):
+        with pytest.raises(SystemExit):
+            main([CASTLE, WAVE, "-o", str(tmp_path / "out.png"), "--film", str(tmp_path / name)])
+        assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["old.mp4"]
 
 
 def test_ctrl_c_keeps_the_picture_so_far(tmp_path):

@@ -1,0 +1,151 @@
+"""A film of a run, from the first look to the finished picture.
+
+MP4 (H.264) plays in browsers and slides; animated WebP and GIF play wherever a picture is shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image
+
+from nst_core import images
+
+FRAMES_PER_SECOND = 12
+HOLD_SECONDS = 1.5  # how long the finished picture stays before a film ends or starts again
+
+# A run may have thousands of frames, of megabytes each; a film of more than this is not watched.
+MOST_PICTURES = 120
+
+GIF_SIDE = 480  # px; a GIF has 256 colours and no compression to speak of
+REC_709 = 1  # FFmpeg's number for the colours of HD television, for primaries, curve and matrix
+
+
+class FilmError(ValueError):
+    """A film that cannot be made; the message says what arrived and what is accepted."""
+
+
+class Reel:
+    """The pictures of a run on their way to a film, evenly thinned out so that it never grows long.
+
+    `add` keeps every picture at first; when `MOST_PICTURES` are reached it drops every second one
+    and from then on keeps every second, and so on. The last picture added is always there.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[np.ndarray] = []
+        self._last: np.ndarray | None = None
+        self._stride = 1
+        self._added = 0
+
+    def add(self, picture: np.ndarray) -> None:
+        """Take the next picture, uint8 RGB [H, W, 3]; all of one shape."""
+        if self._added % self._stride == 0:
+            self._kept.append(picture)
+        self._last = picture
+        self._added += 1
+        if len(self._kept) == MOST_PICTURES:
+            del self._kept[1::2]
+            self._stride *= 2
+
+    @property
+    def pictures(self) -> list[np.ndarray]:
+        """What a film would show, in order."""
+        if self._last is None or self._kept[-1] is self._last:
+            return list(self._kept)
+        return [*self._kept, self._last]
+
+
+def save(pictures: Sequence[np.ndarray], path: str | os.PathLike[str]) -> None:
+    """Write a film in the format of the path's ending; the file is there whole or not at all.
+
+    Args:
+        pictures: one or more, uint8 RGB [H, W, 3], of one shape; `FRAMES_PER_SECOND` of them a
+            second. The last one stays for `HOLD_SECONDS`.
+        path: its ending is one of `FORMATS`.
+
+    Raises:
+        FilmError: another ending, no pictures, or pictures of different shapes.
+        OSError: the folder cannot be written.
+    """
+    path = Path(path)
+    write = writer(path)
+    shapes = {picture.shape for picture in pictures}
+    if len(shapes) != 1:
+        raise FilmError(f"A film needs pictures of one size, but {len(shapes)} sizes arrived.")
+    with images.replacing(path) as part:
+        write(part, pictures)
+
+
+def writer(path: Path) -> Callable[[Path, Sequence[np.ndarray]], None]:
+    """What writes films with this ending, or a `FilmError` with the known ones."""
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise FilmError(
+            f"Films cannot be written as {path.name!r}; "
+            f"its ending must be one of {', '.join(sorted(FORMATS))}."
+        ) from None
+
+
+def _write_mp4(file: Path, pictures: Sequence[np.ndarray]) -> None:
+    hold = [pictures[-1]] * round(HOLD_SECONDS * FRAMES_PER_SECOND)
+    height, width = (side + side % 2 for side in pictures[0].shape[:2])
+    faststart = {"movflags": "faststart"}  # a browser can play it before it is all there
+    with av.open(file, "w", format="mp4", options=faststart) as container:
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = REC_709
+        context.color_range = ColorRange.MPEG
+        for picture in [*pictures, *hold]:
+            frame = av.VideoFrame.from_ndarray(_to_even(picture), format="rgb24")
+            container.mux(stream.encode(_to_rec_709(frame)))
+        container.mux(stream.encode(None))
+
+
+def _to_even(picture: np.ndarray) -> np.ndarray:
+    """H.264 stores colours for 2 x 2 pixels: repeat the last row or column of an odd side."""
+    height, width, _ = picture.shape
+    return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _to_rec_709(frame: av.VideoFrame) -> av.VideoFrame:
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
+def _write_webp(file: Path, pictures: Sequence[np.ndarray]) -> None:
+    _write_animation(file, "WEBP", [Image.fromarray(p) for p in pictures], {"quality": 85})
+
+
+def _write_gif(file: Path, pictures: Sequence[np.ndarray]) -> None:
+    small = [Image.fromarray(picture) for picture in pictures]
+    for image in small:
+        image.thumbnail((GIF_SIDE, GIF_SIDE))
+    _write_animation(file, "GIF", [image.quantize(dither=Image.Dither.NONE) for image in small], {})
+
+
+def _write_animation(
+    file: Path, name: str, pictures: list[Image.Image], options: dict[str, int]
+) -> None:
+    milliseconds = [round(1000 / FRAMES_PER_SECOND)] * len(pictures)
+    milliseconds[-1] += round(1000 * HOLD_SECONDS)
+    first, *rest = pictures
+    first.save(
+        file, name, save_all=True, append_images=rest, duration=milliseconds, loop=0, **options
+    )
+
+
+# File ending -> what writes it.
+FORMATS: dict[str, Callable[[Path, Sequence[np.ndarray]], None]] = {
+    ".mp4": _write_mp4,
+    ".webp": _write_webp,
+    ".gif": _write_gif,
+}

@@ -1,0 +1,95 @@
+"""Films, decoded again: how many pictures, which size, which colours."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from nst_core import film
+from nst_core.film import FilmError, Reel
+
+HOLD = round(film.HOLD_SECONDS * film.FRAMES_PER_SECOND)
+
+
+def pictures(count=5, height=48, width=64) -> list[np.ndarray]:
+    """Flat colours on the way from blue to orange."""
+    shares = np.linspace(0, 1, count)[:, np.newaxis]
+    colours = np.uint8((1 - shares) * [30, 60, 200] + shares * [230, 140, 40])
+    return [np.broadcast_to(colour, (height, width, 3)).copy() for colour in colours]
+
+
+def decoded(path) -> list[np.ndarray]:
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.average_rate == film.FRAMES_PER_SECOND
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+
+
+def test_an_mp4_has_every_picture_in_its_colours_and_holds_the_last(tmp_path):
+    shown = pictures()
+    film.save(shown, tmp_path / "film.mp4")
+    found = decoded(tmp_path / "film.mp4")
+    assert len(found) == len(shown) + HOLD
+    for picture, expected in zip(found, [*shown, *[shown[-1]] * HOLD], strict=True):
+        assert picture.shape == expected.shape
+        np.testing.assert_allclose(picture, expected, atol=6)
+
+
+def test_a_browser_can_start_an_mp4_before_it_is_all_there(tmp_path):
+    film.save(pictures(), tmp_path / "film.mp4")
+    content = (tmp_path / "film.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+
+
+def test_odd_sides_become_even_by_repeating_the_border(tmp_path):
+    film.save(pictures(height=33, width=47), tmp_path / "film.mp4")
+    assert decoded(tmp_path / "film.mp4")[0].shape == (34, 48, 3)
+
+
+@pytest.mark.parametrize("ending", [".webp", ".gif"])
+def test_animations_have_every_picture_and_hold_the_last(ending, tmp_path):
+    shown = pictures()
+    film.save(shown, tmp_path / f"film{ending}")
+    with Image.open(tmp_path / f"film{ending}") as image:
+        assert (image.size, image.n_frames, image.info["loop"]) == ((64, 48), len(shown), 0)
+        frames = [np.asarray(f.convert("RGB"), int) for f in ImageSequence.Iterator(image)]
+        image.seek(len(shown) - 1)
+        assert image.info["duration"] >= 1000 * film.HOLD_SECONDS
+    for found, expected in zip(frames, shown, strict=True):
+        np.testing.assert_allclose(found, expected, atol=8)
+
+
+def test_a_gif_is_made_small(tmp_path):
+    film.save(pictures(2, 600, 900), tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as image:
+        assert image.size == (480, 320)
+
+
+def test_what_cannot_be_a_film_is_refused_and_leaves_nothing(tmp_path):
+    with pytest.raises(FilmError, match=r"'film.avi'.*\.gif, \.mp4, \.webp"):
+        film.save(pictures(), tmp_path / "film.avi")
+    with pytest.raises(FilmError, match="0 sizes"):
+        film.save([], tmp_path / "film.mp4")
+    with pytest.raises(FilmError, match="2 sizes"):
+        film.save([*pictures(), *pictures(height=32)], tmp_path / "film.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 7, 119, 120, 121, 1000])
+def test_a_reel_stays_short_even_and_ends_with_the_last_picture(count):
+    reel = Reel()
+    for number in range(count):
+        reel.add(np.full((1, 1, 3), number))
+    numbers = [int(picture[0, 0, 0]) for picture in reel.pictures]
+    assert numbers[0] == 0
+    assert numbers[-1] == count - 1
+    assert min(count, film.MOST_PICTURES // 2) <= len(numbers) <= film.MOST_PICTURES
+    assert len(set(np.diff(numbers[:-1]))) <= 1
+
+
+def test_an_empty_reel_has_no_pictures():
+    assert Reel().pictures == []
