@@ -110,6 +110,11 @@ class Progress:
     def at_the_next_scale(self) -> Progress:
         return replace(self, index=self.index + 1, step=0)
 
+    def extended(self, steps: int) -> Progress:
+        """The same place, with so many more steps at the finest scale."""
+        *coarser, finest = self.scales
+        return replace(self, scales=(*coarser, replace(finest, steps=finest.steps + steps)))
+
     def fitted(self, work: float) -> Progress:
         """The same place in a run that has so much work left to spend.
 

@@ -85,6 +85,14 @@ class Settings:
         minimum=0,
         maximum=1e3,
     )
+    strength: float = _setting(
+        0.5,
+        "Style strength",
+        "From a hint of the painting (0) to all style (1); 0.5 leaves the weights as they are",
+        minimum=0,
+        maximum=1,
+        step=0.05,
+    )
     content_weight: float = _setting(
         7e-4, "Content weight", "alpha: how strictly the photo is kept", minimum=0, maximum=1e3
     )

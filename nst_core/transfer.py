@@ -80,6 +80,9 @@ Paintings = list[tuple[Picture, float]]  # with weights that sum to 1
 # takes the painting's colour.
 PREVIEW_MASSES_SIDE = 40
 
+# How much more the content weighs at strength 0 than at 0.5, and how much less at 1.
+STRENGTH_RANGE = 30.0
+
 
 def _preview_start(photo: Picture, paintings: Paintings, settings: Settings, first: Scale) -> Start:
     """The feed-forward stylizer's masses, mixed like the paintings, and the photo's detail."""
@@ -159,20 +162,140 @@ def stream(
         DivergenceError: while running, a step gave NaN or infinity. The last good frame was
             sent before and is in the error, too.
     """
-    settings = settings or Settings()
-    check_choices(settings)
-    photo = images.load(content, settings.size, settings.enlarge)
-    paintings = _load_paintings(style, settings.size)
-    load_vgg16(settings.weights)
-    if settings.init == "preview":
-        load_stylizer(settings.stylizer)
-    size = _size_that_fits(photo, settings)
-    if size == settings.size:
-        return _paint(photo, paintings, settings, notice="")
-    notice = f"There is not enough free memory for {settings.size} px: painted at {size} px."
-    settings = replace(settings, size=size)
-    photo = images.load(content, size, settings.enlarge)
-    return _paint(photo, _load_paintings(style, size), settings, notice)
+    return Easel(content, style, settings).paint()
+
+
+class Easel:
+    """A picture being painted, that can be stopped, kept, and gone on with.
+
+    It takes, and raises at once, what `stream` does. One run at a time goes on an easel: `paint`
+    begins anew, `resume` goes on. Between them it holds the optimizer's memory, with L-BFGS some
+    260 bytes per pixel, until it is dropped or told to `forget`.
+    """
+
+    def __init__(
+        self, content: ImageSource, style: StyleSource, settings: Settings | None = None
+    ) -> None:
+        settings = settings or Settings()
+        check_choices(settings)
+        photo = images.load(content, settings.size, settings.enlarge)
+        paintings = _load_paintings(style, settings.size)
+        load_vgg16(settings.weights)
+        if settings.init == "preview":
+            load_stylizer(settings.stylizer)
+        size, notice = _size_that_fits(photo, settings), ""
+        if size != settings.size:
+            notice = (
+                f"There is not enough free memory for {settings.size} px: painted at {size} px."
+            )
+            photo = images.load(content, size, settings.enlarge)
+            paintings = _load_paintings(style, size)
+        self.settings = settings
+        self._job = _Job(photo, paintings, notice)
+        self._standing: _Standing | None = None
+
+    def paint(self) -> Generator[Frame, None, None]:
+        """Paint from the start; the frames of `stream`."""
+        self._standing = None
+        return self._paint()
+
+    def resume(self, settings: Settings | None = None) -> Generator[Frame, None, None]:
+        """Go on from the last step that was done, with the optimizer's memory.
+
+        A run that was stopped has the rest of its steps before it, one that was done as many again
+        as it had at its finest scale; with a time budget, it is that time.
+
+        Args:
+            settings: what may have changed since; the size may not, and the start does not matter.
+
+        Raises:
+            SettingsError: nothing was painted yet, the size has changed, or a choice does not
+                exist.
+        """
+        settings = settings or self.settings
+        check_choices(settings)
+        if self._standing is None:
+            raise SettingsError("There is nothing to go on with: no step has been done yet.")
+        if (settings.size, settings.enlarge) != (self.settings.size, self.settings.enlarge):
+            raise SettingsError(
+                f"size is {settings.size}, but the picture was begun at {self.settings.size}; "
+                "set it back to go on, or paint anew."
+            )
+        standing, self.settings = self._standing, settings
+        if standing.optimizer != settings.optimizer:
+            standing = replace(standing, memory=None)
+        return self._resume(standing)
+
+    def forget(self) -> None:
+        """Give the optimizer's memory back; `resume` then goes on from the picture alone."""
+        if self._standing:
+            self._standing = replace(self._standing, memory=None)
+
+    def _paint(self) -> Generator[Frame, None, None]:
+        settings, job = self.settings, self._job
+        run = _Run(job.photo, settings, job.notice, began=time.monotonic())
+        progress = Progress(run.scales())
+        with _device:
+            start = INITS[settings.init](job.photo, job.paintings, settings, progress.scale)
+        first = run.first_frame(start.picture, progress)
+        yield first
+        standing = _Standing(progress, start.canvas, settings.optimizer, None)
+        yield from self._optimise(run, standing, first)
+
+    def _resume(self, standing: _Standing) -> Generator[Frame, None, None]:
+        run = _Run(self._job.photo, self.settings, self._job.notice, began=time.monotonic())
+        progress = standing.progress
+        if progress.is_done:
+            progress = progress.extended(run.scales()[-1].steps)
+        standing = replace(standing, progress=progress)
+        first = run.frame(standing.canvas, progress, {}, None)
+        yield first
+        yield from self._optimise(run, standing, first)
+
+    def _optimise(
+        self, run: _Run, standing: _Standing, last: Frame
+    ) -> Generator[Frame, None, None]:
+        """The steps. Every `next()` goes as far as the next frame to be shown."""
+        settings, job = run.settings, self._job
+        progress, canvas, memory = standing.progress, standing.canvas, standing.memory
+        sent = time.monotonic()
+        with _device:
+            choices = _static_choices(settings)
+            compiled = _compiled(*choices)
+            weights, rate = _loss_weights(settings), _learning_rate(settings)
+
+        seconds_in_steps, work_before = 0.0, progress.work_done
+        while True:
+            with _device:
+                problem = _problem(choices[0], job, settings, progress.scale)
+                canvas = add_detail(canvas, problem.photo)
+                state: State = compiled.start(tf.constant(canvas), problem.targets, weights)
+                if memory is not None:
+                    state = state._replace(optimizer=memory)
+            while progress.step < progress.scale.steps:
+                with _device:
+                    began = time.monotonic()
+                    following: State = compiled.step(state, problem.targets, weights, rate)
+                    is_finite = bool(following.finite)  # waits until the step is done
+                    now = time.monotonic()
+                if not is_finite:
+                    if last.step < progress.steps_done:
+                        last = run.frame_of(state, progress, None)
+                        yield last
+                    raise _divergence(settings, progress.steps_done + 1, last)
+                state, progress = following, progress.after_a_step()
+                self._standing = _Standing.of(state, progress, settings)
+                seconds_in_steps += now - began
+                pace = seconds_in_steps / (progress.work_done - work_before)
+                progress = run.in_time(progress, now, pace)
+                if progress.is_done or now - sent >= settings.frame_interval:
+                    last = run.frame_of(state, progress, progress.work_left * pace)
+                    sent = now
+                    yield last
+            if progress.is_finest:
+                return
+            progress, memory = progress.at_the_next_scale(), None
+            canvas = state.image.numpy()
 
 
 def check_choices(settings: Settings) -> None:
@@ -261,15 +384,13 @@ class _Problem(NamedTuple):
     targets: Targets
 
 
-def _problem(
-    extractor: Extractor, photo: Picture, paintings: Paintings, settings: Settings, scale: Scale
-) -> _Problem:
+def _problem(extractor: Extractor, job: _Job, settings: Settings, scale: Scale) -> _Problem:
     """Photo and paintings shrunk by the same factor, and their features."""
-    small = resize(photo.rgb, scale.height, scale.width)
+    small = resize(job.photo.rgb, scale.height, scale.width)
     content = tf.cast(extractor(tf.constant(small))[settings.content_layer], tf.float32)
-    factor = scale.height / photo.rgb.shape[1]
+    factor = scale.height / job.photo.rgb.shape[1]
     grams = {layer: 0.0 for layer, _ in settings.style_layers}
-    for painting, share in paintings:
+    for painting, share in job.paintings:
         sides = (max(SHORTEST_SIDE, round(side * factor)) for side in painting.rgb.shape[1:3])
         features = extractor(tf.constant(resize(painting.rgb, *sides)))
         grams = {
@@ -278,61 +399,40 @@ def _problem(
     return _Problem(small, Targets(content, grams))
 
 
+def content_weight(settings: Settings) -> float:
+    """alpha as the strength makes it: at 0 `STRENGTH_RANGE` times as much, at 1 as little."""
+    return settings.content_weight * STRENGTH_RANGE ** (1 - 2 * settings.strength)
+
+
 def _loss_weights(settings: Settings) -> Weights:
     return Weights(
-        tf.constant(settings.content_weight),
+        tf.constant(content_weight(settings)),
         tf.constant(settings.style_weight),
         tf.constant(settings.tv_weight),
         {layer: tf.constant(weight) for layer, weight in settings.style_layers},
     )
 
 
-def _paint(
-    photo: Picture, paintings: Paintings, settings: Settings, notice: str
-) -> Generator[Frame, None, None]:
-    """The run itself. Every `next()` goes as far as the next frame to be shown."""
-    run = _Run(photo, settings, notice, began=time.monotonic())
-    progress = Progress(run.scales())
-    with _device:
-        start = INITS[settings.init](photo, paintings, settings, progress.scale)
-    last = run.first_frame(start.picture, progress)
-    yield last
-    sent = time.monotonic()
+class _Job(NamedTuple):
+    """What is painted, whatever the settings."""
 
-    with _device:
-        choices = _static_choices(settings)
-        compiled = _compiled(*choices)
-        weights, rate = _loss_weights(settings), _learning_rate(settings)
+    photo: Picture
+    paintings: Paintings
+    notice: str
 
-    seconds_in_steps, canvas = 0.0, start.canvas
-    while True:
-        with _device:
-            problem = _problem(choices[0], photo, paintings, settings, progress.scale)
-            canvas = tf.constant(add_detail(canvas, problem.photo))
-            state: State = compiled.start(canvas, problem.targets, weights)
-        while progress.step < progress.scale.steps:
-            with _device:
-                began = time.monotonic()
-                following: State = compiled.step(state, problem.targets, weights, rate)
-                is_finite = bool(following.finite)  # waits until the step is done
-                now = time.monotonic()
-            if not is_finite:
-                if last.step < progress.steps_done:
-                    last = run.frame(state, progress, None)
-                    yield last
-                raise _divergence(settings, progress.steps_done + 1, last)
-            state, progress = following, progress.after_a_step()
-            seconds_in_steps += now - began
-            pace = seconds_in_steps / progress.work_done
-            progress = run.in_time(progress, now, pace)
-            if progress.is_done or now - sent >= settings.frame_interval:
-                last = run.frame(state, progress, progress.work_left * pace)
-                sent = now
-                yield last
-        if progress.is_finest:
-            return
-        progress = progress.at_the_next_scale()
-        canvas = state.image.numpy()
+
+@dataclass(frozen=True)
+class _Standing:
+    """Where a run stands after a step."""
+
+    progress: Progress
+    canvas: Any  # float32 [1, H, W, 3] at the scale of `progress`, as array or tensor
+    optimizer: str  # whose memory it is
+    memory: Any  # the optimizer's state, None for none
+
+    @classmethod
+    def of(cls, state: State, progress: Progress, settings: Settings) -> _Standing:
+        return cls(progress, state.image, settings.optimizer, state.optimizer)
 
 
 @dataclass(frozen=True)
@@ -365,10 +465,16 @@ class _Run:
             return replace(frame, stage="preview", scale=max(self.photo.size))
         return frame
 
-    def frame(self, state: State, progress: Progress, eta: float | None) -> Frame:
-        """The picture of `state`, brought to full size."""
+    def frame_of(self, state: State, progress: Progress, eta: float | None) -> Frame:
+        """The picture of `state`, with its losses."""
         losses = {name: float(loss) for name, loss in state.losses.items()}
-        picture = add_detail(state.image.numpy(), self.photo.rgb)
+        return self.frame(state.image, progress, losses, eta)
+
+    def frame(
+        self, canvas: Any, progress: Progress, losses: dict[str, float], eta: float | None
+    ) -> Frame:
+        """A canvas of the present scale, brought to full size."""
+        picture = add_detail(np.asarray(canvas), self.photo.rgb)
         return self._frame(picture, progress, losses, eta)
 
     def _frame(

@@ -18,6 +18,8 @@ FLOORS = {
     "features": 0,
     "losses": 0,
     "memory": 0,
+    "film": 1,
+    "recipe": 1,
     "preview": 0,
     "schedule": 0,
     "pyramid": -1,
@@ -33,6 +35,7 @@ FLOORS = {
 def test_public_names():
     assert nst_core.__all__ == [
         "DivergenceError",
+        "Easel",
         "Frame",
         "ImageError",
         "PreviewError",

@@ -25,7 +25,7 @@ from nst_core import (
     stream,
     stylize,
 )
-from nst_core.transfer import CHOICES, INITS
+from nst_core.transfer import CHOICES, INITS, OPTIMIZERS, Easel, content_weight
 
 QUICK = Settings(size=96, steps=3, frame_interval=0)
 FEW_LAYERS = {"block1_conv1": 0.5, "block2_conv1": 0.5}
@@ -330,3 +330,99 @@ def test_nan_in_a_step_ends_with_the_last_good_picture(castle, great_wave, befor
     assert [frame.step for frame in seen] == [0, 2]
     assert caught.value.frame is seen[-1]
     np.testing.assert_array_equal(seen[-1].image, expected.image)
+
+
+# --- Going on ----------------------------------------------------------------------------------
+
+
+def all_pixels(frames) -> list[np.ndarray]:
+    return [frame.image for frame in frames]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_that_goes_on_is_the_run_that_never_stopped(optimizer, castle, great_wave):
+    """To the pixel, because the optimizer's memory goes on, too."""
+    settings = Settings(size=96, steps=6, optimizer=optimizer, frame_interval=0)
+    whole = all_pixels(stream(castle, great_wave, settings))
+    easel = Easel(castle, great_wave, settings)
+    frames = easel.paint()
+    first = [next(frames).image for _ in range(4)]  # the first look and three steps
+    frames.close()
+    again, *rest = easel.resume()
+    np.testing.assert_array_equal(again.image, first[-1])
+    assert (again.step, again.total_steps, again.done) == (3, 6, False)
+    np.testing.assert_array_equal([*first, *all_pixels(rest)], whole)
+    assert rest[-1].done
+
+
+def test_a_stopped_run_goes_on_through_its_other_scales(castle_512, great_wave):
+    settings = Settings(steps=4, frame_interval=0)
+    whole = all_pixels(stream(castle_512, great_wave, settings))
+    easel = Easel(castle_512, great_wave, settings)
+    frames = easel.paint()
+    for _ in range(2):
+        next(frames)
+    frames.close()
+    *_, last = easel.resume()
+    np.testing.assert_array_equal(last.image, whole[-1])
+    assert (last.step, last.scale, last.stage) == (4, 512, "fine")
+
+
+def test_a_finished_run_goes_on_for_as_many_steps_again(castle, great_wave):
+    easel = Easel(castle, great_wave, Settings(size=96, steps=3, frame_interval=0))
+    assert [frame.step for frame in easel.paint()] == [0, 1, 2, 3]
+    longer = list(easel.resume())
+    assert [frame.step for frame in longer] == [3, 4, 5, 6]
+    assert [frame.done for frame in longer] == [False, False, False, True]
+    whole = stylize(castle, great_wave, Settings(size=96, steps=6))
+    np.testing.assert_array_equal(longer[-1].image, whole.image)
+
+
+def test_a_run_goes_on_with_another_strength_and_another_optimizer(castle, great_wave):
+    settings = Settings(size=96, steps=8, frame_interval=0)
+    easel = Easel(castle, great_wave, settings)
+    *_, before = easel.paint()
+    *_, after = easel.resume(replace(settings, strength=0.9, optimizer="adam", steps=4))
+    assert after.done
+    assert after.step == 12
+    assert after.losses["style"] < before.losses["style"]
+    assert easel.settings.strength == 0.9
+
+
+def test_a_run_that_goes_on_keeps_its_time_budget(castle, great_wave):
+    easel = Easel(castle, great_wave, Settings(size=96, steps=2))
+    list(easel.paint())
+    *_, last = easel.resume(Settings(size=96, time_budget=2))
+    assert 1 < last.elapsed < 4
+    assert last.step > 4
+
+
+def test_going_on_without_memory_goes_on_from_the_picture(castle, great_wave):
+    easel = Easel(castle, great_wave, Settings(size=96, steps=4, frame_interval=0))
+    *_, before = easel.paint()
+    easel.forget()
+    again, *_, after = easel.resume()
+    np.testing.assert_array_equal(again.image, before.image)
+    assert after.losses["total"] < before.losses["total"]
+
+
+def test_what_cannot_go_on_is_told(castle, great_wave):
+    easel = Easel(castle, great_wave, QUICK)
+    with pytest.raises(SettingsError, match="nothing to go on with"):
+        easel.resume()
+    list(easel.paint())
+    with pytest.raises(SettingsError, match="begun at 96"):
+        easel.resume(replace(QUICK, size=128))
+    with pytest.raises(SettingsError, match="one of"):
+        easel.resume(replace(QUICK, optimizer="sfumato"))
+    assert list(easel.resume())[-1].done
+
+
+def test_strength_moves_the_content_weight_both_ways_from_the_middle(castle, great_wave):
+    weights = [content_weight(Settings(strength=strength)) for strength in (0, 0.5, 1)]
+    assert weights == pytest.approx([7e-4 * 30, 7e-4, 7e-4 / 30])
+    ends = [
+        stylize(castle, great_wave, Settings(size=96, steps=12, strength=s)).losses["style"]
+        for s in (0, 0.5, 1)
+    ]
+    assert ends == sorted(ends, reverse=True)
