@@ -38,7 +38,7 @@ class Preset:
 PRESETS = (
     Preset("384 px, 30 steps", Settings(size=384, steps=30)),
     Preset("512 px, 60 steps (default)", Settings()),
-    Preset("1024 px, 120 steps", Settings(size=1024, steps=120)),
+    Preset("768 px, 80 steps", Settings(size=768, steps=80)),
 )
 
 CELL_HEIGHT, GAP = 300, 6  # pixels, of a row of the gallery

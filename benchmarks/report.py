@@ -17,16 +17,22 @@ RESULTS = Path(__file__).parent / "results"  # not in git: measurements of one m
 FIGURES = ROOT / "docs" / "benchmarks"
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under their head in Markdown, so that a table can be pasted anywhere."""
-    texts = [[_text(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(head), *texts]) for i in range(len(head))]
-    for row in [list(head), ["-" * width for width in widths], *texts]:
-        print(
-            "| "
-            + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            + " |"
-        )
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows under their head in Markdown, aligned, so that it reads well anywhere."""
+    texts = [list(head), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(head))]
+    texts.insert(1, ["-" * width for width in widths])
+    return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in texts)
+
+
+def publish(name: str, *paragraphs: str) -> None:
+    """Print the outcome, and keep it with its figure where the README points to."""
+    text = "\n\n".join([machine(), *paragraphs])
+    print(text)
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    title = f"# {name.capitalize()}\n\nPrinted by `python -m benchmarks.{name}`."
+    figure = f"\n\n![{name}]({name}.svg)" if (FIGURES / f"{name}.svg").exists() else ""
+    (FIGURES / f"{name}.md").write_text(f"{title}\n\n{text}{figure}\n")
 
 
 def _text(cell: Any) -> str:

@@ -68,7 +68,8 @@ def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[
     extractor = Extractor(USED_LAYERS, SETTINGS.pooling, None, precision)
     load_vgg16(None)
     compiled = compile_step(extractor, SETTINGS.content_layer, STYLE_LAYERS, OPTIMIZER)
-    subjects = [_subject(extractor, compiled, side) for side in sides]
+    update = tf.function(OPTIMIZER.update, reduce_retracing=True)
+    subjects = [_subject(extractor, compiled, update, side) for side in sides]
     multiply = report.matrix_product(precision)
     found = [Measurement(precision, side, [], [], []) for side in sides]
     for _ in range(rounds):
@@ -79,7 +80,7 @@ def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[
     return found
 
 
-def _subject(extractor: Extractor, compiled: CompiledStep, side: int) -> Subject:
+def _subject(extractor: Extractor, compiled: CompiledStep, update: Any, side: int) -> Subject:
     one, rate = tf.constant(1.0), tf.constant(OPTIMIZER.learning_rate)
     weights = Weights(one, one, one, dict.fromkeys(STYLE_LAYERS, one))
     image = tf.constant(np.random.default_rng(0).random([1, side, side, 3], np.float32))
@@ -91,7 +92,7 @@ def _subject(extractor: Extractor, compiled: CompiledStep, side: int) -> Subject
     state = compiled.step(state, targets, weights, rate)  # with a pair in L-BFGS' memory
     subject = Subject(
         partial(compiled.step, state, targets, weights, rate),
-        partial(tf.function(OPTIMIZER.update), state.image, state.gradient, state.optimizer, rate),
+        partial(update, state.image, state.gradient, state.optimizer, rate),
     )
     for work in subject:
         _wait(work)  # traced and warm
@@ -150,7 +151,8 @@ def draw(found: list[Measurement]) -> None:
         peaks = [statistics.median(m.peaks) / 1e9 for m in own]
         axis.plot(sides, peaks, ":", color=color, label=f"matrix product, {precision}")
     axis.set(xlabel="side of a square picture, px", ylabel="GFLOP/s", xscale="log")
-    axis.set_xticks(SIZES, [str(side) for side in SIZES], minor=False)
+    axis.set_xticks(SIZES, [str(side) for side in SIZES])
+    axis.set_xticks([], minor=True)
     axis.set_ylim(bottom=0)
     axis.grid(True, alpha=0.2)
     axis.legend()
@@ -159,9 +161,8 @@ def draw(found: list[Measurement]) -> None:
 
 def main() -> None:
     found = [one for precision in PRECISIONS for one in measure(precision, SIZES)]
-    print(report.machine())
-    report.print_table(HEAD, [row(one) for one in found])
     draw(found)
+    report.publish("roofline", report.table(HEAD, [row(one) for one in found]))
 
 
 if __name__ == "__main__":

@@ -131,21 +131,24 @@ def draw(results: dict[str, list[Measurement]]) -> None:
     report.save_figure(figure, "scaling")
 
 
+def growth(precision: str, found: list[Measurement]) -> str:
+    """How time grows, in a sentence."""
+    paces = [one.step / one.size**2 for one in in_range(found)]
+    return (
+        f"{precision}, {RANGE[0]} to {RANGE[1]} px: time grows with the number of pixels to the "
+        f"power of {exponent(found):.3f}; the slowest pixel takes {max(paces) / min(paces):.2f} "
+        "times the fastest."
+    )
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(paint(int(sys.argv[2]), sys.argv[3])))
         return
     results = {precision: measure(precision) for precision in PRECISIONS}
-    print(report.machine())
-    report.print_table(HEAD, [row(one) for found in results.values() for one in found])
-    for precision, found in results.items():
-        paces = [one.step / one.size**2 for one in in_range(found)]
-        print(
-            f"{precision}, {RANGE[0]} to {RANGE[1]} px: time grows with the number of pixels to "
-            f"the power of {exponent(found):.3f}; the slowest pixel takes "
-            f"{max(paces) / min(paces):.2f} times the fastest."
-        )
     draw(results)
+    rows = [row(one) for found in results.values() for one in found]
+    report.publish("scaling", report.table(HEAD, rows), *map(growth, results, results.values()))
 
 
 if __name__ == "__main__":
