@@ -4,8 +4,9 @@
     python -m benchmarks.race --report    only print and draw
 
 Each contestant paints each pair in a process of its own, one after the other, with its own warm
-start before the clock starts; one result is one file in `results/race`, so a race that was cut off
-goes on where it stopped, and deleting a file runs that part again. Nothing else should run on the
+start before the clock starts; one result is one file in `docs/benchmarks/race`, so a race that was
+cut off goes on where it stopped, and deleting a file runs that part again. Each file holds what the
+machine could do just before, to tell whether it still was the same. Nothing else should run on the
 machine meanwhile.
 
 Pictures are kept at about sixty moments of a run, as 8 bits like a saved file, and judged after
@@ -64,7 +65,8 @@ OUR_STEPS = 400
 DEFAULT_STEPS = Settings().steps
 
 CONTESTANTS = (OURS, *PEERS)
-FOLDER = report.RESULTS / "race"
+FOLDER = report.FIGURES / "race"  # in git, so that a race can go on another day
+PICTURES = report.RESULTS / "race"
 MOMENTS = 60  # at which a picture is kept
 
 
@@ -82,7 +84,7 @@ def result_file(contestant: str, pair: tuple[str, str]) -> Path:
 
 
 def pictures_file(contestant: str, pair: tuple[str, str]) -> Path:
-    return result_file(contestant, pair).with_suffix(".npz")
+    return PICTURES / result_file(contestant, pair).with_suffix(".npz").name
 
 
 # --- Running ------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ def _moments(steps: int) -> set[int]:
 
 
 def run_missing(contestants: Sequence[str]) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for contestant in contestants:
         for pair in pairs_of(contestant):
             if not result_file(contestant, pair).exists():
