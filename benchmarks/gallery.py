@@ -21,7 +21,6 @@ from tqdm import tqdm
 from benchmarks import report
 from nst_core import Frame, Settings, stream
 
-EXAMPLES = report.ROOT / "examples"
 PAGE = report.ROOT / "docs" / "gallery.md"
 PICTURES = report.ROOT / "docs" / "gallery"
 PORTRAITS = ("astronaut", "cat", "owl", "dog")
@@ -46,13 +45,11 @@ PORTRAIT_SETTINGS = Settings(size=384, steps=50)
 PORTRAIT_COLUMNS, PORTRAIT_WIDTH = 5, 384
 
 
-def source(kind: str, name: str) -> Path:
-    return EXAMPLES / kind / f"{name}.jpg"
-
-
 def paint(content: str, style: str, settings: Settings) -> tuple[Frame, Frame]:
     """The first and the last frame."""
-    first, *_, last = stream(source("content", content), source("style", style), settings)
+    first, *_, last = stream(
+        report.example("content", content), report.example("style", style), settings
+    )
     return first, last
 
 
@@ -61,12 +58,12 @@ def paint(content: str, style: str, settings: Settings) -> tuple[Frame, Frame]:
 
 def titles() -> dict[str, str]:
     """Name of an example -> what it is called."""
-    with (EXAMPLES / "sources.csv").open(newline="") as file:
+    with (report.EXAMPLES / "sources.csv").open(newline="") as file:
         return {Path(row["file"]).stem: row["title"] for row in csv.DictReader(file)}
 
 
 def pairs() -> list[tuple[str, str]]:
-    with (EXAMPLES / "pairs.csv").open(newline="") as file:
+    with (report.EXAMPLES / "pairs.csv").open(newline="") as file:
         return [(row["content"], row["style"]) for row in csv.DictReader(file)]
 
 
@@ -93,7 +90,7 @@ def make_row(content: str, style: str) -> Image.Image:
     """Photo, painting, first look and results side by side, all of one height."""
     runs = [paint(content, style, preset.settings) for preset in PRESETS]
     photo, painting = (
-        Image.open(source(*pair)).convert("RGB")
+        Image.open(report.example(*pair)).convert("RGB")
         for pair in (("content", content), ("style", style))
     )
     cells = [photo, painting, runs[-1][0].to_pil(), *(last.to_pil() for _, last in runs)]
@@ -121,7 +118,7 @@ def side_by_side(cells: Iterable[Image.Image]) -> Image.Image:
 def make_portraits(names: Iterable[str]) -> None:
     folder = report.RESULTS / "portraits"
     folder.mkdir(parents=True, exist_ok=True)
-    styles = sorted(path.stem for path in (EXAMPLES / "style").glob("*.jpg"))
+    styles = sorted(path.stem for path in (report.EXAMPLES / "style").glob("*.jpg"))
     for content in names:
         cells = [
             labelled(paint(content, style, PORTRAIT_SETTINGS)[1].to_pil(), style)

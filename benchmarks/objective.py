@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from nst_core.features import load_vgg16
+from nst_core.features import IMAGENET_MEAN_BGR, load_vgg16
 from nst_core.lazy import tf
 
 CONTENT_LAYER = "block4_conv2"
 CONTENT_WEIGHT = 7e-4
 STYLE_LAYERS = {f"block{block}_conv1": 0.2 for block in range(1, 6)}
 
-VGG_MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # blue, green, red
+VGG_MEAN = np.array(IMAGENET_MEAN_BGR, np.float32)
 
 
 def _repeat_border(image: Any) -> Any:

@@ -87,7 +87,8 @@ def pystiche_same_objective(photo: np.ndarray, painting: np.ndarray) -> Iterator
     """The same run on the objective that the race is judged by, in pystiche's means of squares."""
     encoder = pystiche_encoder()
     height, width = photo.shape[1:3]
-    # 8 x 8 pixels and 512 channels at block4_conv2: half the sum of squares of the rounded map.
+    # The objective has half the sum of squares; a mean is that sum over the map's elements, and
+    # block4_conv2 has 512 channels for each 8 x 8 pixels.
     elements = (height // 8) * (width // 8) * 512
     content = CONTENT_WEIGHT * 512**2 / (height * width) * elements / 2
     style = {layer: weight / 4 for layer, weight in STYLE_LAYERS.items()}
@@ -146,7 +147,7 @@ def _pystiche(
 def tensorflow_tutorial(photo: np.ndarray, painting: np.ndarray) -> Iterator[Picture]:
     """Means of squares, Adam, and the pixels clipped at each step."""
     content_layer, content_weight, style_weight, tv_weight = "block5_conv2", 1e4, 1e-2, 30.0
-    extract = _keras_features([*STYLE_LAYERS, content_layer])
+    extract = _keras_features(*STYLE_LAYERS, content_layer)
 
     def gram(features: Any) -> Any:
         positions = tf.cast(tf.shape(features)[1] * tf.shape(features)[2], tf.float32)
@@ -186,7 +187,7 @@ def keras_example(photo: np.ndarray, painting: np.ndarray) -> Iterator[Picture]:
     """
     content_layer, content_weight, style_weight, tv_weight = "block5_conv2", 2.5e-8, 1e-6, 1e-6
     height, width = photo.shape[1:3]
-    extract = _keras_features([*STYLE_LAYERS, content_layer])
+    extract = _keras_features(*STYLE_LAYERS, content_layer)
     base = _to_vgg(photo)
     reference = _to_vgg(tf.image.resize(painting, [height, width], method="nearest"))
     image = tf.Variable(base)
@@ -226,13 +227,10 @@ def _to_vgg(image: Any) -> Any:
 
 
 @functools.cache
-def _vgg16_outputs(layers: tuple[str, ...]) -> Any:
+def _keras_features(*layers: str) -> Any:
+    """A model from a preprocessed picture to the features of these layers, by name."""
     vgg16 = load_vgg16(None)
     return tf.keras.Model(vgg16.inputs, {layer: vgg16.get_layer(layer).output for layer in layers})
-
-
-def _keras_features(layers: list[str]) -> Any:
-    return _vgg16_outputs(tuple(layers))
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from benchmarks import race, report
 from benchmarks.objective import PADDINGS, Judge
-from nst_core import Settings, images, stream, transfer
+from nst_core import Settings, stream, transfer
 
 FIRST_LOOKS = 5
 BUDGETS = ((256, 5), (384, 16), (512, 10), (512, 30), (1024, 10), (1024, 30), (1024, 60))
@@ -27,7 +27,7 @@ def first_look(size: int = 512) -> str:
     moments = []
     for content, style in (race.PAIRS * 2)[:FIRST_LOOKS]:
         began = time.perf_counter()
-        frames = stream(race.example("content", content), race.example("style", style))
+        frames = stream(report.example("content", content), report.example("style", style))
         next(frames)
         moments.append(time.perf_counter() - began)
         frames.close()
@@ -40,7 +40,7 @@ def first_look(size: int = 512) -> str:
 def keep_budget(size: int, budget: float) -> list[object]:
     """A run with a budget: what it took, and the estimates at a quarter and half of it."""
     content, style = (
-        race.example(*pair) for pair in zip(("content", "style"), race.PAIRS[0], strict=True)
+        report.example(*pair) for pair in zip(("content", "style"), race.PAIRS[0], strict=True)
     )
     settings = Settings(size=size, time_budget=budget, frame_interval=0)
     frames = list(stream(content, style, settings))
@@ -55,10 +55,7 @@ def keep_budget(size: int, budget: float) -> list[object]:
 
 def sprint(pair: tuple[str, str]) -> list[object]:
     """The best that 16 s give at 384 px."""
-    photo, painting = (
-        images.load(race.example(kind, name), SPRINT.size).rgb
-        for kind, name in zip(("content", "style"), pair, strict=True)
-    )
+    photo, painting = race.load(pair, SPRINT.size)
     began = time.perf_counter()
     *_, last = stream(photo[0], painting[0], SPRINT)
     seconds = time.perf_counter() - began

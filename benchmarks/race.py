@@ -59,19 +59,14 @@ OBJECTIVE = Settings(
 )
 
 # Ours runs longer than its default, to show where its curve leads. At this size there is one
-# scale, so the first DEFAULT_STEPS steps are those of a default run.
+# scale, so it begins as a default run does.
 OURS = "ours"
 OUR_STEPS = 400
-DEFAULT_STEPS = Settings().steps
 
 CONTESTANTS = (OURS, *PEERS)
 FOLDER = report.FIGURES / "race"  # in git, so that a race can go on another day
 PICTURES = report.RESULTS / "race"
 MOMENTS = 60  # at which a picture is kept
-
-
-def example(kind: str, name: str) -> Path:
-    return report.ROOT / "examples" / kind / f"{name}.jpg"
 
 
 def pairs_of(contestant: str) -> tuple[tuple[str, str], ...]:
@@ -92,7 +87,7 @@ def pictures_file(contestant: str, pair: tuple[str, str]) -> Path:
 
 def paint(contestant: str, pair: tuple[str, str]) -> None:
     """Paint one pair and keep its pictures with their moments: an archive beside the result."""
-    photo, painting = load(pair)
+    photo, painting = load(pair, SIZE)
     total = OUR_STEPS if contestant == OURS else PEERS[contestant].steps
     for _ in islice(_paint(contestant, photo, painting), 3):
         pass  # imports, tracing, first allocations
@@ -109,11 +104,13 @@ def paint(contestant: str, pair: tuple[str, str]) -> None:
 
 def judge(contestant: str, pair: tuple[str, str], peaks: dict[str, float]) -> None:
     """Judge the pictures of a run, and keep the result."""
-    judges = {padding: Judge(*load(pair), padding) for padding in PADDINGS}
     file = pictures_file(contestant, pair)
     with np.load(file) as archive:
         steps, seconds, pictures = (archive[name] for name in ("steps", "seconds", "pictures"))
-    losses = {name: [judge.loss(saved) for saved in pictures] for name, judge in judges.items()}
+    losses = {}
+    for padding in PADDINGS:
+        loss = Judge(*load(pair, SIZE), padding).loss
+        losses[padding] = [loss(saved) for saved in pictures]
     images.to_pil(pictures[-1], None).save(file.with_suffix(".png"))
     report.keep(
         result_file(contestant, pair),
@@ -122,12 +119,12 @@ def judge(contestant: str, pair: tuple[str, str], peaks: dict[str, float]) -> No
     file.unlink()
 
 
-def load(pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
+def load(pair: tuple[str, str], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Photo and painting as everybody gets them."""
     content, style = pair
     return (
-        images.load(example("content", content), SIZE).rgb,
-        images.load(example("style", style), SIZE).rgb,
+        images.load(report.example("content", content), size).rgb,
+        images.load(report.example("style", style), size).rgb,
     )
 
 
@@ -167,7 +164,6 @@ def run_missing(contestants: Sequence[str]) -> None:
 class Curve:
     """One contestant on one pair."""
 
-    steps: list[int]
     seconds: list[float]
     losses: list[float]
 
@@ -177,7 +173,7 @@ class Curve:
         if not file.exists():
             return None
         content: dict[str, Any] = json.loads(file.read_text())
-        return cls(content["steps"], content["seconds"], content["losses"][padding])
+        return cls(content["seconds"], content["losses"][padding])
 
     def seconds_to(self, loss: float) -> float | None:
         """When the curve first reached a loss."""

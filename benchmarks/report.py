@@ -15,6 +15,12 @@ from nst_core.lazy import tf
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"  # not in git: measurements of one machine
 FIGURES = ROOT / "docs" / "benchmarks"
+EXAMPLES = ROOT / "examples"
+
+
+def example(kind: str, name: str) -> Path:
+    """The file of an example picture, `kind` being "content" or "style"."""
+    return EXAMPLES / kind / f"{name}.jpg"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -36,11 +42,10 @@ def publish(name: str, *paragraphs: str) -> None:
 
 
 def _text(cell: Any) -> str:
-    return (
-        f"{cell:.3g}"
-        if isinstance(cell, float) and abs(cell) < 100
-        else str(round(cell) if isinstance(cell, float) else cell)
-    )
+    """Floats with three digits, or all before the point."""
+    if not isinstance(cell, float):
+        return str(cell)
+    return f"{cell:.3g}" if abs(cell) < 100 else f"{cell:.0f}"
 
 
 def keep(file: Path, content: Any) -> None:

@@ -109,13 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             film.writer(options.film)
             _check_output(options.film, options.force)
         frames = stream(options.content, options.style, settings)
+        notes = {recipe.KEY: recipe.make(options.content, options.style, settings).to_json()}
     except (ImageError, SettingsError, WeightsError, PreviewError, FilmError, OSError) as error:
         parser.error(str(error))
     reel = Reel()
     frame, code = _follow(_onto(reel, frames) if options.film else frames)
     try:
-        made = recipe.make(options.content, options.style, settings)
-        images.save(frame.to_pil(), options.output, {recipe.KEY: made.to_json()})
+        images.save(frame.to_pil(), options.output, notes)
         if options.film:
             film.save(reel.pictures, options.film)
     except OSError as error:

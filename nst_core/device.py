@@ -48,10 +48,7 @@ def expected_pace(precision: str) -> float:
 
 @functools.cache
 def xla_helps() -> bool:
-    """Whether XLA makes the step faster: tried on a GPU, and known not to on CPUs.
-
-    There it took 1.25 times as long, and it does not know the libraries' bfloat16 kernels.
-    """
+    """Whether XLA makes the step faster: tried on a GPU; on a CPU it took 1.25 times as long."""
     if not tf.config.list_physical_devices("GPU"):
         return False
     precision = fastest_precision()

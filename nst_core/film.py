@@ -9,9 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
 from nst_core import images
@@ -84,16 +82,13 @@ def save(pictures: Sequence[np.ndarray], path: str | os.PathLike[str]) -> None:
 
 def writer(path: Path) -> Callable[[Path, Sequence[np.ndarray]], None]:
     """What writes films with this ending, or a `FilmError` with the known ones."""
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        raise FilmError(
-            f"Films cannot be written as {path.name!r}; "
-            f"its ending must be one of {', '.join(sorted(FORMATS))}."
-        ) from None
+    return images.by_ending(FORMATS, path, "Films", FilmError)
 
 
 def _write_mp4(file: Path, pictures: Sequence[np.ndarray]) -> None:
+    import av  # here, because it takes a quarter of a second, and few runs are filmed
+    from av.video.reformatter import ColorRange, Colorspace
+
     hold = [pictures[-1]] * round(HOLD_SECONDS * FRAMES_PER_SECOND)
     height, width = (side + side % 2 for side in pictures[0].shape[:2])
     faststart = {"movflags": "faststart"}  # a browser can play it before it is all there
@@ -104,8 +99,13 @@ def _write_mp4(file: Path, pictures: Sequence[np.ndarray]) -> None:
         context.color_primaries = context.color_trc = context.colorspace = REC_709
         context.color_range = ColorRange.MPEG
         for picture in [*pictures, *hold]:
-            frame = av.VideoFrame.from_ndarray(_to_even(picture), format="rgb24")
-            container.mux(stream.encode(_to_rec_709(frame)))
+            rgb = av.VideoFrame.from_ndarray(_to_even(picture), format="rgb24")
+            frame = rgb.reformat(
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+            )
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
@@ -113,12 +113,6 @@ def _to_even(picture: np.ndarray) -> np.ndarray:
     """H.264 stores colours for 2 x 2 pixels: repeat the last row or column of an odd side."""
     height, width, _ = picture.shape
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _to_rec_709(frame: av.VideoFrame) -> av.VideoFrame:
-    return frame.reformat(
-        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-    )
 
 
 def _write_webp(file: Path, pictures: Sequence[np.ndarray]) -> None:

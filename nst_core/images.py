@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pillow_heif
@@ -38,6 +38,8 @@ WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".webp": ("WEBP", {"quality": 95}),
 }
+
+Entry = TypeVar("Entry")
 
 pillow_heif.register_heif_opener()
 
@@ -131,12 +133,19 @@ def _png_texts(notes: Mapping[str, str]) -> PngImagePlugin.PngInfo:
 
 def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
     """Pillow's format and options for a file ending, or an `ImageError` with the known ones."""
+    return by_ending(WRITABLE, path, "Pictures", ImageError)
+
+
+def by_ending(
+    table: Mapping[str, Entry], path: Path, what: str, error: type[ValueError]
+) -> Entry:
+    """The entry of `table` for a file's ending, or an `error` that names the known ones."""
     try:
-        return WRITABLE[path.suffix.lower()]
+        return table[path.suffix.lower()]
     except KeyError:
-        raise ImageError(
-            f"Pictures cannot be written as {path.name!r}; "
-            f"its ending must be one of {', '.join(sorted(WRITABLE))}."
+        raise error(
+            f"{what} cannot be written as {path.name!r}; "
+            f"its ending must be one of {', '.join(sorted(table))}."
         ) from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def _process_room() -> Iterator[float]:
     """What `ulimit -v` leaves, where the system knows such a limit."""
     if not hasattr(psutil, "RLIMIT_AS"):
         return
-    process = psutil.Process(os.getpid())
+    process = psutil.Process()
     limit, _ = process.rlimit(psutil.RLIMIT_AS)
     if limit != psutil.RLIM_INFINITY:
         yield limit - process.memory_info().vms

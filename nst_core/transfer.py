@@ -233,7 +233,7 @@ class Easel:
 
     def _paint(self) -> Generator[Frame, None, None]:
         settings, job = self.settings, self._job
-        run = _Run(job.photo, settings, job.notice, began=time.monotonic())
+        run = _Run(job, settings, began=time.monotonic())
         progress = Progress(run.scales())
         with _device:
             start = INITS[settings.init](job.photo, job.paintings, settings, progress.scale)
@@ -243,7 +243,7 @@ class Easel:
         yield from self._optimise(run, standing, first)
 
     def _resume(self, standing: _Standing) -> Generator[Frame, None, None]:
-        run = _Run(self._job.photo, self.settings, self._job.notice, began=time.monotonic())
+        run = _Run(self._job, self.settings, began=time.monotonic())
         progress = standing.progress
         if progress.is_done:
             progress = progress.extended(run.scales()[-1].steps)
@@ -439,14 +439,13 @@ class _Standing:
 class _Run:
     """What all frames of one run have in common."""
 
-    photo: Picture
+    job: _Job
     settings: Settings
-    notice: str
     began: float  # time.monotonic() at its start
 
     def scales(self) -> tuple[Scale, ...]:
         """The schedule: for the steps asked for, or for the time."""
-        height, width = self.photo.rgb.shape[1:3]
+        height, width = self.job.photo.rgb.shape[1:3]
         if self.settings.time_budget is None:
             return schedule(height, width, self.settings.steps)
         precision = PRECISION_CHOICES[self.settings.precision]()
@@ -462,7 +461,7 @@ class _Run:
         """The start, before anything was optimised."""
         frame = self._frame(picture, progress, {}, None)
         if self.settings.init == "preview":
-            return replace(frame, stage="preview", scale=max(self.photo.size))
+            return replace(frame, stage="preview", scale=max(self.job.photo.size))
         return frame
 
     def frame_of(self, state: State, progress: Progress, eta: float | None) -> Frame:
@@ -474,7 +473,7 @@ class _Run:
         self, canvas: Any, progress: Progress, losses: dict[str, float], eta: float | None
     ) -> Frame:
         """A canvas of the present scale, brought to full size."""
-        picture = add_detail(np.asarray(canvas), self.photo.rgb)
+        picture = add_detail(np.asarray(canvas), self.job.photo.rgb)
         return self._frame(picture, progress, losses, eta)
 
     def _frame(
@@ -494,8 +493,8 @@ class _Run:
             elapsed=time.monotonic() - self.began,
             eta=eta,
             done=progress.is_done,
-            notice=self.notice,
-            alpha=self.photo.alpha,
+            notice=self.job.notice,
+            alpha=self.job.photo.alpha,
         )
 
 

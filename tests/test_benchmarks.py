@@ -65,7 +65,7 @@ def test_the_exponent_of_a_power_law_is_found():
 
 
 def test_a_curve_tells_when_a_loss_was_reached():
-    curve = race.Curve(steps=[1, 2, 3], seconds=[0.5, 1.0, 1.5], losses=[9.0, 4.0, 5.0])
+    curve = race.Curve(seconds=[0.5, 1.0, 1.5], losses=[9.0, 4.0, 5.0])
     assert curve.seconds_to(9.0) == 0.5
     assert curve.seconds_to(4.5) == 1.0
     assert curve.seconds_to(3.9) is None

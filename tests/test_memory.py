@@ -7,38 +7,19 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, example
+from conftest import ROOT
 
 from nst_core import memory
-
-# The peak is the process's own high-water mark; ru_maxrss would count the parent's.
-RUN = """
-import json, sys
-from nst_core import Settings, memory, stylize, transfer
-from nst_core.device import PRECISION_CHOICES
-import psutil
-
-def peak():
-    lines = open("/proc/self/status").read().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-transfer.warm_up()
-before = psutil.Process().memory_info().rss
-frame = stylize(sys.argv[1], sys.argv[2], Settings(size=512, steps=4))
-height, width = frame.image.shape[:2]
-added = memory.needed(height, width, PRECISION_CHOICES["auto"]())
-print(json.dumps({"forecast": before + added, "measured": peak()}))
-"""
+from nst_core.features import PRECISIONS
 
 
-def test_the_forecast_agrees_with_a_real_run():
-    arguments = [example("content/castle"), example("style/great-wave")]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, cwd=ROOT
-    )
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_forecast_agrees_with_a_real_run(precision):
+    command = [sys.executable, "-m", "benchmarks.scaling", "--one", "512", precision]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["forecast"] == pytest.approx(found["measured"], rel=0.25)
+    assert found["foretold"] == pytest.approx(found["peak"], rel=0.25)
 
 
 def test_a_run_of_the_fitting_size_needs_what_there_is():
