@@ -10,16 +10,15 @@ sheets are for whoever changes a default, and stay in `results/portraits`.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from benchmarks import report
 from nst_core import Frame, Settings, stream
+from page import examples
 
 PAGE = report.ROOT / "docs" / "gallery.md"
 PICTURES = report.ROOT / "docs" / "gallery"
@@ -48,7 +47,7 @@ PORTRAIT_COLUMNS, PORTRAIT_WIDTH = 5, 384
 def paint(content: str, style: str, settings: Settings) -> tuple[Frame, Frame]:
     """The first and the last frame."""
     first, *_, last = stream(
-        report.example("content", content), report.example("style", style), settings
+        examples.path_of("content", content), examples.path_of("style", style), settings
     )
     return first, last
 
@@ -56,20 +55,8 @@ def paint(content: str, style: str, settings: Settings) -> tuple[Frame, Frame]:
 # --- The page -----------------------------------------------------------------------------------
 
 
-def titles() -> dict[str, str]:
-    """Name of an example -> what it is called."""
-    with (report.EXAMPLES / "sources.csv").open(newline="") as file:
-        return {Path(row["file"]).stem: row["title"] for row in csv.DictReader(file)}
-
-
-def pairs() -> list[tuple[str, str]]:
-    with (report.EXAMPLES / "pairs.csv").open(newline="") as file:
-        return [(row["content"], row["style"]) for row in csv.DictReader(file)]
-
-
 def make_page() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    names = titles()
     columns = ["photo", "painting", "first look", *(preset.title for preset in PRESETS)]
     lines = [
         "# Gallery",
@@ -77,11 +64,12 @@ def make_page() -> None:
         "The pairs that the page offers, painted with the defaults but for size and steps.",
         f"From left to right: {', '.join(columns)}. Made by `python -m benchmarks.gallery`.",
     ]
-    for content, style in tqdm(pairs(), unit="pair"):
+    for content, style in tqdm(examples.PAIRS, unit="pair"):
         file = PICTURES / f"{content}-{style}.jpg"
         if not file.exists():
             make_row(content, style).save(file, quality=88)
-        title = f"{names[content]}, in the style of {names[style]}"
+        title = f"{examples.title('content', content)}, in the style of "
+        title += examples.title("style", style)
         lines += ["", f"## {title}", "", f"![{title}](gallery/{file.name})"]
     PAGE.write_text("\n".join(lines) + "\n")
 
@@ -90,7 +78,7 @@ def make_row(content: str, style: str) -> Image.Image:
     """Photo, painting, first look and results side by side, all of one height."""
     runs = [paint(content, style, preset.settings) for preset in PRESETS]
     photo, painting = (
-        Image.open(report.example(*pair)).convert("RGB")
+        Image.open(examples.path_of(*pair)).convert("RGB")
         for pair in (("content", content), ("style", style))
     )
     cells = [photo, painting, runs[-1][0].to_pil(), *(last.to_pil() for _, last in runs)]
@@ -118,7 +106,7 @@ def side_by_side(cells: Iterable[Image.Image]) -> Image.Image:
 def make_portraits(names: Iterable[str]) -> None:
     folder = report.RESULTS / "portraits"
     folder.mkdir(parents=True, exist_ok=True)
-    styles = sorted(path.stem for path in (report.EXAMPLES / "style").glob("*.jpg"))
+    styles = sorted(examples.NAMES["style"])
     for content in names:
         cells = [
             labelled(paint(content, style, PORTRAIT_SETTINGS)[1].to_pil(), style)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from benchmarks import race, report
 from benchmarks.objective import PADDINGS, Judge
 from nst_core import Settings, stream, transfer
+from page import examples
 
 FIRST_LOOKS = 5
 BUDGETS = ((256, 5), (384, 16), (512, 10), (512, 30), (1024, 10), (1024, 30), (1024, 60))
@@ -27,7 +28,7 @@ def first_look(size: int = 512) -> str:
     moments = []
     for content, style in (race.PAIRS * 2)[:FIRST_LOOKS]:
         began = time.perf_counter()
-        frames = stream(report.example("content", content), report.example("style", style))
+        frames = stream(examples.path_of("content", content), examples.path_of("style", style))
         next(frames)
         moments.append(time.perf_counter() - began)
         frames.close()
@@ -40,7 +41,7 @@ def first_look(size: int = 512) -> str:
 def keep_budget(size: int, budget: float) -> list[object]:
     """A run with a budget: what it took, and the estimates at a quarter and half of it."""
     content, style = (
-        report.example(*pair) for pair in zip(("content", "style"), race.PAIRS[0], strict=True)
+        examples.path_of(*pair) for pair in zip(("content", "style"), race.PAIRS[0], strict=True)
     )
     settings = Settings(size=size, time_budget=budget, frame_interval=0)
     frames = list(stream(content, style, settings))

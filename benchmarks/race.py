@@ -40,6 +40,7 @@ from benchmarks.objective import (
 from benchmarks.peers import PEERS, Picture
 from nst_core import Settings, images, stream
 from nst_core.features import PRECISIONS
+from page import examples
 
 SIZE = 256
 PAIRS = (
@@ -123,8 +124,8 @@ def load(pair: tuple[str, str], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Photo and painting as everybody gets them."""
     content, style = pair
     return (
-        images.load(report.example("content", content), size).rgb,
-        images.load(report.example("style", style), size).rgb,
+        images.load(examples.path_of("content", content), size).rgb,
+        images.load(examples.path_of("style", style), size).rgb,
     )
 
 
@@ -213,21 +214,25 @@ def _row(contestant: str, pair: tuple[str, str], padding: str) -> list[Any] | No
     return [*head, reached, seconds / reached]
 
 
+LOOKS: dict[str, dict[str, Any]] = {
+    OURS: {"color": "C3", "linewidth": 2.5},
+    "pystiche": {"color": "C1"},
+    "pystiche, same objective": {"color": "C1", "linestyle": "--"},
+    "TensorFlow tutorial": {"color": "C2"},
+    "keras.io": {"color": "C0"},
+}
+
+
 def draw() -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
     for axis, pair in zip(axes.flat, PAIRS, strict=True):
-        for index, contestant in enumerate(CONTESTANTS):
+        for contestant, look in LOOKS.items():
             curve = Curve.read(contestant, pair, "repeat")
             if curve:
-                color = f"C{(index + 1) // 2 if contestant != OURS else 3}"
-                style = "--" if "same" in contestant else "-"
-                width = 2.5 if contestant == OURS else 1.4
                 losses = [loss / 1e6 for loss in curve.losses]
-                axis.plot(
-                    curve.seconds, losses, style, color=color, linewidth=width, label=contestant
-                )
+                axis.plot(curve.seconds, losses, label=contestant, **look)
         axis.set(title=" x ".join(pair), xscale="log", yscale="log")
         axis.set(xlabel="seconds", ylabel="loss of the saved picture, millions")
         axis.grid(True, which="both", alpha=0.2)

@@ -15,12 +15,6 @@ from nst_core.lazy import tf
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"  # not in git: measurements of one machine
 FIGURES = ROOT / "docs" / "benchmarks"
-EXAMPLES = ROOT / "examples"
-
-
-def example(kind: str, name: str) -> Path:
-    """The file of an example picture, `kind` being "content" or "style"."""
-    return EXAMPLES / kind / f"{name}.jpg"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

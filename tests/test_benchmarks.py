@@ -76,6 +76,10 @@ def test_every_contestant_and_pair_has_a_file_of_its_own():
     assert len(set(files)) == len(files)
 
 
+def test_every_contestant_has_a_look_in_the_figure():
+    assert tuple(race.LOOKS) == race.CONTESTANTS
+
+
 def test_a_table_is_aligned_markdown():
     rows = [["a", 1.23456], ["longer", 1234.5], ["n", math.pi]]
     assert report.table(["name", "value"], rows).split("\n") == [
