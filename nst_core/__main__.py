@@ -21,8 +21,9 @@ from nst_core import __version__, film, images, recipe
 from nst_core.features import WeightsError
 from nst_core.film import FilmError, Reel
 from nst_core.images import ImageError
+from nst_core.presets import PRESETS
 from nst_core.preview import PreviewError
-from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, format_layers, parse
+from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, parse, spell
 from nst_core.transfer import CHOICES, DivergenceError, Frame, stream
 
 DONE, DIVERGED, BAD_INPUT, STOPPED = 0, 1, 2, 130
@@ -50,7 +51,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--film", metavar="FILM", type=Path, help=f"also write a film of the run ({endings})"
     )
-    parser.add_argument(
+    base = parser.add_mutually_exclusive_group()
+    base.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="settings that belong together; other flags overrule them",
+    )
+    base.add_argument(
         "--recipe",
         metavar="PNG",
         type=Path,
@@ -82,8 +89,7 @@ def _help_text(name: str) -> str:
     if isinstance(default, str) and name in CHOICES:
         parts.append(f"one of {', '.join(CHOICES[name])}")
     if default is not None and not isinstance(default, bool):
-        shown = format_layers(default) if isinstance(default, tuple) else default
-        parts.append(f"default {shown}")
+        parts.append(f"default {spell(default)}")
     return "; ".join(parts).replace("%", "%%")
 
 
@@ -117,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         images.save(frame.to_pil(), options.output, notes)
         if options.film:
-            film.save(reel.pictures, options.film)
+            film.save(reel, options.film)
     except OSError as error:
         parser.error(f"the picture could not be written: {error}")
     if options.json:
@@ -126,8 +132,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """Those of the flags, on top of those of a recipe or the defaults."""
-    values = recipe.read(options.recipe).settings.to_dict() if options.recipe else {}
+    """Those of the flags, on top of those of a preset, a recipe or the defaults."""
+    values: dict[str, Any] = {}
+    if options.preset:
+        values |= PRESETS[options.preset].changes
+    if options.recipe:
+        values |= recipe.read(options.recipe).settings.to_dict()
     given = {name: getattr(options, name) for name in SPECS}
     values |= {name: value for name, value in given.items() if value is not None}
     return Settings.from_dict(values)

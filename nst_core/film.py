@@ -5,9 +5,11 @@ MP4 (H.264) plays in browsers and slides; animated WebP and GIF play wherever a 
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from PIL import Image
@@ -20,7 +22,9 @@ HOLD_SECONDS = 1.5  # how long the finished picture stays before a film ends or 
 # A run may have thousands of frames, of megabytes each; a film of more than this is not watched.
 MOST_PICTURES = 120
 
-GIF_SIDE = 480  # px; a GIF has 256 colours and no compression to speak of
+# Long side in pixels that pictures are made smaller to: neither format compresses from one picture
+# to the next, as H.264 does, and a GIF hardly at all.
+WEBP_SIDE, GIF_SIDE = 768, 480
 REC_709 = 1  # FFmpeg's number for the colours of HD television, for primaries, curve and matrix
 
 
@@ -28,35 +32,55 @@ class FilmError(ValueError):
     """A film that cannot be made; the message says what arrived and what is accepted."""
 
 
-class Reel:
+class Reel(Sequence[np.ndarray]):
     """The pictures of a run on their way to a film, evenly thinned out so that it never grows long.
 
     `add` keeps every picture at first; when `MOST_PICTURES` are reached it drops every second one
     and from then on keeps every second, and so on. The last picture added is always there.
+
+    Pictures are held as JPEG, a tenth of their size, and come out uint8 RGB [H, W, 3].
     """
 
     def __init__(self) -> None:
-        self._kept: list[np.ndarray] = []
-        self._last: np.ndarray | None = None
+        self._kept: list[bytes] = []
+        self._last: bytes | None = None  # where it is not among those kept
         self._stride = 1
         self._added = 0
 
     def add(self, picture: np.ndarray) -> None:
         """Take the next picture, uint8 RGB [H, W, 3]; all of one shape."""
-        if self._added % self._stride == 0:
-            self._kept.append(picture)
-        self._last = picture
+        packed = _pack(picture)
+        is_kept = self._added % self._stride == 0
+        if is_kept:
+            self._kept.append(packed)
+        self._last = None if is_kept else packed
         self._added += 1
         if len(self._kept) == MOST_PICTURES:
+            self._last = self._kept[-1]
             del self._kept[1::2]
             self._stride *= 2
 
-    @property
-    def pictures(self) -> list[np.ndarray]:
-        """What a film would show, in order."""
-        if self._last is None or self._kept[-1] is self._last:
-            return list(self._kept)
-        return [*self._kept, self._last]
+    def __len__(self) -> int:
+        return len(self._kept) + (self._last is not None)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        packed = self._kept if self._last is None else [*self._kept, self._last]
+        found = packed[index]
+        return [_unpack(one) for one in found] if isinstance(found, list) else _unpack(found)
+
+
+def _pack(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+def _unpack(packed: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(packed)))
 
 
 def save(pictures: Sequence[np.ndarray], path: str | os.PathLike[str]) -> None:
@@ -116,14 +140,18 @@ def _to_even(picture: np.ndarray) -> np.ndarray:
 
 
 def _write_webp(file: Path, pictures: Sequence[np.ndarray]) -> None:
-    _write_animation(file, "WEBP", [Image.fromarray(p) for p in pictures], {"quality": 85})
+    _write_animation(file, "WEBP", [_small(p, WEBP_SIDE) for p in pictures], {"quality": 85})
 
 
 def _write_gif(file: Path, pictures: Sequence[np.ndarray]) -> None:
-    small = [Image.fromarray(picture) for picture in pictures]
-    for image in small:
-        image.thumbnail((GIF_SIDE, GIF_SIDE))
-    _write_animation(file, "GIF", [image.quantize(dither=Image.Dither.NONE) for image in small], {})
+    images = [_small(p, GIF_SIDE).quantize(dither=Image.Dither.NONE) for p in pictures]
+    _write_animation(file, "GIF", images, {})
+
+
+def _small(picture: np.ndarray, side: int) -> Image.Image:
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side))
+    return image
 
 
 def _write_animation(

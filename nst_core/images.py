@@ -96,6 +96,12 @@ def to_pil(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Image.Image:
     return Image.fromarray(pixels if alpha is None else np.dstack([pixels, alpha]))
 
 
+def blend(photo: np.ndarray, picture: np.ndarray, share: float) -> np.ndarray:
+    """`share` of the picture over the rest of the photo; all uint8 [H, W, 3], 0 <= share <= 1."""
+    mixed = Image.blend(Image.fromarray(photo), Image.fromarray(picture), share)
+    return np.asarray(mixed)
+
+
 def save(
     image: Image.Image, path: str | os.PathLike[str], notes: Mapping[str, str] | None = None
 ) -> None:
@@ -136,9 +142,7 @@ def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
     return by_ending(WRITABLE, path, "Pictures", ImageError)
 
 
-def by_ending(
-    table: Mapping[str, Entry], path: Path, what: str, error: type[ValueError]
-) -> Entry:
+def by_ending(table: Mapping[str, Entry], path: Path, what: str, error: type[ValueError]) -> Entry:
     """The entry of `table` for a file's ending, or an `error` that names the known ones."""
     try:
         return table[path.suffix.lower()]

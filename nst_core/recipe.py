@@ -37,6 +37,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """What went before a stop, when a picture was gone on with."""
+
+    settings: Settings
+    steps: int  # done when it was stopped, since the beginning
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What was painted from what, how, and with which versions."""
 
@@ -44,6 +52,8 @@ class Recipe:
     content: Source
     style: tuple[Source, ...]
     versions: dict[str, str]
+    blend: float = 1.0  # share of the painted picture; the rest is the photo
+    before: tuple[Stretch, ...] = ()  # the `settings` are those of the last stretch
 
     def to_json(self) -> str:
         values = {
@@ -52,6 +62,11 @@ class Recipe:
             "content": dataclasses.asdict(self.content),
             "style": [dataclasses.asdict(source) for source in self.style],
             "versions": self.versions,
+            "blend": self.blend,
+            "before": [
+                {"settings": stretch.settings.to_dict(), "steps": stretch.steps}
+                for stretch in self.before
+            ],
         }
         return json.dumps(values, ensure_ascii=True, indent=1)
 
@@ -64,11 +79,15 @@ class Recipe:
                 raise SettingsError(
                     f"The recipe has format {values['format']!r}; this version reads {FORMAT}."
                 )
+            if not values["style"]:
+                raise ValueError("a recipe names one painting or more")
             return cls(
                 Settings.from_dict(values["settings"]),
                 _source(values["content"]),
                 tuple(_source(source) for source in values["style"]),
                 {str(name): str(version) for name, version in values["versions"].items()},
+                _share(values["blend"]),
+                tuple(_stretch(stretch) for stretch in values["before"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, SettingsError):
@@ -114,6 +133,17 @@ def _describe(source: ImageSource, weight: float) -> Source:
         return Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), weight)
     pixels = np.ascontiguousarray(np.asarray(source))
     return Source("", hashlib.sha256(pixels.tobytes()).hexdigest(), weight)
+
+
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ValueError("a share lies between 0 and 1")
+    return share
+
+
+def _stretch(values: Any) -> Stretch:
+    return Stretch(Settings.from_dict(values["settings"]), int(values["steps"]))
 
 
 def _source(values: Any) -> Source:

@@ -158,9 +158,7 @@ class Settings:
         """The opposite of `to_dict`; an unknown name raises `SettingsError`."""
         unknown = sorted(set(values) - set(SPECS))
         if unknown:
-            raise SettingsError(
-                f"Unknown setting: {', '.join(unknown)}. Known are: {', '.join(sorted(SPECS))}."
-            )
+            raise _unknown(unknown)
         return cls(**values)
 
 
@@ -179,32 +177,45 @@ def is_optional(name: str) -> bool:
 def parse(name: str, text: str) -> Any:
     """The value of field `name` that `text` spells, as the command line and the page get it.
 
-    `style_layers` is spelled `block1_conv1=0.2, block2_conv1=0.2`; an empty text is None where
-    the field may be empty. Raises `SettingsError` when the text spells no such value.
+    `style_layers` is spelled `block1_conv1=0.2, block2_conv1=0.2`, yes and no `true` and `false`;
+    an empty text is None where the field may be empty. Raises `SettingsError` when the text spells
+    no such value, or there is no such field.
     """
+    if name not in SPECS:
+        raise _unknown([name])
     text = text.strip()
     if not text and is_optional(name):
         return None
     kind = _kind(name)
-    if kind == StyleLayers:
-        return _parse_layers(text)
     try:
-        return {int: int, float: float, str: str}[kind](text)
-    except ValueError:
+        return _PARSERS[kind](text)
+    except (ValueError, KeyError):
         raise _error(name, text, _WANTED[kind]) from None
 
 
-def format_layers(layers: StyleLayers) -> str:
-    """Style layers as the text that `parse` reads."""
-    return ", ".join(f"{layer}={weight:g}" for layer, weight in layers)
+def spell(value: Any) -> str:
+    """The text that `parse` reads as this value of a field."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(f"{layer}={weight:g}" for layer, weight in value)
+    return str(value).removesuffix(".0")
 
 
 def _parse_layers(text: str) -> StyleLayers:
-    try:
-        pairs = [item.split("=") for item in text.split(",")]
-        return tuple((layer.strip(), float(weight)) for layer, weight in pairs)
-    except ValueError:
-        raise _error("style_layers", text, _WANTED[StyleLayers]) from None
+    pairs = [item.split("=") for item in text.split(",")]
+    return tuple((layer.strip(), float(weight)) for layer, weight in pairs)
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    int: int,
+    float: float,
+    str: str,
+    bool: {"true": True, "false": False}.__getitem__,
+    StyleLayers: _parse_layers,
+}
 
 
 def _kind(name: str) -> Any:
@@ -212,6 +223,12 @@ def _kind(name: str) -> Any:
     if is_optional(name):
         return next(t for t in typing.get_args(TYPES[name]) if t is not types.NoneType)
     return TYPES[name]
+
+
+def _unknown(names: list[str]) -> SettingsError:
+    return SettingsError(
+        f"Unknown setting: {', '.join(names)}. Known are: {', '.join(sorted(SPECS))}."
+    )
 
 
 def _error(name: str, value: Any, wanted: str) -> SettingsError:

@@ -194,6 +194,16 @@ class Easel:
         self._job = _Job(photo, paintings, notice)
         self._standing: _Standing | None = None
 
+    @property
+    def photo(self) -> Picture:
+        """The photo at the size that it is painted at."""
+        return self._job.photo
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a step was done, so that there is something to go on with."""
+        return self._standing is not None
+
     def paint(self) -> Generator[Frame, None, None]:
         """Paint from the start; the frames of `stream`."""
         self._standing = None

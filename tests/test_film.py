@@ -83,13 +83,35 @@ def test_what_cannot_be_a_film_is_refused_and_leaves_nothing(tmp_path):
 def test_a_reel_stays_short_even_and_ends_with_the_last_picture(count):
     reel = Reel()
     for number in range(count):
-        reel.add(np.full((1, 1, 3), number))
-    numbers = [int(picture[0, 0, 0]) for picture in reel.pictures]
+        reel.add(in_grey(number))
+    numbers = [from_grey(picture) for picture in reel]
     assert numbers[0] == 0
     assert numbers[-1] == count - 1
-    assert min(count, film.MOST_PICTURES // 2) <= len(numbers) <= film.MOST_PICTURES
+    assert min(count, film.MOST_PICTURES // 2) <= len(numbers) == len(reel) <= film.MOST_PICTURES
     assert len(set(np.diff(numbers[:-1]))) <= 1
 
 
+def in_grey(number: int) -> np.ndarray:
+    """A number as two greys that JPEG keeps."""
+    picture = np.zeros((16, 32, 3), np.uint8)
+    picture[:, :16], picture[:, 16:] = 6 * (number // 40), 6 * (number % 40)
+    return picture
+
+
+def from_grey(picture: np.ndarray) -> int:
+    high, low = (round(float(half.mean()) / 6) for half in np.split(picture, 2, axis=1))
+    return 40 * high + low
+
+
+def test_a_reel_gives_back_what_it_was_given(castle):
+    reel = Reel()
+    reel.add(castle)
+    assert reel[0].shape == castle.shape
+    assert np.abs(reel[0].astype(int) - castle).mean() < 3
+    assert [picture.shape for picture in reel[:]] == [castle.shape]
+    with pytest.raises(IndexError):
+        reel[1]
+
+
 def test_an_empty_reel_has_no_pictures():
-    assert Reel().pictures == []
+    assert len(Reel()) == 0

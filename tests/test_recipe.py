@@ -12,7 +12,7 @@ from conftest import example
 from PIL import Image
 
 from nst_core import ImageError, Settings, SettingsError, images, recipe
-from nst_core.recipe import Recipe, Source
+from nst_core.recipe import Recipe, Source, Stretch
 
 CASTLE, WAVE = example("content/castle"), example("style/great-wave")
 SETTINGS = Settings(size=96, steps=3, seed=5, style_layers={"block1_conv1": 0.25})
@@ -28,6 +28,7 @@ def save(path, text) -> None:
 
 
 def test_a_recipe_survives_its_png(made, tmp_path):
+    made = dataclasses.replace(made, blend=0.5, before=(Stretch(Settings(seed=3), 12),))
     save(tmp_path / "out.png", made.to_json())
     assert recipe.read(tmp_path / "out.png") == made
     assert images.load(tmp_path / "out.png").size == (16, 16)
@@ -72,10 +73,17 @@ def test_a_picture_without_a_recipe_is_told(tmp_path):
         {"content": {"name": ["x"], "sha256": "0"}},
         {"content": {"name": "x", "sha256": "0", "folder": "/"}},
         {"style": 7},
+        {"style": []},
         {"style": [{"name": "x", "sha256": "0", "weight": "heavy"}]},
         {"versions": None},
         {"format": 99},
         {"format": None},
+        {"before": [{"settings": {"size": 7}, "steps": 1}]},
+        {"before": [{"settings": {}, "steps": "many"}]},
+        {"before": None},
+        {"blend": 7},
+        {"blend": "all"},
+        {"blend": None},
     ],
 )
 def test_a_tampered_recipe_is_a_clear_error(changed, made, tmp_path):

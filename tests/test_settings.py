@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, format_layers, parse
+from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, parse, spell
 
 
 def test_defaults_are_valid_and_explained():
@@ -81,17 +81,40 @@ def test_unknown_name_is_refused():
         Settings.from_dict({"colour": 1})
 
 
-@pytest.mark.parametrize("name", [name for name in SPECS if DEFAULTS[name] is not False])
+@pytest.mark.parametrize("name", SPECS)
 def test_every_default_survives_being_spelled(name):
-    default = DEFAULTS[name]
-    plain = "" if default is None else str(default)
-    text = format_layers(default) if isinstance(default, tuple) else plain
-    assert parse(name, text) == default
+    assert parse(name, spell(DEFAULTS[name])) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "true"),
+        (30.0, "30"),
+        (1e-08, "1e-08"),
+        ((("a", 0.5), ("b", 1.0)), "a=0.5, b=1"),
+    ],
+)
+def test_values_are_spelled_as_people_write_them(value, text):
+    assert spell(value) == text
+
+
+def test_an_unknown_field_cannot_be_parsed():
+    with pytest.raises(SettingsError, match="Unknown setting: magic"):
+        parse("magic", "1")
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("size", "big"), ("size", "1.5"), ("style_layers", "a=b"), ("style_layers", ""), ("seed", "")],
+    [
+        ("size", "big"),
+        ("size", "1.5"),
+        ("style_layers", "a=b"),
+        ("style_layers", ""),
+        ("seed", ""),
+        ("enlarge", "1"),
+    ],
 )
 def test_text_that_spells_no_value_is_refused(name, text):
     with pytest.raises(SettingsError, match=name):

@@ -1,0 +1,42 @@
+"""Presets: that each can be painted, and that the paper's is the paper's."""
+
+from __future__ import annotations
+
+import pytest
+
+from nst_core import Settings, SettingsError
+from nst_core.presets import PRESETS, preset
+from nst_core.schedule import schedule
+from nst_core.transfer import check_choices, content_weight
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_possible(name):
+    settings = preset(name).settings
+    check_choices(settings)
+    assert preset(name).help
+    assert settings != Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("sketch", 10), ("gallery", 30), ("masterpiece", 120)]
+)
+def test_presets_by_time_take_the_time_on_their_label(name, seconds):
+    assert preset(name).settings.time_budget == seconds
+    words = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
+    assert preset(name).label.endswith(words)
+
+
+def test_the_papers_preset_is_the_papers_recipe():
+    settings = preset("paper").settings
+    assert (settings.init, settings.optimizer) == ("grey", "gradient_descent")
+    assert settings.content_layer == "block4_conv2"
+    assert dict(settings.style_layers) == {f"block{i}_conv1": 0.2 for i in range(1, 6)}
+    assert (settings.tv_weight, settings.precision, settings.pooling) == (0, "float32", "max")
+    assert content_weight(settings) / settings.style_weight == pytest.approx(1e-3)
+    assert len(schedule(settings.size, settings.size, settings.steps)) == 1
+
+
+def test_an_unknown_preset_is_told_with_the_known_ones():
+    with pytest.raises(SettingsError, match=r"'quick'.*sketch, gallery, masterpiece, paper"):
+        preset("quick")
