@@ -1,127 +1,67 @@
-"""The page: choose a photo and a painting, press Paint, watch, stop, download.
+"""The page: how it is laid out, what is wired to what, and how it is served.
 
-Only the screen is here; what it shows comes from `nst_core`. The controls, and the parameters of
-the `/stylize` endpoint, are derived from `Settings`. TensorFlow loads in the background, so the
+What happens on a click is in `page/actions.py`, the controls in `page/controls.py`, the example
+pictures in `page/examples.py`; the engine is `nst_core`. TensorFlow loads in the background, so the
 page answers first.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import hashlib
-import inspect
-import math
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
-from gradio.utils import get_upload_folder
-from PIL import Image, ImageOps
 
-from nst_core import (
-    DivergenceError,
-    Frame,
-    ImageError,
-    PreviewError,
-    Settings,
-    SettingsError,
-    WeightsError,
-    __version__,
-    images,
-    recipe,
+from nst_core import PreviewError, WeightsError, __version__, film
+from nst_core.presets import PRESETS
+from nst_core.transfer import warm_up
+from page import actions, controls, examples
+
+PARTS = Path(__file__).parent / "page"
+
+# Gradio's soft theme with more contrast, which small text needs.
+THEME = gr.themes.Soft().set(
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    block_label_text_color="*primary_700",
+    block_title_text_color="*primary_700",
+    checkbox_label_background_fill_selected="*primary_600",
+    color_accent="*primary_600",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
 )
-from nst_core.settings import DEFAULTS, SPECS, format_layers, parse
-from nst_core.transfer import CHOICES, check_choices, is_warm, stream, warm_up
-
-EXAMPLES = Path(__file__).parent / "examples"
-THUMBNAIL = 192  # px, long side
-BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
-VISITOR_SETTINGS = [name for name, spec in SPECS.items() if not spec.local]
-LOSS_COLUMNS = ["step", "term", "loss"]
-
-CSS = """
-.gradio-container { width: 100%; max-width: 1500px !important; margin: 0 auto; }
-#result img { width: 100%; height: 100%; object-fit: contain; }
-#status { min-height: 1.8em; }
-#status p { font-size: 1.15em; }
-#controls { display: block; }
-#controls .form { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); }
-.picker .grid-container { grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 6px; }
-#pairs .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(180px, 45%), 1fr)); }
-#pairs .grid-wrap { min-height: 0; max-height: none; }
-#pairs .thumbnail-lg { aspect-ratio: 2.6; }
-.picker .caption-label {
-  left: 0; right: 0; bottom: 0; max-width: 100%; border-radius: 0; padding: 1px 5px;
-  font-size: 0.7em; text-align: left;
-}
-"""
 
 # How the page is served, here and in the tests.
 LAUNCH: dict[str, Any] = {
-    "allowed_paths": [str(EXAMPLES)],
+    "allowed_paths": [str(examples.FOLDER)],
     "share": False,
     "ssr_mode": False,
     "enable_monitoring": False,
     "run_history": False,
     "max_file_size": "50mb",
     "state_session_capacity": 100,
-    "theme": gr.themes.Soft(),
-    "css": CSS,
+    "theme": THEME,
+    "css": (PARTS / "page.css").read_text(encoding="utf-8"),
+    "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
 }
 
+# For events that are the page's own affair.
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-# --- Examples -----------------------------------------------------------------------------------
-
-
-def read_rows(name: str) -> list[dict[str, str]]:
-    """The rows of a table in examples/."""
-    with (EXAMPLES / name).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def example_path(kind: str, name: str) -> str:
-    """The file of an example picture, `kind` being "content" or "style"."""
-    return str(EXAMPLES / kind / f"{name}.jpg")
-
-
-SOURCES = {row["file"]: row for row in read_rows("sources.csv")}
-PAIRS = [(row["content"], row["style"]) for row in read_rows("pairs.csv")]
-NAMES = {
-    kind: [Path(file).stem for file in SOURCES if file.startswith(kind)]
-    for kind in ("content", "style")
+# Runs take turns: one picture at a time.
+TURNS: dict[str, Any] = {
+    "show_progress": "minimal",  # the place in the queue, while waiting
+    "concurrency_id": "device",
+    "concurrency_limit": 1,
 }
 
+NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
-def caption(kind: str, name: str) -> str:
-    """Title of an example picture, with painter and year for a painting."""
-    row = SOURCES[f"{kind}/{name}.jpg"]
-    parts = [row["title"], row["author"], row["year"]] if kind == "style" else [row["title"]]
-    return ", ".join(part for part in parts if part)
-
-
-def thumbnail(kind: str, name: str) -> Image.Image:
-    """A small version of an example picture."""
-    with Image.open(example_path(kind, name)) as image:
-        image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        return ImageOps.fit(image.convert("RGB"), (THUMBNAIL, THUMBNAIL * 3 // 4))
-
-
-def pair_thumbnail(content: str, style: str) -> Image.Image:
-    """Photo and painting side by side."""
-    photo, painting = thumbnail("content", content), thumbnail("style", style)
-    both = Image.new("RGB", (photo.width + painting.width, photo.height))
-    both.paste(photo, (0, 0))
-    both.paste(painting, (photo.width, 0))
-    return both
-
-
-# --- What happens on the page -------------------------------------------------------------------
+HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
+COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
 
 
 class PictureInput(gr.Image):
@@ -139,212 +79,24 @@ class PictureInput(gr.Image):
         return payload.path
 
 
-def check_upload(path: str | None) -> Any:
-    """Take an uploaded picture away again if it cannot be used, and say why."""
-    if path is None:
-        return gr.skip()
-    try:
-        picture = images.load(path, int(SPECS["size"].maximum or 0))
-    except ImageError as error:
-        gr.Warning(str(error))
-        return None
-    if Path(path).suffix.lower() in BROWSER_READABLE:
-        return gr.skip()
-    shown = images.to_pil(images.to_uint8(picture.rgb), picture.alpha)
-    return save_to_cache(shown, Path(path).stem)
+@dataclass(frozen=True)
+class Stage:
+    """What a run shows itself on; presenter mode shows nothing else."""
+
+    title: gr.Markdown
+    views: gr.Tabs
+    result: gr.Image
+    comparison: gr.ImageSlider
+    status: gr.Markdown
 
 
 @dataclass(frozen=True)
-class Painting:
-    """What one visitor has on the easel; it outlives a Stop."""
+class Buttons:
+    """What a run is steered with."""
 
-    name: str  # of the file it is downloaded as, without the ending
-    recipe: str
-    frame: Frame
-
-
-def paint(content: str | None, style: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
-    """Generator behind the Paint button and the `/stylize` endpoint; see `describe_endpoint`."""
-    history: list[tuple[int, str, float]] = []
-    painting = None
-    try:
-        if content is None or style is None:
-            raise ImageError(f"Choose a {'photo' if content is None else 'painting'} first.")
-        settings, photo = check_request(content, style, values)
-        yield images.to_uint8(photo.rgb), ready_text(), plot_data(history), gr.skip()
-        name = f"{Path(content).stem[:60]}-{Path(style).stem[:60]}"
-        made = recipe.make(content, style, settings).to_json()
-        with contextlib.closing(stream(content, style, settings)) as frames:
-            for frame in frames:
-                painting = Painting(name, made, frame)
-                history += [(frame.step, *term) for term in frame.losses.items()]
-                shown = publish(painting) if frame.done else frame.image
-                yield shown, status_text(frame), plot_data(history), painting
-    except (ImageError, SettingsError, WeightsError, PreviewError, DivergenceError) as error:
-        # What was painted before stays: the picture of this run, or of the one before it.
-        kept = publish(painting) if painting else gr.skip()
-        yield kept, str(error), gr.skip(), painting or gr.skip()
-        raise gr.Error(str(error), print_exception=False) from None
-
-
-def check_request(
-    content: str, style: str, values: tuple[Any, ...]
-) -> tuple[Settings, images.Picture]:
-    """The settings and the photo, all input checked before anything on the page changes."""
-    settings = settings_from(values)
-    check_choices(settings)
-    images.load(style, settings.size)
-    return settings, images.load(content, settings.size, settings.enlarge)
-
-
-def keep(painting: Painting | None) -> tuple[Any, ...]:
-    """After Stop: the picture at its best quality, and what happened."""
-    if painting is None:
-        return gr.skip(), "Stopped before the first step."
-    frame = painting.frame
-    if frame.done:  # of the run before
-        return publish(painting), "Stopped before the first step; the last picture is kept."
-    text = f"Stopped at step {frame.step} of {frame.total_steps}; the picture is kept."
-    return publish(painting), text
-
-
-def buttons_at_work() -> tuple[Any, ...]:
-    """Status, Paint, Stop and Download from the click until the picture is done."""
-    return (
-        "Waiting for its turn …",
-        gr.Button(interactive=False),
-        gr.Button(interactive=True),
-        download_button(None),
-    )
-
-
-def buttons_at_rest(painting: Painting | None) -> tuple[Any, ...]:
-    """Paint, Stop and Download when no picture is being painted."""
-    return gr.Button(interactive=True), gr.Button(interactive=False), download_button(painting)
-
-
-def download_button(painting: Painting | None) -> Any:
-    """The download button, ready when there is something to download."""
-    value = publish(painting) if painting else None
-    return gr.DownloadButton(value=value, interactive=painting is not None)
-
-
-def publish(painting: Painting) -> str:
-    """Write the painting as PNG where Gradio serves files from, once for the same pixels."""
-    return save_to_cache(painting.frame.to_pil(), painting.name, painting.recipe)
-
-
-def save_to_cache(image: Image.Image, name: str, made: str = "") -> str:
-    """The path of a PNG that holds `image`, in a folder that Gradio cleans up after a while."""
-    digest = hashlib.sha256(image.tobytes() + made.encode()).hexdigest()[:32]
-    path = Path(get_upload_folder()) / digest / f"{name}.png"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images.save(image, path, {recipe.KEY: made} if made else None)
-    return str(path)
-
-
-def ready_text() -> str:
-    """The status line before the first frame."""
-    return "Getting ready …" if is_warm() else "Warming up, once after the start …"
-
-
-def status_text(frame: Frame) -> str:
-    """The status line in words."""
-    return f"{progress_text(frame)} {frame.notice}".strip()
-
-
-def progress_text(frame: Frame) -> str:
-    if frame.done:
-        steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
-        return f"Done: {steps} in {seconds_text(frame.elapsed)}."
-    if frame.eta is None:
-        return "A first look; painting begins …" if frame.stage == "preview" else ready_text()
-    left = seconds_text(frame.eta)
-    return f"{frame.scale} px, step {frame.step} of {frame.total_steps}, {left} left"
-
-
-def seconds_text(seconds: float) -> str:
-    """Seconds as people say them: "8 s", "2 min 5 s"."""
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def plot_data(history: list[tuple[int, str, float]]) -> pd.DataFrame | None:
-    """The losses for the plot, as powers of ten; a term of 0 has none and is left out.
-
-    None while there are none: a plot that starts from an empty table never draws a line.
-    """
-    rows = [(step, term, math.log10(loss)) for step, term, loss in history if loss > 0]
-    return pd.DataFrame(rows, columns=LOSS_COLUMNS) if rows else None
-
-
-# --- Controls and endpoint from Settings --------------------------------------------------------
-
-
-def make_control(name: str) -> Any:
-    """The control for a field of `Settings`."""
-    spec, default = SPECS[name], DEFAULTS[name]
-    label = f"{spec.label} ({spec.unit})" if spec.unit else spec.label
-    common: dict[str, Any] = {
-        "label": label,
-        "info": spec.help,
-        "elem_id": f"setting-{name}",
-    }
-    if isinstance(default, bool):
-        return gr.Checkbox(default, **common)
-    if isinstance(default, tuple):
-        return gr.Textbox(format_layers(default), **common)
-    if name in CHOICES:
-        return gr.Dropdown(list(CHOICES[name]), value=default, **common)
-    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": spec.maximum}
-    if spec.step is not None:
-        return gr.Slider(value=default, step=spec.step, **limits, **common)
-    if default is None:  # an empty `gr.Number` arrives as 0
-        return gr.Textbox(None, placeholder="empty", **common)
-    precision = 0 if isinstance(default, int) else None
-    return gr.Number(default, precision=precision, **limits, **common)
-
-
-def settings_from(values: tuple[Any, ...]) -> Settings:
-    """`Settings` from the controls' values, which come in the order of `VISITOR_SETTINGS`."""
-    given = dict(zip(VISITOR_SETTINGS, values, strict=False))
-    texts = {name: value for name, value in given.items() if isinstance(value, str)}
-    return Settings(**given | {name: parse(name, text) for name, text in texts.items()})
-
-
-def describe_endpoint(function: Any) -> None:
-    """Give `paint` the signature and texts that the API page and the clients show."""
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        for name in ("content", "style")
-    ]
-    lines = ["content: the photo", "style: the painting"]
-    for name in VISITOR_SETTINGS:
-        spec, default = SPECS[name], DEFAULTS[name]
-        value = format_layers(default) if isinstance(default, tuple) else default
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        parameters.append(inspect.Parameter(name, kind, default=value))
-        choices = f"; one of {', '.join(CHOICES[name])}" if name in CHOICES else ""
-        lines.append(f"{name}: {spec.help}{choices}")
-    function.__signature__ = inspect.Signature(parameters)
-    function.__doc__ = "\n".join(
-        [
-            "Paint a photo in the style of a painting; streams the picture on its way.",
-            "Args:",
-            *lines,
-            "Returns:",
-            "the picture: JPEG on the way, PNG at the end",
-            "the status in words",
-            "the losses of the steps so far, as powers of ten",
-        ]
-    )
-
-
-describe_endpoint(paint)
-
-
-# --- The page -----------------------------------------------------------------------------------
+    paint: gr.Button
+    stop: gr.Button
+    go_on: gr.Button
 
 
 def make_page() -> gr.Blocks:
@@ -355,96 +107,324 @@ def make_page() -> gr.Blocks:
         delete_cache=(600, 3600),
         fill_width=True,
     ) as page:
-        gr.Markdown(
-            "# Neural Style Transfer\n"
-            "Choose a pair, or your own photo and painting. Press **Paint** and watch."
-        )
-        pairs = gr.Gallery(
-            [
-                (
-                    pair_thumbnail(*pair),
-                    f"{caption('content', pair[0])} × {caption('style', pair[1])}",
-                )
-                for pair in PAIRS
-            ],
-            label="Pairs to try",
-            show_label=False,
-            height="auto",
-            allow_preview=False,
-            elem_id="pairs",
-            elem_classes="picker",
-            format="jpeg",
-            buttons=[],
-        )
-        with gr.Row():
-            with gr.Column(scale=2):
+        token = gr.State(None)
+        lay_out_head()
+        pairs = lay_out_pairs()
+        with gr.Row(elem_id="main"):
+            with gr.Column(elem_id="choose"):
+                pictures = lay_out_pictures()
+            with gr.Column(elem_id="set"):
+                preset, values = lay_out_settings()
                 with gr.Row():
-                    content = picture_input("Photo", "content")
-                    style = picture_input("Painting", "style")
-                with gr.Tabs():
-                    for kind, title, target in (
-                        ("content", "Photos", content),
-                        ("style", "Paintings", style),
-                    ):
-                        with gr.Tab(title):
-                            make_picker(kind, title, target)
-                with (
-                    gr.Accordion("Settings", open=False, elem_id="settings"),
-                    gr.Row(elem_id="controls"),
-                ):
-                    controls = [make_control(name) for name in VISITOR_SETTINGS]
-            with gr.Column(scale=3):
-                result = gr.Image(
-                    label="Result",
-                    format="jpeg",
-                    interactive=False,
-                    buttons=["fullscreen"],
-                    alt_text="The photo, painted in the style of the painting",
-                    elem_id="result",
-                    height=480,
-                )
-                status = gr.Markdown("Ready.", elem_id="status")
-                with gr.Row():
-                    start = gr.Button("Paint", variant="primary", elem_id="paint")
-                    stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
-                    download = gr.DownloadButton(
-                        "Download PNG", interactive=False, elem_id="download"
+                    link = gr.Button("Link to this", size="sm", elem_id="link")
+                    recipe = gr.UploadButton(
+                        "Settings from a PNG", size="sm", file_types=[".png"], elem_id="recipe"
                     )
-                losses = gr.LinePlot(
-                    elem_id="losses",
-                    x="step",
-                    y="loss",
-                    color="term",
-                    x_title="Step",
-                    y_title="Loss (power of ten)",
-                    color_title=" ",
-                    label="Losses",
-                    show_label=True,
-                )
+                lay_out_link(link, [*pictures, *values])
+            with gr.Column(elem_id="watch"):
+                stage = lay_out_stage(token)
+                buttons = lay_out_buttons()
+                blend, save = lay_out_keeping()
+                with gr.Column(visible=False) as chart:
+                    losses = lay_out_losses()
         gr.Markdown(
             f"Version {__version__}. After Gatys, Ecker and Bethge, "
             "*A Neural Algorithm of Artistic Style* (2015)."
         )
-        painting = gr.State(None)
 
-        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        pairs.select(choose_pair, None, [content, style], **private)
-        running = start.click(
-            buttons_at_work, None, [status, start, stop, download], **private
-        ).then(
-            paint,
-            [content, style, *controls],
-            [result, status, losses, painting],
-            api_name="stylize",
-            show_progress="hidden",
-            concurrency_id="device",
-            concurrency_limit=1,
+        shown = [stage.result, stage.status, losses, token]
+        tools = [buttons.paint, buttons.stop, buttons.go_on, save, blend, chart]
+        choice = [*pictures, preset, *values]
+        wire_painting(stage, buttons, pairs, pictures, values, shown, tools)
+        wire_endpoints(pictures, values, shown)
+        wire_returning(page, shown, tools, choice)
+        recipe.upload(actions.take_recipe, recipe, choice, **PRIVATE)
+        blend.input(
+            actions.blend, [token, blend], stage.result, trigger_mode="always_last", **PRIVATE
         )
-        stop.click(keep, painting, [result, status], cancels=[running], **private)
-        # An error and a Stop both count as failure; `then` would not come after an error.
-        for ended in (running.success, running.failure):
-            ended(buttons_at_rest, painting, [start, stop, download], **private)
+        blend.input(actions.save_blend, [token, blend], save, trigger_mode="always_last", **PRIVATE)
+        gr.on(
+            [picture.change for picture in pictures],
+            actions.title,
+            pictures,
+            stage.title,
+            **PRIVATE,
+        )
     return page.queue(max_size=32, api_open=False)
+
+
+# --- Wiring -------------------------------------------------------------------------------------
+
+
+def wire_painting(
+    stage: Stage,
+    buttons: Buttons,
+    pairs: gr.Gallery,
+    pictures: list[gr.Image],
+    values: list[Any],
+    shown: list[Any],
+    tools: list[Any],
+) -> None:
+    """Paint, Continue, Stop, and a pair that is clicked."""
+    *_, token = shown
+    turns = TURNS | {"show_progress_on": [stage.status]}
+    runs = []
+    for button, function, inputs in (
+        (buttons.paint, actions.paint, [*pictures, *values]),
+        (buttons.go_on, actions.go_on, [token, *values]),
+    ):
+        run = button.click(
+            actions.at_work, None, [stage.status, stage.views, *tools], **PRIVATE
+        ).then(function, inputs, shown, api_visibility="private", **turns)
+        # An error and a Stop both count as failure; `then` does not follow an error.
+        for ended in (run.success, run.failure):
+            ended(actions.at_rest, token, tools, **PRIVATE)
+        runs.append(run)
+    # First the end of the run, then what follows: a late picture must not come after it.
+    buttons.stop.click(None, cancels=runs).then(actions.stop, token, shown, **PRIVATE)
+    picked = gr.State(0)
+    chosen = [*pictures, *shown, stage.comparison, stage.views]
+    pairs.select(actions.pick, None, picked, cancels=runs, **PRIVATE).then(
+        actions.choose_pair, picked, chosen, **PRIVATE
+    ).then(actions.at_rest, token, tools, **PRIVATE)
+
+
+def wire_endpoints(pictures: list[gr.Image], values: list[Any], shown: list[Any]) -> None:
+    """What other programs call; nothing on the page triggers it."""
+    *outputs, _token = shown
+    gr.on([], actions.stylize, [*pictures, *values], outputs, api_name="stylize", **TURNS)
+    size = values[controls.NAMES.index("size")]
+    gr.on(
+        [],
+        actions.preview,
+        [*pictures, size],
+        outputs[0],
+        api_name="preview",
+        concurrency_limit=1,
+    )
+
+
+def wire_returning(page: gr.Blocks, shown: list[Any], tools: list[Any], choice: list[Any]) -> None:
+    """On opening the page: what its address asks for, or the visitor's last picture."""
+    *_, token = shown
+    remembered = gr.BrowserState(
+        None, storage_key="neural-style-transfer", secret="it names no secret"
+    )
+    token.change(actions.remember, token, remembered, **PRIVATE)
+    page.load(actions.arrive, remembered, [*choice, *shown], **PRIVATE).then(
+        actions.at_rest, token, tools, **PRIVATE
+    )
+
+
+# --- Layout -------------------------------------------------------------------------------------
+
+
+def lay_out_head() -> None:
+    with gr.Row(elem_id="head"):
+        gr.Markdown(
+            "# Neural Style Transfer\n"
+            "Choose a pair, or your own photo and painting. Press **Paint** and watch."
+        )
+        present = gr.Button("Present", size="sm", scale=0, min_width=110, elem_id="present")
+    present.click(None, None, None, js="() => window.present()")
+
+
+def lay_out_pairs() -> gr.Gallery:
+    """The pairs, each as its finished picture."""
+    return gr.Gallery(
+        [(examples.pair_card(*pair), examples.pair_caption(*pair)) for pair in examples.PAIRS],
+        label="Pairs to try",
+        show_label=False,
+        height="auto",
+        allow_preview=False,
+        elem_id="pairs",
+        elem_classes="picker",
+        format="jpeg",
+        buttons=[],
+    )
+
+
+def lay_out_pictures() -> list[gr.Image]:
+    """Photo and painting, and the examples to fill them with."""
+    with gr.Row(elem_id="inputs"):
+        pictures: list[gr.Image] = [
+            picture_input("Photo", "content"),
+            picture_input("Painting", "style"),
+        ]
+    with gr.Tabs():
+        for kind, label, target in zip(
+            examples.KINDS, ("Photos", "Paintings"), pictures, strict=True
+        ):
+            with gr.Tab(label):
+                make_picker(kind, label, target)
+    return pictures
+
+
+def lay_out_stage(token: gr.State) -> Stage:
+    """The picture, and what can be seen of its run afterwards."""
+    with gr.Column(elem_id="stage"):
+        paths = map(examples.path_of, examples.KINDS, actions.OPENING_PAIR)
+        title = gr.Markdown(actions.title(*map(str, paths)), elem_id="title")
+        with gr.Tabs(elem_id="views") as views:
+            with gr.Tab("Picture", id="picture"):
+                painted = str(examples.painted_path(*actions.OPENING_PAIR))
+                result = picture_output("Result", "result", 410, painted)
+            comparison = lay_out_comparison(token)
+            lay_out_run(token)
+            lay_out_film(token)
+        status = gr.Markdown(actions.PAINTED_BEFORE, elem_id="status")
+    return Stage(title, views, result, comparison, status)
+
+
+def lay_out_comparison(token: gr.State) -> gr.ImageSlider:
+    with gr.Tab("Before and after", id="compare") as tab:
+        comparison = gr.ImageSlider(
+            actions.painted_pair(*actions.OPENING_PAIR),
+            label="Before and after",
+            show_label=False,
+            format="jpeg",
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_id="comparison",
+            max_height=410,
+        )
+    tab.select(actions.compare, token, comparison, **PRIVATE)
+    return comparison
+
+
+def lay_out_run(token: gr.State) -> None:
+    """Every picture on the way, under a slider."""
+    with gr.Tab("The run", id="run") as tab:
+        nothing_yet = gr.Markdown(NOTHING_YET)
+        with gr.Column(visible=False) as run:
+            moment = picture_output("Picture on the way", "moment", 330)
+            number = gr.Slider(1, 2, step=1, label="Moment of the run", elem_id="number")
+    tab.select(actions.open_run, token, [nothing_yet, run, number, moment], **PRIVATE)
+    number.input(actions.scrub, [token, number], moment, trigger_mode="always_last", **PRIVATE)
+
+
+def lay_out_film(token: gr.State) -> None:
+    """The run as a film, and a button that saves it in a format of choice."""
+    with gr.Tab("Film", id="film") as tab:
+        nothing_yet = gr.Markdown(NOTHING_YET)
+        with gr.Column(visible=False) as screen:
+            video = gr.Video(
+                label="The run as a film",
+                show_label=False,
+                interactive=False,
+                autoplay=True,
+                loop=True,
+                buttons=[],
+                elem_id="video",
+                height=350,
+            )
+            with gr.Row(equal_height=True):
+                ending = gr.Radio(
+                    [(ending[1:].upper(), ending) for ending in film.FORMATS],
+                    value=".mp4",
+                    label="Format of the film",
+                    show_label=False,
+                    container=False,
+                    elem_id="ending",
+                )
+                save = gr.DownloadButton("Save film", interactive=False, elem_id="save-film")
+    tab.select(actions.show_film, [token, ending], [nothing_yet, screen, video, save], **PRIVATE)
+    # Not to be pressed before it is ready, or it would save the film in the format before.
+    ending.input(actions.no_film, None, save, **PRIVATE).then(
+        actions.film_button, [token, ending], save, **PRIVATE
+    )
+
+
+def lay_out_buttons() -> Buttons:
+    with gr.Row(elem_id="buttons"):
+        return Buttons(
+            gr.Button("Paint", variant="primary", elem_id="paint"),
+            gr.Button("Stop", variant="stop", interactive=False, elem_id="stop"),
+            gr.Button("Continue", interactive=False, elem_id="continue"),
+        )
+
+
+def lay_out_keeping() -> tuple[gr.Slider, gr.DownloadButton]:
+    """How much of the painting lies over the photo, and the file of it."""
+    with gr.Row():
+        blend = gr.Slider(
+            0,
+            100,
+            value=100,
+            step=1,
+            label="Blend (%)",
+            info="After the run: how much of the painting lies over the photo",
+            interactive=False,
+            scale=2,
+            elem_id="blend",
+        )
+        save = gr.DownloadButton("Save PNG", interactive=False, elem_id="save")
+    return blend, save
+
+
+def lay_out_settings() -> tuple[gr.Radio, list[Any]]:
+    """Presets, and the controls of all settings in the order of `controls.NAMES`."""
+    preset = gr.Radio(
+        [(preset.label, name) for name, preset in PRESETS.items()],
+        value=actions.OPENING,
+        label="Preset",
+        info=" · ".join(f"{p.label.split(' · ')[0]}: {p.help}" for p in PRESETS.values()),
+        elem_id="preset",
+    )
+    made = {name: controls.make(name) for name in controls.FOREMOST}
+    with gr.Accordion("Advanced", open=False, elem_id="settings"), gr.Row(elem_id="controls"):
+        made |= {
+            name: controls.make(name) for name in controls.NAMES if name not in controls.FOREMOST
+        }
+    values = [made[name] for name in controls.NAMES]
+    preset.input(actions.choose_preset, [preset, made["strength"]], values, **PRIVATE)
+    # What is changed by hand is no longer the preset; the strength belongs to none.
+    by_hand = [control.input for name, control in made.items() if name != "strength"]
+    gr.on(by_hand, None, None, preset, js="() => null")
+    return preset, values
+
+
+def lay_out_link(link: gr.Button, inputs: list[Any]) -> None:
+    """Where the link appears when its button was pressed."""
+    address = gr.Textbox(
+        label="Link to this pair and these settings",
+        interactive=False,
+        visible=False,
+        buttons=["copy"],
+        elem_id="address",
+    )
+    link.click(actions.make_link, [address, *inputs], address, js=HERE, **PRIVATE).success(
+        None, address, None, js=COPY
+    )
+
+
+def lay_out_losses() -> gr.LinePlot:
+    return gr.LinePlot(
+        elem_id="losses",
+        x="step",
+        y="loss",
+        color="term",
+        x_title="Step",
+        y_title="Loss (power of ten)",
+        color_title=" ",
+        label="Losses",
+        show_label=True,
+    )
+
+
+def picture_output(label: str, name: str, height: int, value: str | None = None) -> gr.Image:
+    """A picture on the stage."""
+    return gr.Image(
+        value,
+        label=label,
+        show_label=False,
+        format="jpeg",
+        interactive=False,
+        buttons=["fullscreen"],
+        alt_text=f"{label}: the photo, painted in the style of the painting",
+        elem_id=name,
+        height=height,
+    )
 
 
 def picture_input(label: str, kind: str) -> PictureInput:
@@ -458,19 +438,20 @@ def picture_input(label: str, kind: str) -> PictureInput:
         alt_text=label,
         elem_id=kind,
     )
-    field.upload(check_upload, field, field, api_visibility="private", show_progress="hidden")
+    field.upload(actions.check_upload, field, field, **PRIVATE)
     return field
 
 
-def make_picker(kind: str, title: str, target: PictureInput) -> None:
+def make_picker(kind: str, label: str, target: gr.Image) -> None:
     """A gallery of the example pictures that fills `target`."""
+    names = examples.NAMES[kind]
 
     def choose(event: gr.SelectData) -> str:
-        return example_path(kind, NAMES[kind][event.index])
+        return str(examples.path_of(kind, names[event.index]))
 
     gallery = gr.Gallery(
-        [(thumbnail(kind, name), caption(kind, name)) for name in NAMES[kind]],
-        label=title,
+        [(examples.thumbnail(kind, name), examples.caption(kind, name)) for name in names],
+        label=label,
         show_label=False,
         height=300,
         allow_preview=False,
@@ -480,13 +461,10 @@ def make_picker(kind: str, title: str, target: PictureInput) -> None:
         format="jpeg",
         buttons=[],
     )
-    gallery.select(choose, None, target, api_visibility="private", show_progress="hidden")
+    gallery.select(choose, None, target, **PRIVATE)
 
 
-def choose_pair(event: gr.SelectData) -> tuple[str, str]:
-    """Photo and painting of the pair that was clicked."""
-    content, style = PAIRS[event.index]
-    return example_path("content", content), example_path("style", style)
+# --- Serving ------------------------------------------------------------------------------------
 
 
 def warm_up_quietly() -> None:

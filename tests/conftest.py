@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import visitor
 
 from nst_core import images, transfer
 
@@ -73,3 +74,30 @@ def steps_done(before_each_step) -> list[int]:
 
     before_each_step(count)
     return steps
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with visitor.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def page_address(tmp_path_factory) -> Iterator[str]:
+    """The page, served for all browser tests."""
+    with visitor.served(tmp_path_factory.mktemp("app")) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser, page_address) -> Iterator[Any]:
+    """A visitor on a laptop who has just opened the page."""
+    with visitor.visit(browser, page_address) as page:
+        yield page
+
+
+@pytest.fixture
+def short(browser, page_address) -> Iterator[Any]:
+    """A visitor who has opened a link to a run of a few seconds."""
+    with visitor.visit(browser, page_address, visitor.SHORT) as page:
+        yield page

@@ -1,190 +1,124 @@
-"""The page as a visitor meets it: `python app.py` in a process of its own, and real Chromium.
-
-Screenshots are kept in test-artifacts/, to be looked at. Without a browser these tests are
-skipped, except where CI is set: there a missing browser is a failure.
-"""
+"""A visitor's way through the page: choose, paint, watch, stop, go on, keep, come back."""
 
 from __future__ import annotations
 
-import os
+import base64
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import av
 import numpy as np
-import pytest
-from conftest import ROOT, example
+from conftest import example
 from PIL import Image
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import expect
+from visitor import (
+    SHORT,
+    open_view,
+    paint_to_the_end,
+    save,
+    shoot,
+    status,
+    visit,
+    wait_for_pictures,
+)
 
-from nst_core import Settings, recipe, stylize
+from nst_core import Settings, film, recipe, stylize
+from nst_core.presets import PRESETS
 
-ARTIFACTS = ROOT / "test-artifacts"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """The app as the README starts it, on a free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    cache = tmp_path_factory.mktemp("cache")
-    log = (tmp_path_factory.mktemp("log") / "app.log").open("w+")
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(cache)}
-    process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log
-    )
-    try:
-        wait_until_served(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        log.seek(0)
-        written = log.read()
-        log.close()
-    assert "Traceback" not in written, written
+HOLD = round(film.HOLD_SECONDS * film.FRAMES_PER_SECOND)
 
 
-def wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail("the page was not served within a minute")
+# --- Choose and paint ---------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(
-                executable_path=found,
-                args=["--no-sandbox", "--disable-background-networking", "--disable-sync"],
-            )
-        except Error as error:
-            if os.environ.get("CI"):
-                pytest.fail(f"no browser: {error}")
-            pytest.skip("no Chromium here; install it to run the browser tests")
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, address) -> Iterator[Page]:
-    """A fresh visitor on a laptop; every host but the app's own is a failure."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    expect(page.locator("#paint")).to_be_visible()
-    yield page
-    context.close()
-    foreign = {url for url in asked if not url.startswith((address, "data:", "blob:"))}
-    assert not foreign, foreign
-
-
-def shoot(page: Page, name: str) -> None:
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
-
-
-def choose_settings(page: Page, **numbers: int) -> None:
-    page.locator("#settings button").first.click()
-    page.wait_for_timeout(700)  # the controls are made when the accordion opens
-    for name, value in numbers.items():
-        field = page.locator(f"#setting-{name} input[type=number]")
-        field.fill(str(value))
-        field.press("Tab")
-        expect(field).to_have_value(str(value))
-
-
-def wait_for_pictures(page: Page, count: int, seconds: int = 60) -> set[str]:
-    """Wait until `count` different pictures were shown; the start does not count."""
-    seen: set[str] = set()
-    deadline = time.monotonic() + seconds
-    while len(seen) < count:
-        assert time.monotonic() < deadline, f"{seen}, {page.locator('#status').inner_text()}"
-        if re.search(r"step [1-9]|Done", page.locator("#status").inner_text()):
-            seen.add(page.locator("#result img").get_attribute("src") or "")
-        page.wait_for_timeout(20)
-    return seen
-
-
-def test_a_visitor_paints_stops_and_downloads(page, tmp_path):
+def test_a_visitor_paints_stops_and_saves(page, tmp_path):
     """At once after the start: TensorFlow may still be loading."""
+    expect(page.locator("#pairs img")).to_have_count(12)
+    expect(page.locator("#pick-content img")).to_have_count(20)
     shoot(page, "start")
-    expect(page.locator("#stop")).to_be_disabled()
-    expect(page.locator("#download")).to_be_disabled()
-    page.locator("#pairs .thumbnail-lg").first.click()
-    expect(page.locator("#content img")).to_be_visible()
-    expect(page.locator("#style img")).to_be_visible()
-    page.click("#paint")
+    for tool in ("#stop", "#continue", "#save"):
+        expect(page.locator(tool)).to_be_disabled()
     expect(page.locator("#result img")).to_be_visible()
+    expect(page.locator("#title")).to_contain_text("Neuschwanstein")
+    first = page.locator("#result img").get_attribute("src")
+    for number, name in ((1, "Mont Saint-Michel"), (0, "Neuschwanstein")):
+        page.locator("#pairs .thumbnail-lg").nth(number).click()
+        expect(page.locator("#title")).to_contain_text(name)
+        expect(page.locator("#status")).to_contain_text("Painted before")
+        if number:
+            expect(page.locator("#result img")).not_to_have_attribute("src", first)
+            shoot(page, "pair")
+    page.click("#paint")
     wait_for_pictures(page, 3)
-    assert re.search(r"\d+ px, step \d+ of 60, .*s left", page.locator("#status").inner_text())
+    assert re.search(r"\d+ px, step \d+ of \d+, .*s left", status(page))
     shoot(page, "during")
     page.click("#stop")
     expect(page.locator("#status")).to_contain_text("Stopped at step", timeout=15_000)
-    expect(page.locator("#download")).to_be_enabled(timeout=15_000)
-    expect(page.locator("#paint")).to_be_enabled()
+    expect(page.locator("#save")).to_be_enabled(timeout=15_000)
+    for tool in ("#paint", "#continue"):
+        expect(page.locator(tool)).to_be_enabled()
     expect(page.locator("#stop")).to_be_disabled()
     shoot(page, "stopped")
-    kept = page.locator("#status").inner_text()
+    kept = status(page)
     page.wait_for_timeout(2500)
-    assert page.locator("#status").inner_text() == kept
-    with page.expect_download() as download:
-        page.click("#download")
-    assert download.value.suggested_filename == "castle-great-wave.png"
-    download.value.save_as(tmp_path / "saved.png")
-    made = recipe.read(tmp_path / "saved.png")
-    assert (made.settings, made.content.name) == (Settings(), "castle.jpg")
-    with Image.open(tmp_path / "saved.png") as image:
+    assert status(page) == kept
+    saved = save(page, "#save", tmp_path)
+    assert saved.name == "castle-great-wave.png"
+    made = recipe.read(saved)
+    assert (made.settings, made.content.name) == (PRESETS["gallery"].settings, "castle.jpg")
+    with Image.open(saved) as image:
         image.load()
         assert (image.format, image.size, image.mode) == ("PNG", (512, 342), "RGB")
 
 
-def test_a_finished_run_shows_its_losses_and_can_be_repeated(page, tmp_path):
+def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
     page.locator("#pick-content .thumbnail-lg").nth(2).click()
     page.get_by_role("tab", name="Paintings").click()
     page.locator("#pick-style .thumbnail-lg").nth(3).click()
-    choose_settings(page, size=128, steps=8)
+    page.locator("#settings button").first.click()
+    for name, value in (("size", "128"), ("steps", "8"), ("time_budget", "")):
+        field = page.locator(f"#setting-{name} :is(input[type=number], textarea, input[type=text])")
+        field.first.fill(value)
+        field.first.press("Tab")
+    expect(page.locator("#preset input:checked")).to_have_count(0)
+    shoot(page, "advanced")
     for _ in range(2):
-        page.click("#paint")
-        expect(page.locator("#stop")).to_be_enabled()
-        expect(page.locator("#stop")).to_be_disabled(timeout=60_000)
+        paint_to_the_end(page)
         expect(page.locator("#status")).to_contain_text("Done: 8 steps")
-        expect(page.locator("#download")).to_be_enabled()
     lines = page.locator("#losses svg g.mark-line path")
     expect(lines.first).to_be_attached()
     assert lines.count() == 4  # total, content, style, tv
     shoot(page, "done")
-    with page.expect_download() as download:
-        page.click("#download")
-    assert re.fullmatch(r"cat-[\w-]+\.png", download.value.suggested_filename)
+    saved = save(page, "#save", tmp_path)
+    assert re.fullmatch(r"cat-[\w-]+\.png", saved.name)
     # The controls were opened, so all their values came from the browser.
+    assert recipe.read(saved).settings == Settings(size=128, steps=8)
     expected = stylize(
         example("content/cat"), example("style/ryogoku"), Settings(size=128, steps=8)
     )
-    with Image.open(download.value.path()) as image:
+    with Image.open(saved) as image:
         assert image.size == (128, 85)
         assert np.abs(np.asarray(image, float) - expected.image).mean() < 2
 
 
+def test_presets_set_the_controls(page):
+    page.locator("#settings button").first.click()
+    budget = page.locator("#setting-time_budget :is(textarea, input)").first
+    size = page.locator("#setting-size input[type=number]")
+    start = page.locator("#setting-init input").first
+    expect(budget).to_have_value("30")
+    for label, values in (
+        ("Sketch · 10 s", ("384", "10", "preview")),
+        ("The paper", ("384", "", "grey")),
+        ("Masterpiece · 2 min", ("1024", "120", "preview")),
+    ):
+        page.locator("#preset").get_by_text(label, exact=True).click()
+        for field, value in zip((size, budget, start), values, strict=True):
+            expect(field).to_have_value(value)
+
+
 def test_paint_without_pictures_says_what_is_missing(page):
+    page.locator("#content").get_by_label("Remove Image").click()
     page.click("#paint")
     expect(page.locator("#status")).to_contain_text("Choose a photo first.")
     expect(page.locator("#paint")).to_be_enabled()
@@ -193,47 +127,194 @@ def test_paint_without_pictures_says_what_is_missing(page):
 
 def test_an_upload_that_is_no_picture_is_told_in_words(page, tmp_path):
     (tmp_path / "page.jpg").write_text("<html>Not found</html>")
+    page.locator("#content").get_by_label("Remove Image").click()
     page.locator("#content input[type=file]").set_input_files(tmp_path / "page.jpg")
     expect(page.get_by_text("is not a picture that can be read")).to_be_visible()
     shoot(page, "bad-upload")
 
 
-def test_a_rotated_phone_picture_in_heic_is_painted_upright(page, tmp_path):
+def test_a_rotated_phone_picture_in_heic_is_painted_upright(short, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     with Image.open(example("content/castle")) as image:
         lying = image.resize((300, 200)).transpose(Image.Transpose.ROTATE_90)
     lying.save(tmp_path / "phone.heic", exif=exif.tobytes())
-    page.locator("#content input[type=file]").set_input_files(tmp_path / "phone.heic")
-    expect(page.locator("#content img")).to_be_visible()
-    page.locator("#style input[type=file]").set_input_files(example("style/ejiri"))
-    expect(page.locator("#style img")).to_be_visible()
-    choose_settings(page, size=128, steps=2)
-    page.click("#paint")
-    expect(page.locator("#status")).to_contain_text("Done", timeout=60_000)
-    with page.expect_download() as download:
-        page.click("#download")
-    assert download.value.suggested_filename == "phone-ejiri.png"
-    with Image.open(download.value.path()) as image:
+    short.locator("#content").get_by_label("Remove Image").click()
+    short.locator("#content input[type=file]").set_input_files(tmp_path / "phone.heic")
+    expect(short.locator("#title")).to_contain_text("Your photo")
+    paint_to_the_end(short)
+    saved = save(short, "#save", tmp_path)
+    assert saved.name == "phone-great-wave.png"
+    with Image.open(saved) as image:
         assert image.size == (128, 85)
-    shoot(page, "heic")
+    shoot(short, "heic")
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "scheme"), [("phone", 390, "light"), ("dark", 1280, "dark")]
-)
-def test_other_screens(name, width, scheme, browser, address):
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(address)
-    expect(page.locator("#paint")).to_be_visible()
-    page.locator("#pairs .thumbnail-lg").nth(1).click()
-    expect(page.locator("#content img")).to_be_visible()
-    page.wait_for_timeout(500)
-    shoot(page, name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+def test_the_queue_is_told_and_two_visitors_get_their_own(browser, page_address, tmp_path):
+    long = SHORT.replace("steps=8", "steps=5000")
+    with visit(browser, page_address, long) as first:
+        first.click("#paint")
+        wait_for_pictures(first, 2)
+        with visit(browser, page_address, SHORT.replace("castle", "owl")) as second:
+            second.click("#paint")
+            expect(second.locator("#status")).to_contain_text(re.compile("turn|queue"))
+            second.wait_for_timeout(1500)
+            shoot(second, "waiting")
+            first.click("#stop")
+            expect(second.locator("#status")).to_contain_text("Done", timeout=60_000)
+            expect(second.locator("#save")).to_be_enabled()
+            assert save(second, "#save", tmp_path).name == "owl-great-wave.png"
+        expect(first.locator("#save")).to_be_enabled()
+        assert save(first, "#save", tmp_path).name == "castle-great-wave.png"
 
 
-def test_artifacts_are_real_screenshots():
-    assert {path.stem for path in Path(ARTIFACTS).glob("*.png")} >= {"start", "during", "done"}
+# --- Stop, keep, go on --------------------------------------------------------------------------
+
+
+def test_continue_goes_on_from_the_picture_with_another_strength(browser, page_address, tmp_path):
+    with visit(browser, page_address, SHORT.replace("steps=8", "steps=300")) as page:
+        page.click("#paint")
+        wait_for_pictures(page, 3)
+        page.click("#stop")
+        expect(page.locator("#continue")).to_be_enabled(timeout=15_000)
+        stopped = int(re.search(r"Stopped at step (\d+)", status(page))[1])
+        strength = page.locator("#setting-strength input[type=number]")
+        strength.fill("0.9")
+        strength.press("Tab")
+        page.click("#continue")
+        expect(page.locator("#status")).to_contain_text(re.compile(r"step \d+ of 300"))
+        wait_for_pictures(page, 3)
+        assert int(re.search(r"step (\d+)", status(page))[1]) > stopped
+        page.click("#stop")
+        expect(page.locator("#save")).to_be_enabled(timeout=15_000)
+        assert recipe.read(save(page, "#save", tmp_path)).settings.strength == 0.9
+
+
+# --- After the run ------------------------------------------------------------------------------
+
+
+def test_before_and_after_the_run_and_its_film(short, tmp_path):
+    paint_to_the_end(short)
+    open_view(short, "Before and after")
+    expect(short.locator("#comparison img").first).to_be_visible()
+    assert short.locator("#comparison img").count() == 2
+    short.wait_for_timeout(500)
+    shoot(short, "before-and-after")
+
+    open_view(short, "The run")
+    expect(short.locator("#moment img")).to_be_visible()
+    end = short.locator("#moment img").get_attribute("src")
+    number = short.locator("#number input[type=number]")
+    expect(number).to_have_value("9")  # the first look, and eight steps
+    number.fill("2")
+    number.press("Tab")
+    expect(short.locator("#moment img")).not_to_have_attribute("src", end)
+    shoot(short, "scrubber")
+
+    open_view(short, "Film")
+    expect(short.locator("#save-film")).to_be_enabled()
+    expect(short.locator("#video video")).to_be_visible()
+    short.wait_for_function("document.querySelector('#video video').videoWidth > 0")
+    shoot(short, "film")
+    with av.open(save(short, "#save-film", tmp_path)) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == 9 + HOLD
+    assert (frames[0].width, frames[0].height) == (128, 86)
+    for ending in (".gif", ".webp"):
+        short.locator("#ending").get_by_text(ending[1:].upper()).click()
+        short.wait_for_timeout(500)
+        expect(short.locator("#save-film")).to_be_enabled()
+        path = save(short, "#save-film", tmp_path)
+        assert path.name == f"castle-great-wave{ending}"
+        with Image.open(path) as image:
+            assert (image.n_frames, image.size) == (9, (128, 86))
+
+
+def test_the_blend_changes_picture_and_file(short, tmp_path):
+    paint_to_the_end(short)
+    painted = short.locator("#result img").get_attribute("src")
+    slider = short.locator("#blend input[type=range]")
+    slider.focus()
+    for _ in range(5):
+        slider.press("PageDown")
+    share = int(slider.input_value())
+    assert share < 100
+    expect(short.locator("#result img")).not_to_have_attribute("src", painted)
+    short.wait_for_timeout(1000)
+    assert recipe.read(save(short, "#save", tmp_path)).blend == share / 100
+    shoot(short, "blend")
+
+
+def test_a_saved_picture_dropped_anywhere_gives_back_its_settings(short, page_address, tmp_path):
+    paint_to_the_end(short)
+    saved = save(short, "#save", tmp_path)
+    short.goto(page_address)
+    expect(short.locator("#paint")).to_be_visible()
+    expect(short.locator("#recipe")).to_be_visible()
+    short.wait_for_timeout(500)
+    drop(short, saved, "#title")
+    expect(short.locator("#setting-size input[type=number]")).to_have_value("128")
+    expect(short.locator("#content img")).to_be_visible()
+    expect(short.get_by_text("Settings taken from the picture")).to_be_visible()
+    shoot(short, "recipe-dropped")
+    paint_to_the_end(short)
+    with Image.open(saved) as first, Image.open(save(short, "#save", tmp_path)) as second:
+        assert np.abs(np.asarray(first, float) - np.asarray(second)).mean() < 2
+
+
+def drop(page, path, target: str) -> None:
+    """Drop a file on an element, as from a folder's window."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    transfer = page.evaluate_handle(
+        """async ([data, name]) => {
+            const response = await fetch(`data:image/png;base64,${data}`);
+            const files = new DataTransfer();
+            files.items.add(new File([await response.blob()], name, { type: "image/png" }));
+            return files;
+        }""",
+        [data, path.name],
+    )
+    page.dispatch_event(target, "drop", {"dataTransfer": transfer})
+
+
+def test_a_link_opens_the_same_pair_and_settings(short, browser, page_address):
+    short.click("#link")
+    field = short.locator("#address :is(textarea, input)").first
+    expect(field).to_have_value(re.compile("content=castle"))
+    link = field.input_value()
+    assert link.startswith(page_address)
+    query = parse_qs(urlsplit(link).query)
+    assert query["size"] == ["128"]
+    assert query["style"] == ["great-wave"]
+    with visit(browser, page_address, "?" + urlsplit(link).query) as other:
+        expect(other.locator("#setting-size input[type=number]")).to_have_value("128")
+        expect(other.locator("#title")).to_contain_text("Great Wave")
+
+
+# --- Come back ----------------------------------------------------------------------------------
+
+
+def test_a_reload_offers_the_finished_picture_again(short, page_address, tmp_path):
+    paint_to_the_end(short)
+    first = save(short, "#save", tmp_path).read_bytes()
+    short.goto(page_address)
+    expect(short.locator("#status")).to_contain_text("Your last picture. Done: 8 steps")
+    expect(short.locator("#save")).to_be_enabled()
+    shoot(short, "come-back")
+    assert save(short, "#save", tmp_path).read_bytes() == first
+
+
+def test_a_reload_in_mid_run_keeps_the_picture_so_far_and_goes_on(browser, page_address):
+    with visit(browser, page_address, SHORT.replace("steps=8", "steps=300")) as page:
+        page.click("#paint")
+        wait_for_pictures(page, 4)
+        page.goto(page_address)
+        expect(page.locator("#status")).to_contain_text("Your last picture. Stopped at step")
+        expect(page.locator("#result img")).to_be_visible()
+        expect(page.locator("#continue")).to_be_enabled()
+        stopped = int(re.search(r"step (\d+)", status(page))[1])
+        page.click("#continue")
+        wait_for_pictures(page, 2)
+        assert int(re.search(r"step (\d+)", status(page))[1]) >= stopped
+        page.click("#stop")
+        expect(page.locator("#save")).to_be_enabled(timeout=15_000)

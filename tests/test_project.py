@@ -13,23 +13,30 @@ from conftest import ROOT
 import nst_core
 
 FLOORS = {
-    "settings": 0,
-    "images": 0,
-    "features": 0,
-    "losses": 0,
-    "memory": 0,
-    "film": 1,
-    "recipe": 1,
-    "preview": 0,
-    "schedule": 0,
-    "pyramid": -1,
-    "lazy": -2,
-    "device": 1,
-    "step": 1,
-    "transfer": 2,
-    "__main__": 3,
-    "app": 3,
+    "nst_core.settings": 0,
+    "nst_core.images": 0,
+    "nst_core.features": 0,
+    "nst_core.losses": 0,
+    "nst_core.memory": 0,
+    "nst_core.film": 1,
+    "nst_core.recipe": 1,
+    "nst_core.presets": 1,
+    "nst_core.preview": 0,
+    "nst_core.schedule": 0,
+    "nst_core.pyramid": -1,
+    "nst_core.lazy": -2,
+    "nst_core.device": 1,
+    "nst_core.step": 1,
+    "nst_core.transfer": 2,
+    "nst_core.__main__": 3,
+    "page.words": 3,
+    "page.examples": 3,
+    "page.studio": 3,
+    "page.controls": 3,
+    "page.actions": 4,
+    "app": 5,
 }
+PACKAGES = ("nst_core", "page")
 
 
 def test_public_names():
@@ -52,23 +59,23 @@ def imports_of(path) -> set[str]:
     """Modules of this project that a file imports, without the package itself."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nst_core"):
-            inner = (node.module or "").removeprefix("nst_core").strip(".")
-            names = [inner] if inner else [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             found |= {name for name in names if name in FLOORS}
     return found
 
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_imports_go_strictly_downward(name):
-    path = ROOT / "app.py" if name == "app" else ROOT / "nst_core" / f"{name}.py"
-    for imported in imports_of(path):
+    for imported in imports_of((ROOT / name.replace(".", "/")).with_suffix(".py")):
         assert FLOORS[imported] < FLOORS[name], f"{name} imports {imported}"
 
 
 def test_every_module_has_its_floor():
-    modules = {path.stem for path in (ROOT / "nst_core").glob("*.py")} - {"__init__"}
-    assert modules == set(FLOORS) - {"app"}
+    for package in PACKAGES:
+        modules = {f"{package}.{path.stem}" for path in (ROOT / package).glob("*.py")}
+        known = {name for name in FLOORS if name.startswith(package)}
+        assert modules == known | {f"{package}.__init__"}
 
 
 def test_the_engine_knows_no_screen_and_prints_nothing():
@@ -104,7 +111,7 @@ def test_the_readme_agrees_with_the_requirements():
 def test_the_readmes_tree_names_every_module():
     readme = (ROOT / "README.md").read_text()
     for name in FLOORS:
-        assert re.search(rf"^ *{name}\.py ", readme, re.MULTILINE), name
+        assert re.search(rf"^ *{name.split('.')[-1]}\.py ", readme, re.MULTILINE), name
 
 
 def test_the_readmes_paths_exist():

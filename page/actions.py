@@ -1,0 +1,440 @@
+"""What happens when something on the page is pressed, moved or dropped.
+
+Each function takes the values of the components that `app.py` wires to it and returns those of
+others. What a visitor painted is in `STUDIO` under its token; the page holds the token alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import secrets
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+
+from nst_core import (
+    DivergenceError,
+    Easel,
+    Frame,
+    ImageError,
+    PreviewError,
+    Settings,
+    SettingsError,
+    WeightsError,
+    images,
+    recipe,
+    stream,
+)
+from nst_core.film import Reel
+from nst_core.presets import PRESETS
+from nst_core.recipe import Stretch
+from nst_core.settings import SPECS
+from nst_core.transfer import check_choices
+from page import controls, examples, studio
+from page.studio import Painting, Studio
+from page.words import plot_data, ready_text, status_text, stopped_text
+
+BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
+
+# Under a pair's finished picture that was on the page before anybody painted.
+PAINTED_BEFORE = "Painted before. Press **Paint** to watch it being painted."
+
+# What the page opens with.
+OPENING = "gallery"
+OPENING_PAIR = examples.PAIRS[0]
+
+STUDIO = Studio()
+
+
+class Shown(NamedTuple):
+    """The stage: what is left out stays as it is."""
+
+    picture: Any = gr.skip()
+    status: Any = gr.skip()
+    losses: Any = gr.skip()
+    token: Any = gr.skip()
+
+
+class Tools(NamedTuple):
+    """What stands under the stage."""
+
+    paint: Any
+    stop: Any
+    go_on: Any
+    save: Any
+    blend: Any
+    chart: Any
+
+
+# --- Painting -----------------------------------------------------------------------------------
+
+
+def stylize(content: str | None, style: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """Paint a photo in the style of a painting; streams the picture on its way."""
+    for shown in paint(content, style, *values):
+        yield shown.picture, shown.status, shown.losses
+
+
+def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Shown]:
+    """What Paint does on the page: `stylize`, and the token to come back with."""
+    yield from _in_words(_paint(content, style, values))
+
+
+def _paint(content: str | None, style: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
+    photo, painting = _both(content, style)
+    settings = controls.read(values)
+    check_choices(settings)
+    images.load(painting, settings.size)
+    picture = images.load(photo, settings.size, settings.enlarge)
+    yield Shown(images.to_uint8(picture.rgb), ready_text(), None)
+    name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
+    made = recipe.make(photo, painting, settings)
+    easel = Easel(photo, painting, settings)
+    at = functools.partial(Painting, name, (photo, painting), made, easel, Reel(), [])
+    yield from _watch(secrets.token_urlsafe(16), at, easel.paint())
+
+
+def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
+    """Take a painting up again where it stopped, with whatever was changed since but its size."""
+    yield from _in_words(_go_on(token, values))
+
+
+def _go_on(token: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
+    painting = STUDIO.find(token)
+    if token is None or painting is None:
+        raise SettingsError("That painting is no longer here to go on with; press Paint to begin.")
+    begun = painting.easel.settings
+    settings = dataclasses.replace(controls.read(values), size=begun.size, enlarge=begun.enlarge)
+    frames = painting.easel.resume(settings)
+    yield Shown(status=ready_text())
+    stretch = Stretch(begun, painting.frame.step)
+    made = dataclasses.replace(
+        painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
+    )
+    yield from _watch(token, functools.partial(dataclasses.replace, painting, recipe=made), frames)
+
+
+def _watch(
+    token: str, at: Callable[..., Painting], frames: Generator[Frame, None, None]
+) -> Iterator[Shown]:
+    """Show every frame, and keep the painting as it is `at` that frame."""
+    with contextlib.closing(frames):
+        for frame in frames:
+            painting = at(frame=frame)
+            painting.reel.add(frame.image)
+            painting.history.extend((frame.step, *term) for term in frame.losses.items())
+            STUDIO.keep(token, painting)
+            picture = studio.save_picture(painting) if frame.done else frame.image
+            yield Shown(picture, status_text(frame), plot_data(painting.history), token)
+
+
+def _in_words(run: Iterator[Shown]) -> Iterator[Shown]:
+    """What goes wrong, told as a notice and in the status line; the picture so far stays."""
+    try:
+        yield from run
+    except (ImageError, SettingsError, WeightsError, PreviewError, DivergenceError) as error:
+        yield Shown(status=str(error))
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _both(content: str | None, style: str | None) -> tuple[str, str]:
+    if content is None or style is None:
+        raise ImageError(f"Choose a {'photo' if content is None else 'painting'} first.")
+    return content, style
+
+
+def stop(token: str | None) -> Shown:
+    """After Stop: the picture at its best quality, and what happened."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return Shown(status="Stopped before the first step.")
+    if painting.frame.done:  # of the run before
+        text = "Stopped before the first step; the last picture is kept."
+    else:
+        text = stopped_text(painting.frame)
+    return Shown(studio.save_picture(painting), text)
+
+
+def at_work() -> tuple[Any, ...]:
+    """Status, the stage's tab, and the tools from the click until the picture is done."""
+    tools = Tools(
+        paint=gr.update(interactive=False),
+        stop=gr.update(interactive=True),
+        go_on=gr.update(interactive=False),
+        save=gr.update(value=None, interactive=False),
+        blend=gr.update(value=100, interactive=False),
+        chart=gr.update(visible=True),
+    )
+    return "Waiting for its turn …", gr.update(selected="picture"), *tools
+
+
+def at_rest(token: str | None) -> Tools:
+    """The tools when nothing is being painted."""
+    painting = STUDIO.find(token)
+    return Tools(
+        paint=gr.update(interactive=True),
+        stop=gr.update(interactive=False),
+        go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
+        save=save_button(painting),
+        blend=gr.update(interactive=painting is not None),
+        chart=gr.update(visible=painting is not None),
+    )
+
+
+def preview(content: str | None, style: str | None, size: int) -> str:
+    """The first look at a photo in the style of a painting, in one call, without painting on."""
+    try:
+        photo, painting = _both(content, style)
+        frames = stream(photo, painting, Settings(size=size))
+        with contextlib.closing(frames):
+            frame = next(frames)
+    except (ImageError, SettingsError, WeightsError, PreviewError) as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    return studio.save_image(frame.to_pil(), "preview")
+
+
+# --- After the run ------------------------------------------------------------------------------
+
+
+def save_button(painting: Painting | None, percent: float = 100) -> Any:
+    """The button that saves the PNG, ready when there is one."""
+    value = studio.save_picture(painting, percent / 100) if painting else None
+    return gr.update(value=value, interactive=painting is not None)
+
+
+def blend(token: str | None, percent: float) -> Any:
+    """The picture with so much of the painting in it."""
+    painting = STUDIO.find(token)
+    return painting.blended(percent / 100) if painting else gr.skip()
+
+
+def save_blend(token: str | None, percent: float) -> Any:
+    """The PNG to save, for where the slider is."""
+    return save_button(STUDIO.find(token), percent)
+
+
+def compare(token: str | None) -> Any:
+    """Photo and picture for the slider between them."""
+    painting = STUDIO.find(token)
+    return (painting.photo, painting.frame.image) if painting else gr.skip()
+
+
+def open_run(token: str | None) -> tuple[Any, ...]:
+    """The view of the run: a note, or the scrubber at the end of it and the picture there."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return *_view(False), gr.skip(), gr.skip()
+    count = len(painting.reel)
+    slider = gr.update(maximum=max(2, count), value=count, interactive=count > 1)
+    return *_view(True), slider, painting.frame.image
+
+
+def _view(is_filled: bool) -> tuple[Any, Any]:
+    """Whether the note that there is nothing is to be seen, and what is."""
+    return gr.update(visible=not is_filled), gr.update(visible=is_filled)
+
+
+def scrub(token: str | None, number: int) -> Any:
+    """The picture that had this number in the run, from 1."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return gr.skip()
+    return painting.reel[min(int(number), len(painting.reel)) - 1]
+
+
+def show_film(token: str | None, ending: str) -> tuple[Any, ...]:
+    """The view of the film: a note or the film, and the button that saves it as chosen."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return *_view(False), gr.skip(), gr.skip()
+    return *_view(True), studio.save_film(painting, ".mp4"), film_button(token, ending)
+
+
+def no_film() -> Any:
+    """The button that saves the film while it is being made."""
+    return gr.update(interactive=False)
+
+
+def film_button(token: str | None, ending: str) -> Any:
+    """The button that saves the film, which is made now."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return gr.skip()
+    return gr.update(value=studio.save_film(painting, ending), interactive=True)
+
+
+# --- Choosing -----------------------------------------------------------------------------------
+
+
+def pick(event: gr.SelectData) -> int:
+    """The number of a pair that was clicked."""
+    return int(event.index)
+
+
+def choose_pair(number: int) -> tuple[Any, ...]:
+    """A pair: both pictures, the stage with its finished one, both to compare."""
+    pair = examples.PAIRS[number]
+    photo, painting = map(examples.path_of, examples.KINDS, pair)
+    before, after = painted_pair(*pair)
+    stage = Shown(after, PAINTED_BEFORE, None, None)
+    return str(photo), str(painting), *stage, (before, after), gr.update(selected="picture")
+
+
+def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
+    """The photo of a pair, uint8 [H, W, 3], and the file of its finished picture."""
+    photo = images.load(examples.path_of("content", content), examples.PAINTED.size)
+    return images.to_uint8(photo.rgb), str(examples.painted_path(content, style))
+
+
+def title(content: str | None, style: str | None) -> str:
+    """The names of photo and painting over the stage."""
+    names = [
+        _known_name(kind, path) for kind, path in zip(examples.KINDS, (content, style), strict=True)
+    ]
+    return f"## {names[0] or 'Your photo'} × {names[1] or 'your painting'}"
+
+
+def _known_name(kind: str, path: str | None) -> str | None:
+    name = _example_name(kind, path)
+    return examples.title(kind, name) if name else None
+
+
+def _example_name(kind: str, path: str | None) -> str | None:
+    return examples.find(kind, examples.checksum(Path(path))) if path else None
+
+
+def choose_preset(name: str | None, strength: float) -> list[Any]:
+    """The controls for a preset; the strength stays unless the preset has its own."""
+    if name is None:
+        return [gr.skip()] * len(controls.NAMES)
+    return controls.show(Settings(**{"strength": strength} | dict(PRESETS[name].changes)))
+
+
+def check_upload(path: str | None) -> Any:
+    """Take an uploaded picture away again if it cannot be used, and say why."""
+    if path is None:
+        return gr.skip()
+    try:
+        picture = images.load(path, int(SPECS["size"].maximum or 0))
+    except ImageError as error:
+        gr.Warning(str(error))
+        return None
+    if Path(path).suffix.lower() in BROWSER_READABLE:
+        return gr.skip()
+    shown = images.to_pil(images.to_uint8(picture.rgb), picture.alpha)
+    return studio.save_image(shown, Path(path).stem)
+
+
+# --- Coming back --------------------------------------------------------------------------------
+
+
+def remember(token: str | None) -> Any:
+    """What the browser keeps: the last picture that was painted, whatever is looked at since."""
+    return token or gr.skip()
+
+
+def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
+    """What the page opens with: photo, painting, preset, controls, and the stage.
+
+    What its address asks for, or else the visitor's last picture, or else the first pair.
+    """
+    asked, painting = _asked_for(request), STUDIO.find(remembered)
+    try:
+        if asked:
+            return _linked(asked)
+        if remembered and painting:
+            return _last(remembered, painting)
+    except SettingsError as error:
+        gr.Warning(f"The link asks for what is not possible: {error}")
+    pair = [str(path) for path in map(examples.path_of, examples.KINDS, OPENING_PAIR)]
+    stage = Shown(str(examples.painted_path(*OPENING_PAIR)), PAINTED_BEFORE)
+    return [*pair, OPENING, *controls.show(PRESETS[OPENING].settings), *stage]
+
+
+def _linked(asked: dict[str, str]) -> list[Any]:
+    settings = controls.from_query(
+        {name: text for name, text in asked.items() if name in controls.NAMES}
+    )
+    check_choices(settings)
+    names = [
+        name if (name := asked.get(kind)) in examples.NAMES[kind] else None
+        for kind in examples.KINDS
+    ]
+    paths = [
+        str(examples.path_of(kind, name)) if name else None
+        for kind, name in zip(examples.KINDS, names, strict=True)
+    ]
+    stage = Shown(None, "Ready.")
+    if tuple(names) in examples.PAIRS:
+        stage = Shown(str(examples.painted_path(*map(str, names))), PAINTED_BEFORE)
+    return [*paths, None, *controls.show(settings), *stage]
+
+
+def _last(token: str, painting: Painting) -> list[Any]:
+    frame, settings = painting.frame, painting.recipe.settings
+    text = status_text(frame) if frame.done else stopped_text(frame)
+    stage = Shown(
+        studio.save_picture(painting),
+        f"Your last picture. {text}",
+        plot_data(painting.history),
+        token,
+    )
+    pictures = [path if Path(path).exists() else None for path in painting.pictures]
+    return [*pictures, None, *controls.show(settings), *stage]
+
+
+def _asked_for(request: gr.Request) -> dict[str, str]:
+    """What an address asks for, without what others put into it."""
+    known = {*examples.KINDS, *controls.NAMES}
+    return {name: text for name, text in dict(request.query_params).items() if name in known}
+
+
+def make_link(base: str, content: str | None, style: str | None, *values: Any) -> Any:
+    """An address that opens the page with this pair and these settings."""
+    try:
+        settings = controls.read(values)
+    except SettingsError as error:
+        gr.Warning(str(error))
+        return gr.skip()
+    paths = dict(zip(examples.KINDS, (content, style), strict=True))
+    names = {kind: _example_name(kind, path) for kind, path in paths.items()}
+    if any(path and not names[kind] for kind, path in paths.items()):
+        gr.Info("Your own pictures do not go into the link, only the settings.")
+    return gr.update(value=f"{base}?{controls.to_query(names, settings)}", visible=True)
+
+
+def take_recipe(path: str) -> list[Any]:
+    """Photo, painting, preset and controls from a PNG that was painted here."""
+    try:
+        made = recipe.read(path)
+        check_choices(made.settings)
+    except (ImageError, SettingsError) as error:
+        gr.Warning(str(error))
+        return _nothing()
+    sources = dict(zip(examples.KINDS, (made.content, made.style[0]), strict=True))
+    names = {kind: examples.find(kind, source.sha256) for kind, source in sources.items()}
+    gr.Info(f"Settings taken from the picture of {made.content.name} × {made.style[0].name}.")
+    pictures = [
+        str(examples.path_of(kind, name)) if name else gr.skip() for kind, name in names.items()
+    ]
+    return [*pictures, None, *controls.show(made.settings)]
+
+
+def _nothing() -> list[Any]:
+    """Photo, painting, preset and controls stay as they are."""
+    return [gr.skip()] * (3 + len(controls.NAMES))
+
+
+controls.describe(
+    stylize,
+    [
+        "the picture: JPEG on the way, PNG at the end",
+        "the status in words",
+        "the losses of the steps so far, as powers of ten",
+    ],
+)

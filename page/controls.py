@@ -1,0 +1,93 @@
+"""Settings on the page: their controls, the endpoint's parameters, and the page's address.
+
+All of it is derived from `Settings`; a new field there appears here by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from nst_core import Settings
+from nst_core.settings import DEFAULTS, SPECS, parse, spell
+from nst_core.transfer import CHOICES
+
+# The fields that a visitor may set, in the order of their controls. Others name files here.
+NAMES = [name for name, spec in SPECS.items() if not spec.local]
+
+# Those that stand beside the Paint button; the rest are advanced.
+FOREMOST = ("size", "strength")
+
+
+def make(name: str) -> Any:
+    """The control for a field. It begins at the default, which clients take as theirs."""
+    spec, value = SPECS[name], DEFAULTS[name]
+    label = f"{spec.label} ({spec.unit})" if spec.unit else spec.label
+    common: dict[str, Any] = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}
+    if isinstance(value, bool):
+        return gr.Checkbox(value, **common)
+    if _is_text(name):  # an empty `gr.Number` would arrive as 0
+        return gr.Textbox(spell(value) or None, placeholder="empty", **common)
+    if name in CHOICES:
+        return gr.Dropdown(list(CHOICES[name]), value=value, **common)
+    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": spec.maximum}
+    if spec.step is not None:
+        return gr.Slider(value=value, step=spec.step, **limits, **common)
+    precision = 0 if isinstance(value, int) else None
+    return gr.Number(value, precision=precision, **limits, **common)
+
+
+def read(values: Iterable[Any]) -> Settings:
+    """`Settings` from the controls' values, which come in the order of `NAMES`."""
+    given = dict(zip(NAMES, values, strict=False))
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    return Settings(**given | {name: parse(name, text) for name, text in texts.items()})
+
+
+def show(settings: Settings) -> list[Any]:
+    """The controls' values for these settings, the opposite of `read`."""
+    values = {name: getattr(settings, name) for name in NAMES}
+    return [spell(value) if _is_text(name) else value for name, value in values.items()]
+
+
+def _is_text(name: str) -> bool:
+    """Whether the field's control holds a text for `parse` to read."""
+    return DEFAULTS[name] is None or isinstance(DEFAULTS[name], tuple)
+
+
+def to_query(pictures: Mapping[str, str | None], settings: Settings) -> str:
+    """The query of an address that opens the page with these examples and settings."""
+    changed = {
+        name: spell(getattr(settings, name))
+        for name in NAMES
+        if getattr(settings, name) != DEFAULTS[name]
+    }
+    return urlencode({kind: name for kind, name in pictures.items() if name} | changed)
+
+
+def from_query(query: Mapping[str, str]) -> Settings:
+    """The settings that an address asks for; raises `SettingsError`."""
+    return Settings(**{name: parse(name, text) for name, text in query.items()})
+
+
+def describe(function: Callable[..., Any], returns: Iterable[str]) -> None:
+    """Give an endpoint the signature and texts that the API page and the clients show.
+
+    It takes the photo, the painting and the controls' values. `returns` says what it returns.
+    """
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("content", "style")]
+    lines = ["content: the photo", "style: the painting"]
+    for name in NAMES:
+        default = DEFAULTS[name]
+        shown = spell(default) if isinstance(default, tuple) else default
+        parameters.append(inspect.Parameter(name, kind, default=shown))
+        choices = f"; one of {', '.join(CHOICES[name])}" if name in CHOICES else ""
+        lines.append(f"{name}: {SPECS[name].help}{choices}")
+    summary = inspect.cleandoc(function.__doc__ or "").split("\n")[0]
+    function.__doc__ = "\n".join([summary, "Args:", *lines, "Returns:", *returns])
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

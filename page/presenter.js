@@ -1,0 +1,77 @@
+// Presenter mode and dropping a painted PNG anywhere on the page. Gradio runs this once, on load.
+() => {
+  const find = (selector) => document.querySelector(selector);
+  const isPresenting = () => document.body.classList.contains("presenting");
+  const before = Object.assign(new Image(), { id: "before", hidden: true });
+  before.alt = "The photo before it was painted";
+  document.body.append(before);
+  let wasDark = false;
+
+  window.present = () => {
+    wasDark = document.body.classList.contains("dark");
+    document.body.classList.add("presenting", "dark");
+    find("#views [role=tab]").click();
+    document.documentElement.requestFullscreen?.().catch(() => {}); // still presents in a window
+    document.activeElement?.blur();
+  };
+
+  const leave = () => {
+    document.body.classList.remove("presenting");
+    document.body.classList.toggle("dark", wasDark);
+    before.hidden = true;
+    if (document.fullscreenElement) document.exitFullscreen();
+  };
+
+  const paintOrStop = () => (find("#stop").disabled ? find("#paint") : find("#stop")).click();
+
+  let pair = -1;
+  const showPair = (move) => {
+    const pairs = document.querySelectorAll("#pairs .thumbnail-lg");
+    pair = (Math.max(pair, move < 0 ? 0 : -1) + move + pairs.length) % pairs.length;
+    before.hidden = true;
+    pairs[pair].click();
+  };
+
+  const showBefore = () => {
+    const photo = find("#content img");
+    const { left, top, width, height } = find("#result").getBoundingClientRect();
+    for (const [name, value] of Object.entries({ left, top, width, height })) {
+      before.style[name] = `${value}px`;
+    }
+    before.src = photo?.src ?? "";
+    before.hidden = !photo || !before.hidden;
+  };
+
+  const KEYS = {
+    " ": paintOrStop,
+    ArrowRight: () => showPair(1),
+    ArrowLeft: () => showPair(-1),
+    b: showBefore,
+    B: showBefore,
+    Escape: leave,
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (!isPresenting() || !KEYS[event.key]) return;
+    event.preventDefault();
+    event.stopPropagation();
+    KEYS[event.key]();
+  }, true);
+
+  // In full screen the browser keeps Escape to itself.
+  document.addEventListener("fullscreenchange", () => {
+    if (isPresenting() && !document.fullscreenElement) leave();
+  });
+
+  const isElsewhere = (event) => !event.target.closest("#content, #style, #recipe");
+  document.addEventListener("dragover", (event) => isElsewhere(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!isElsewhere(event) || !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    const input = find("#recipe").parentElement.querySelector("input[type=file]");
+    const files = new DataTransfer();
+    files.items.add(event.dataTransfer.files[0]);
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}

@@ -1,0 +1,117 @@
+"""What visitors have painted, kept between one click and the next, and the files made of it.
+
+The page holds only the name of its painting, a long random one, and so does the visitor's browser.
+So a reload or a lost connection loses nothing, as long as the server runs and not too many others
+have painted since.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from nst_core import Easel, Frame, film, images, recipe
+from nst_core.film import Reel
+from nst_core.recipe import Recipe
+
+# Paintings kept for those who come back: at 512 px some 10 MB each, most of it the film's pictures.
+MOST_PAINTINGS = 32
+
+# Of these, how many keep the optimizer's memory: 45 MB each at 512 px, 180 MB at 1024 px. The
+# others go on from their picture alone.
+MOST_MEMORIES = 4
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A picture at one moment, with all that is needed to show it, keep it and go on."""
+
+    name: str  # of the files it is saved as, without the ending
+    pictures: tuple[str, str]  # the files of photo and painting
+    recipe: Recipe
+    easel: Easel
+    reel: Reel  # the pictures of its run so far
+    history: list[tuple[int, str, float]]  # step, term, loss
+    frame: Frame
+
+    @property
+    def photo(self) -> np.ndarray:
+        """The photo at the picture's size, uint8 [H, W, 3]."""
+        return images.to_uint8(self.easel.photo.rgb)
+
+    def blended(self, share: float) -> np.ndarray:
+        """`share` of the picture over the photo, uint8 [H, W, 3]."""
+        return images.blend(self.photo, self.frame.image, share)
+
+
+class Studio:
+    """The paintings of all visitors, by their random names; the oldest make room."""
+
+    def __init__(self) -> None:
+        self._paintings: OrderedDict[str, Painting] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, token: str, painting: Painting) -> None:
+        """Hang a painting, or the same one as it is now."""
+        with self._lock:
+            self._paintings[token] = painting
+            self._paintings.move_to_end(token)
+            if len(self._paintings) > MOST_PAINTINGS:
+                self._paintings.popitem(last=False)
+            for old in list(self._paintings.values())[:-MOST_MEMORIES]:
+                if old.easel is not painting.easel:
+                    old.easel.forget()
+
+    def find(self, token: str | None) -> Painting | None:
+        """The painting of this name, if it is still here."""
+        with self._lock:
+            return self._paintings.get(token or "")
+
+
+# --- Files --------------------------------------------------------------------------------------
+
+
+def save_picture(painting: Painting, share: float = 1.0) -> str:
+    """The path of a PNG of the painting, its recipe inside, blended with the photo."""
+    pixels = painting.blended(share)
+    made = dataclasses.replace(painting.recipe, blend=share).to_json()
+    return save_image(images.to_pil(pixels, painting.frame.alpha), painting.name, made)
+
+
+def save_image(image: Image.Image, name: str, made: str = "") -> str:
+    """The path of a PNG that holds `image`, where Gradio serves files from and cleans up."""
+    notes = {recipe.KEY: made} if made else None
+    digest = _digest(image.tobytes(), made.encode())
+    return _once(digest, f"{name}.png", lambda path: images.save(image, path, notes))
+
+
+def save_film(painting: Painting, ending: str) -> str:
+    """The path of a film of the run so far; `ending` is one of `film.FORMATS`."""
+    digest = _digest(painting.frame.image.tobytes(), str(len(painting.reel)).encode())
+    name = f"{painting.name}{ending}"
+    return _once(digest, name, lambda path: film.save(painting.reel, path))
+
+
+def _digest(*parts: bytes) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()[:32]
+
+
+def _once(digest: str, name: str, write: Callable[[Path], None]) -> str:
+    """Write a file unless it is there already; returns its path."""
+    path = Path(get_upload_folder()) / digest / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    return str(path)

@@ -1,0 +1,53 @@
+"""What the page says: the line under the picture, and the losses for the plot."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from nst_core import Frame
+from nst_core.transfer import is_warm
+
+LOSS_COLUMNS = ["step", "term", "loss"]
+
+
+def ready_text() -> str:
+    """The status line before the first frame."""
+    return "Getting ready …" if is_warm() else "Warming up, once after the start …"
+
+
+def status_text(frame: Frame) -> str:
+    """The status line during and after a run."""
+    return f"{progress_text(frame)} {frame.notice}".strip()
+
+
+def progress_text(frame: Frame) -> str:
+    """How far a run has come: scale, step and time left, or what was done."""
+    if frame.done:
+        steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
+        return f"Done: {steps} in {seconds_text(frame.elapsed)}."
+    if frame.eta is None:
+        return "A first look; painting begins …" if frame.stage == "preview" else ready_text()
+    left = seconds_text(frame.eta)
+    return f"{frame.scale} px, step {frame.step} of {frame.total_steps}, {left} left"
+
+
+def stopped_text(frame: Frame) -> str:
+    """The status line of a run that did not come to its end."""
+    return f"Stopped at step {frame.step} of {frame.total_steps}; the picture is kept."
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds as people say them: "8 s", "2 min 5 s"."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def plot_data(history: list[tuple[int, str, float]]) -> pd.DataFrame | None:
+    """The losses for the plot, as powers of ten; a term of 0 has none and is left out.
+
+    None while there are none: a plot that starts from an empty table never draws a line.
+    """
+    rows = [(step, term, math.log10(loss)) for step, term, loss in history if loss > 0]
+    return pd.DataFrame(rows, columns=LOSS_COLUMNS) if rows else None

@@ -1,0 +1,350 @@
+"""What happens on the page, called as the page calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import gradio as gr
+import numpy as np
+import pytest
+from conftest import example
+from PIL import Image
+
+from nst_core import Settings, images, recipe
+from nst_core.presets import PRESETS
+from page import actions, controls, examples, words
+from page.actions import STUDIO, Shown
+
+CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
+
+
+def values_of(**changed) -> list:
+    return controls.show(Settings(**changed)) if changed else controls.show(Settings())
+
+
+def told(monkeypatch, kind: str = "Warning") -> list[str]:
+    """What visitors are told from now on."""
+    messages: list[str] = []
+    monkeypatch.setattr(gr, kind, messages.append)
+    return messages
+
+
+def paint_until(step: int, **changed) -> str:
+    """Paint and stop there; returns the token."""
+    run = actions.paint(CASTLE, WAVE, *values_of(size=96, frame_interval=0, **changed))
+    token = next(shown.token for shown in run if step_of(shown) == step)
+    run.close()
+    return token
+
+
+def step_of(shown: Shown) -> int:
+    painting = STUDIO.find(shown.token) if isinstance(shown.token, str) else None
+    return painting.frame.step if painting else -1
+
+
+# --- Painting -----------------------------------------------------------------------------------
+
+
+def test_the_first_thing_shown_is_the_photo():
+    run = actions.paint(CASTLE, WAVE, *values_of(size=96))
+    shown = next(run)
+    np.testing.assert_array_equal(shown.picture, images.to_uint8(images.load(CASTLE, 96).rgb))
+    assert shown[1:] == (words.ready_text(), None, gr.skip())
+    run.close()
+
+
+def test_the_last_thing_shown_is_a_png_of_the_last_frame():
+    *_, shown = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=2))
+    assert shown.status.startswith("Done: 2 steps in ")
+    assert Path(shown.picture).name == "castle-great-wave.png"
+    with Image.open(shown.picture) as image:
+        np.testing.assert_array_equal(np.asarray(image), STUDIO.find(shown.token).frame.image)
+    assert set(shown.losses["term"]) == {"total", "content", "style", "tv"}
+    assert actions.at_rest(shown.token).save["value"] == shown.picture
+
+
+@pytest.mark.parametrize(
+    ("content", "style", "position", "value", "message"),
+    [
+        (None, WAVE, 0, 96, "Choose a photo first."),
+        (CASTLE, None, 0, 96, "Choose a painting first."),
+        (CASTLE, WAVE, "size", 7, "size is 7, but it must be between 64 and 2048 px."),
+        (CASTLE, WAVE, "optimizer", "magic", "optimizer is 'magic'"),
+        (CASTLE, WAVE, "style_layers", "nonsense", "style_layers is 'nonsense'"),
+        (CASTLE, __file__, 0, 96, "is not a picture"),
+    ],
+)
+def test_errors_are_one_plain_sentence(content, style, position, value, message):
+    values = values_of()
+    values[controls.NAMES.index(position) if isinstance(position, str) else position] = value
+    shown = []
+    with pytest.raises(gr.Error) as error:
+        shown.extend(actions.paint(content, style, *values))
+    assert message in error.value.message
+    assert not error.value.print_exception
+    # The status says it, too; picture, losses and the painting of the run before stay.
+    assert shown == [Shown(status=error.value.message)]
+
+
+def test_stop_before_the_first_step_and_after():
+    assert actions.stop(None).status == "Stopped before the first step."
+    token = paint_until(2, steps=50)
+    shown = actions.stop(token)
+    assert shown.status == "Stopped at step 2 of 50; the picture is kept."
+    with Image.open(shown.picture) as image:
+        np.testing.assert_array_equal(np.asarray(image), STUDIO.find(token).frame.image)
+
+
+def test_stop_before_the_first_step_of_a_second_run_keeps_the_first_picture():
+    *_, last = actions.paint(CASTLE, WAVE, *values_of(size=64, steps=1))
+    shown = actions.stop(last.token)
+    assert shown.picture == last.picture
+    assert shown.status == "Stopped before the first step; the last picture is kept."
+
+
+def test_going_on_paints_what_was_never_stopped():
+    *_, whole = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=6, frame_interval=0))
+    token = paint_until(2, steps=6)
+    frames_before = len(STUDIO.find(token).reel)
+    # The size on the page may have been changed meanwhile: the painting has its own.
+    *_, shown = actions.go_on(token, *values_of(size=512, steps=6, frame_interval=0))
+    assert shown.token == token
+    assert shown.status.startswith("Done: 6 steps")
+    painted = STUDIO.find(token)
+    np.testing.assert_array_equal(painted.frame.image, STUDIO.find(whole.token).frame.image)
+    assert len(painted.reel) > frames_before
+    assert sorted(shown.losses["step"].unique()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_going_on_with_another_strength_is_in_the_recipe():
+    token = paint_until(1, steps=3)
+    *_, shown = actions.go_on(token, *values_of(size=96, steps=3, strength=0.9))
+    made = recipe.read(shown.picture)
+    assert made.settings.strength == 0.9
+    (before,) = made.before
+    assert (before.settings.strength, before.steps) == (0.5, 1)
+
+
+def test_going_on_with_nothing_is_told():
+    with pytest.raises(gr.Error, match="no longer here"):
+        list(actions.go_on("gone", *values_of()))
+
+
+def test_very_long_names_of_files_are_cut(tmp_path):
+    name = tmp_path / ("x" * 200 + ".png")
+    Image.new("RGB", (32, 32)).save(name)
+    *_, shown = actions.paint(str(name), str(name), *values_of(size=64, steps=1))
+    assert Path(shown.picture).name == "x" * 60 + "-" + "x" * 60 + ".png"
+
+
+def test_a_first_look_is_the_runs_first_picture():
+    run = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=1))
+    next(run)
+    expected = next(run).picture
+    run.close()
+    with Image.open(actions.preview(CASTLE, WAVE, 96)) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected)
+    with pytest.raises(gr.Error, match="Choose a photo first"):
+        actions.preview(None, WAVE, 96)
+
+
+# --- After the run ------------------------------------------------------------------------------
+
+
+def test_nothing_painted_changes_nothing():
+    assert actions.blend(None, 50) == gr.skip()
+    assert actions.compare(None) == gr.skip()
+    assert actions.scrub(None, 3) == gr.skip()
+    for view in (actions.open_run(None), actions.show_film(None, ".gif")):
+        assert [part["visible"] for part in view[:2]] == [True, False]
+        assert view[2:] == (gr.skip(), gr.skip())
+    assert actions.film_button(None, ".gif") == gr.skip()
+    *tools, chart = actions.at_rest(None)
+    assert [tool["interactive"] for tool in tools] == [True, False, False, False, False]
+    assert not chart["visible"]
+
+
+def test_the_scrubber_goes_from_the_first_look_to_the_end():
+    token = paint_until(3, steps=5)
+    painting = STUDIO.find(token)
+    note, view, slider, picture = actions.open_run(token)
+    assert (note["visible"], view["visible"]) == (False, True)
+    assert slider["maximum"] == slider["value"] == len(painting.reel) == 4
+    np.testing.assert_array_equal(picture, painting.frame.image)
+    for number in (1, 4):
+        np.testing.assert_array_equal(actions.scrub(token, number), painting.reel[number - 1])
+    np.testing.assert_array_equal(actions.scrub(token, 99), painting.reel[3])
+    before, after = actions.compare(token)
+    np.testing.assert_array_equal(before, painting.photo)
+    np.testing.assert_array_equal(after, painting.frame.image)
+
+
+def test_the_blend_is_saved_when_the_slider_is_let_go():
+    token = paint_until(1, steps=5)
+    np.testing.assert_array_equal(actions.blend(token, 30), STUDIO.find(token).blended(0.3))
+    saved = actions.save_blend(token, 30)["value"]
+    assert recipe.read(saved).blend == 0.3
+
+
+# --- Choosing and coming back -------------------------------------------------------------------
+
+
+def test_a_pair_fills_both_pictures_and_shows_its_finished_one():
+    pair = examples.PAIRS[2]
+    photo, painting, *stage, comparison, _ = actions.choose_pair(
+        actions.pick(SimpleNamespace(index=2))
+    )
+    assert [Path(photo).stem, Path(painting).stem] == list(pair)
+    assert Path(stage[0]) == examples.painted_path(*pair)
+    assert stage[3] is None
+    with Image.open(comparison[1]) as painted:
+        assert comparison[0].shape[:2] == painted.size[::-1]
+
+
+def test_the_title_names_examples_and_not_files(tmp_path):
+    mine = tmp_path / "my secret.png"
+    Image.new("RGB", (32, 32)).save(mine)
+    expected = "## Neuschwanstein Castle × The Great Wave off Kanagawa"
+    assert actions.title(CASTLE, WAVE) == expected
+    assert actions.title(str(mine), None) == "## Your photo × your painting"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_all_controls(name):
+    settings = controls.read(actions.choose_preset(name, 0.5))
+    assert settings == PRESETS[name].settings
+
+
+def test_a_preset_by_time_keeps_the_strength_and_the_papers_does_not():
+    assert controls.read(actions.choose_preset("sketch", 0.8)).strength == 0.8
+    assert controls.read(actions.choose_preset("paper", 0.8)).strength == 0.5
+
+
+class Arrival(NamedTuple):
+    """What the page opens with, by name."""
+
+    pictures: list
+    preset: str | None
+    settings: Settings
+    stage: Shown
+
+    @classmethod
+    def at(cls, remembered: str | None = None, **query: str) -> Arrival:
+        request = SimpleNamespace(query_params=query)
+        content, style, preset, *values = actions.arrive(remembered, request)
+        count = len(controls.NAMES)
+        settings = controls.read(values[:count])
+        return cls([content, style], preset, settings, Shown(*values[count:]))
+
+
+OPENING = (
+    [str(examples.path_of(*one)) for one in zip(examples.KINDS, examples.PAIRS[0], strict=True)],
+    "gallery",
+    PRESETS["gallery"].settings,
+)
+
+
+@pytest.mark.parametrize("query", [{}, {"__theme": "dark", "logs": "container"}])
+def test_the_page_opens_with_a_painted_pair_and_a_preset(query):
+    arrival = Arrival.at(**query)
+    assert arrival[:3] == OPENING
+    assert Path(arrival.stage.picture) == examples.painted_path(*examples.PAIRS[0])
+    assert arrival.stage.token == gr.skip()
+
+
+def test_a_link_opens_the_same_pair_and_settings():
+    settings = Settings(size=384, strength=0.7, time_budget=10)
+    link = actions.make_link("http://x/", CASTLE, WAVE, *controls.show(settings))["value"]
+    assert link.startswith("http://x/?")
+    arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
+    assert arrival[:3] == ([CASTLE, WAVE], None, settings)
+    assert Path(arrival.stage.picture).stem == "castle-great-wave"
+
+
+def test_a_link_to_a_pair_that_is_not_painted_empties_the_stage():
+    arrival = Arrival.at(content="owl", style="great-wave")
+    assert arrival.stage[:2] == (None, "Ready.")
+
+
+def test_a_link_with_nonsense_is_told(monkeypatch):
+    messages = told(monkeypatch)
+    for query in ({"size": "7", "content": "owl"}, {"optimizer": "magic"}):
+        assert Arrival.at(**query)[:3] == OPENING
+    assert "size is 7" in messages[0]
+    assert "optimizer is 'magic'" in messages[1]
+    assert Arrival.at(content="../../etc/passwd").pictures == [None, None]
+
+
+def test_a_link_without_examples_says_what_it_leaves_out(monkeypatch, tmp_path):
+    messages = told(monkeypatch, "Info")
+    Image.new("RGB", (32, 32)).save(tmp_path / "mine.png")
+    link = actions.make_link("http://x/", str(tmp_path / "mine.png"), WAVE, *values_of())["value"]
+    assert "mine" not in link
+    assert "style=great-wave" in link
+    assert "own pictures" in messages[0]
+
+
+def test_a_painted_png_gives_back_its_settings_and_examples(monkeypatch):
+    messages = told(monkeypatch, "Info")
+    *_, shown = actions.paint(CASTLE, WAVE, *values_of(size=64, steps=1, seed=9))
+    content, style, preset, *values = actions.take_recipe(shown.picture)
+    assert (content, style, preset) == (CASTLE, WAVE, None)
+    assert controls.read(values) == Settings(size=64, steps=1, seed=9)
+    assert "castle.jpg × great-wave.jpg" in messages[0]
+
+
+def test_other_files_give_no_settings(monkeypatch, tmp_path):
+    messages = told(monkeypatch)
+    (tmp_path / "no.png").write_text("<html>")
+    for path in (str(tmp_path / "no.png"), CASTLE):
+        assert actions.take_recipe(path) == actions._nothing()
+    assert "not a picture" in messages[0]
+    assert "holds no recipe" in messages[1]
+
+
+def test_the_browser_remembers_paintings_only():
+    assert actions.remember("a token") == "a token"
+    assert actions.remember(None) == gr.skip()
+
+
+def test_who_comes_back_finds_the_last_picture_and_its_settings():
+    token = paint_until(2, steps=5)
+    arrival = Arrival.at(token)
+    assert arrival[:2] == ([CASTLE, WAVE], None)
+    assert arrival.settings == Settings(size=96, steps=5, frame_interval=0)
+    assert arrival.stage.token == token
+    expected = "Your last picture. Stopped at step 2 of 5; the picture is kept."
+    assert arrival.stage.status == expected
+    with Image.open(arrival.stage.picture) as image:
+        np.testing.assert_array_equal(np.asarray(image), STUDIO.find(token).frame.image)
+    assert actions.at_rest(token).go_on["interactive"]
+
+
+def test_who_opens_a_link_or_comes_too_late_finds_something_else():
+    token = paint_until(1, steps=5)
+    assert Arrival.at(token, content="owl").stage[:2] == (None, "Ready.")
+    assert Arrival.at("gone")[:3] == OPENING
+
+
+# --- Uploads ------------------------------------------------------------------------------------
+
+
+def test_an_upload_that_is_no_picture_is_taken_away(tmp_path, monkeypatch):
+    messages = told(monkeypatch)
+    (tmp_path / "page.jpg").write_text("<html>")
+    assert actions.check_upload(str(tmp_path / "page.jpg")) is None
+    assert "not a picture" in messages[0]
+
+
+def test_an_upload_that_browsers_cannot_show_is_shown_as_png(tmp_path):
+    Image.new("RGB", (40, 30), (10, 200, 30)).save(tmp_path / "phone.heic", quality=95)
+    with Image.open(actions.check_upload(str(tmp_path / "phone.heic"))) as image:
+        assert (image.format, image.size) == ("PNG", (40, 30))
+
+
+def test_other_uploads_stay_as_they_are():
+    assert actions.check_upload(CASTLE) == gr.skip()
+    assert actions.check_upload(None) == gr.skip()
