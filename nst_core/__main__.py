@@ -158,7 +158,8 @@ def _follow(frames: Iterator[Frame]) -> tuple[Frame, int]:
     with tqdm(total=frame.total_steps, unit="step", file=sys.stderr) as bar:
         try:
             for frame in frames:
-                bar.set_postfix(loss=f"{frame.losses['total']:.3g}", refresh=False)
+                if frame.losses:
+                    bar.set_postfix(loss=f"{frame.losses['total']:.3g}", refresh=False)
                 bar.total = frame.total_steps
                 bar.update(frame.step - bar.n)
         except DivergenceError as error:

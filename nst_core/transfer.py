@@ -44,7 +44,7 @@ class Frame:
     total_steps: int  # with a time budget an estimate, until `done`
     scale: int  # long side in pixels now being worked on; `image` has the full size always
     stage: str  # "preview", "coarse" or "fine"
-    losses: dict[str, float]  # at `scale`, weighted: total, content, style, tv; empty at step 0
+    losses: dict[str, float]  # weighted: total, content, style, tv; empty until known at `scale`
     elapsed: float  # seconds since the run began
     eta: float | None  # seconds left; None before the first step was measured
     done: bool  # whether this is the last frame
@@ -274,14 +274,24 @@ class Easel:
             compiled = _compiled(*choices)
             weights, rate = _loss_weights(settings), _learning_rate(settings)
 
-        seconds_in_steps, work_before = 0.0, progress.work_done
+        pace = _Pace(progress.work_done)
         while True:
             with _device:
                 problem = _problem(choices[0], job, settings, progress.scale)
                 canvas = add_detail(canvas, problem.photo)
+            # Setting up a finer scale takes as long as some steps: let nobody wait for its first.
+            is_set_up = progress.index > 0 and progress.step == 0
+            if is_set_up and _is_due(settings, sent):
+                sent = time.monotonic()
+                yield run.frame(canvas, progress, {}, pace.eta(progress))
+            with _device:
                 state: State = compiled.start(tf.constant(canvas), problem.targets, weights)
                 if memory is not None:
                     state = state._replace(optimizer=memory)
+            if is_set_up and _is_due(settings, sent):
+                last = run.frame_of(state, progress, pace.eta(progress))
+                sent = time.monotonic()
+                yield last
             while progress.step < progress.scale.steps:
                 with _device:
                     began = time.monotonic()
@@ -295,17 +305,21 @@ class Easel:
                     raise _divergence(settings, progress.steps_done + 1, last)
                 state, progress = following, progress.after_a_step()
                 self._standing = _Standing.of(state, progress, settings)
-                seconds_in_steps += now - began
-                pace = seconds_in_steps / (progress.work_done - work_before)
+                pace.seconds += now - began
                 progress = run.in_time(progress, now, pace)
-                if progress.is_done or now - sent >= settings.frame_interval:
-                    last = run.frame_of(state, progress, progress.work_left * pace)
+                if progress.is_done or _is_due(settings, sent):
+                    last = run.frame_of(state, progress, pace.eta(progress))
                     sent = now
                     yield last
             if progress.is_finest:
                 return
             progress, memory = progress.at_the_next_scale(), None
             canvas = state.image.numpy()
+
+
+def _is_due(settings: Settings, sent: float) -> bool:
+    """Whether it is time for another frame, the last one having been `sent` then."""
+    return time.monotonic() - sent >= settings.frame_interval
 
 
 def check_choices(settings: Settings) -> None:
@@ -445,6 +459,22 @@ class _Standing:
         return cls(progress, state.image, settings.optimizer, state.optimizer)
 
 
+@dataclass
+class _Pace:
+    """How fast a run goes, measured on the way."""
+
+    work_before: int  # where the measurement began
+    seconds: float = 0.0  # in steps since then
+
+    def of(self, progress: Progress) -> float:
+        """Seconds per pixel and step; needs a step that was done."""
+        return self.seconds / (progress.work_done - self.work_before)
+
+    def eta(self, progress: Progress) -> float | None:
+        """Seconds left, None before the first step was measured."""
+        return progress.work_left * self.of(progress) if self.seconds else None
+
+
 @dataclass(frozen=True)
 class _Run:
     """What all frames of one run have in common."""
@@ -461,11 +491,12 @@ class _Run:
         precision = PRECISION_CHOICES[self.settings.precision]()
         return schedule_for(height, width, self.settings.time_budget / expected_pace(precision))
 
-    def in_time(self, progress: Progress, now: float, pace: float) -> Progress:
+    def in_time(self, progress: Progress, now: float, pace: _Pace) -> Progress:
         """The steps to come made to fit the time budget, from the pace measured so far."""
         if self.settings.time_budget is None:
             return progress
-        return progress.fitted((self.began + self.settings.time_budget - now) / pace)
+        seconds_left = self.began + self.settings.time_budget - now
+        return progress.fitted(seconds_left / pace.of(progress))
 
     def first_frame(self, picture: np.ndarray, progress: Progress) -> Frame:
         """The start, before anything was optimised."""

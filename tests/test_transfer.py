@@ -158,14 +158,17 @@ def test_bfloat16_ends_where_float32_ends():
 
 
 def test_coarse_to_fine(castle_512, great_wave):
-    """Two scales: full-size pictures all along, and the fine one goes on from the coarse one."""
+    """Two scales: full-size pictures all along, and the fine one goes on from the coarse one.
+
+    There are two frames more than steps while the fine scale is set up, so that nobody waits long.
+    """
     settings = Settings(size=512, steps=5, frame_interval=0)
     frames = list(stream(castle_512, great_wave, settings))
-    assert [frame.step for frame in frames] == [0, 1, 2, 3, 4, 5]
-    assert [frame.stage for frame in frames] == ["preview", *["coarse"] * 2, *["fine"] * 3]
-    assert [frame.scale for frame in frames] == [512, 256, 256, 512, 512, 512]
+    assert [frame.step for frame in frames] == [0, 1, 2, 2, 2, 3, 4, 5]
+    assert [frame.stage for frame in frames] == ["preview", *["coarse"] * 2, *["fine"] * 5]
+    assert [frame.scale for frame in frames] == [512, 256, 256, 512, 512, 512, 512, 512]
     assert {frame.image.shape for frame in frames} == {castle_512.shape}
-    before, after = (frames[k].image.astype(float) for k in (2, 3))
+    before, after = (frames[k].image.astype(float) for k in (2, 5))
     assert np.abs(after - before).mean() < 8, "the fine scale did not start from the coarse one"
     assert frames[-1].eta == 0
     assert all(frame.eta > 0 for frame in frames[1:-1])
@@ -197,9 +200,20 @@ def test_targets_are_found_once_per_scale(castle_512, great_wave, monkeypatch):
 @pytest.mark.parametrize("init", INITS)
 def test_every_start_goes_from_coarse_to_fine(init, castle_512, great_wave):
     settings = Settings(size=512, steps=2, init=init, frame_interval=0)
-    first, coarse, fine = stream(castle_512, great_wave, settings)
+    first, *rest = stream(castle_512, great_wave, settings)
     assert first.stage == ("preview" if init == "preview" else "coarse")
-    assert (coarse.stage, fine.stage) == ("coarse", "fine")
+    assert [frame.stage for frame in rest] == ["coarse", "fine", "fine", "fine"]
+
+
+def test_a_run_stopped_between_two_scales_goes_on_at_the_next(castle_512, great_wave):
+    settings = Settings(size=512, steps=4, frame_interval=0)
+    easel = Easel(castle_512, great_wave, settings)
+    for frame in easel.paint():
+        if frame.step == 2:
+            break
+    _, new_scale, *_, last = easel.resume()
+    assert (new_scale.scale, new_scale.step, new_scale.eta) == (512, 2, None)
+    np.testing.assert_array_equal(last.image, stylize(castle_512, great_wave, settings).image)
 
 
 def test_same_settings_and_seed_same_bytes(castle, great_wave):

@@ -89,7 +89,8 @@ def chromium() -> Iterator[Browser]:
 def visit(browser: Browser, address: str, query: str = "", **context: Any) -> Iterator[Page]:
     """A fresh visitor, by default on a laptop; every host but the app's own is a failure."""
     laptop = {"width": 1280, "height": 900}
-    with browser.new_context(**{"viewport": laptop, "accept_downloads": True} | context) as visitor:
+    options: dict[str, Any] = {"viewport": laptop, "accept_downloads": True} | context
+    with browser.new_context(**options) as visitor:
         page = visitor.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
