@@ -181,7 +181,9 @@ def wire_painting(
             ended(actions.at_rest, token, tools, **PRIVATE)
         runs.append(run)
     # First the end of the run, then what follows: a late picture must not come after it.
-    buttons.stop.click(None, cancels=runs).then(actions.stop, token, shown, **PRIVATE)
+    buttons.stop.click(None, cancels=runs).then(actions.stop, token, shown, **PRIVATE).then(
+        actions.at_rest, token, tools, **PRIVATE
+    )
     picked = gr.State(0)
     chosen = [*pictures, *shown, stage.comparison, stage.views]
     pairs.select(actions.pick, None, picked, cancels=runs, **PRIVATE).then(

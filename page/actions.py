@@ -305,14 +305,21 @@ def _known_name(kind: str, path: str | None) -> str | None:
 
 
 def _example_name(kind: str, path: str | None) -> str | None:
-    return examples.find(kind, examples.checksum(Path(path))) if path else None
+    if not path or not Path(path).exists():  # the cache was cleaned since
+        return None
+    return examples.find(kind, examples.checksum(Path(path)))
 
 
 def choose_preset(name: str | None, strength: float) -> list[Any]:
     """The controls for a preset; the strength stays unless the preset has its own."""
+    unchanged = [gr.skip()] * len(controls.NAMES)
     if name is None:
-        return [gr.skip()] * len(controls.NAMES)
-    return controls.show(Settings(**{"strength": strength} | dict(PRESETS[name].changes)))
+        return unchanged
+    try:
+        return controls.show(Settings(**{"strength": strength} | dict(PRESETS[name].changes)))
+    except SettingsError as error:
+        gr.Warning(str(error))
+        return unchanged
 
 
 def check_upload(path: str | None) -> Any:
@@ -418,7 +425,7 @@ def take_recipe(path: str) -> list[Any]:
         return _nothing()
     sources = dict(zip(examples.KINDS, (made.content, made.style[0]), strict=True))
     names = {kind: examples.find(kind, source.sha256) for kind, source in sources.items()}
-    gr.Info(f"Settings taken from the picture of {made.content.name} × {made.style[0].name}.")
+    gr.Info("Settings taken from the picture's recipe.")
     pictures = [
         str(examples.path_of(kind, name)) if name else gr.skip() for kind, name in names.items()
     ]

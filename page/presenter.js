@@ -24,12 +24,12 @@
 
   const paintOrStop = () => (find("#stop").disabled ? find("#paint") : find("#stop")).click();
 
-  let pair = -1;
   const showPair = (move) => {
-    const pairs = document.querySelectorAll("#pairs .thumbnail-lg");
-    pair = (Math.max(pair, move < 0 ? 0 : -1) + move + pairs.length) % pairs.length;
+    const pairs = [...document.querySelectorAll("#pairs .thumbnail-lg")];
+    // None is selected at first, when the page shows the first.
+    const current = Math.max(0, pairs.findIndex((pair) => pair.classList.contains("selected")));
     before.hidden = true;
-    pairs[pair].click();
+    pairs[(current + move + pairs.length) % pairs.length].click();
   };
 
   const showBefore = () => {
@@ -52,7 +52,8 @@
   };
 
   document.addEventListener("keydown", (event) => {
-    if (!isPresenting() || !KEYS[event.key]) return;
+    const isShortcut = event.ctrlKey || event.metaKey || event.altKey;
+    if (!isPresenting() || isShortcut || !KEYS[event.key]) return;
     event.preventDefault();
     event.stopPropagation();
     KEYS[event.key]();

@@ -218,6 +218,16 @@ def test_a_preset_sets_all_controls(name):
     assert settings == PRESETS[name].settings
 
 
+def test_a_preset_beside_an_impossible_strength_is_told(monkeypatch):
+    messages = told(monkeypatch)
+    assert actions.choose_preset("sketch", 7) == [gr.skip()] * len(controls.NAMES)
+    assert "strength is 7" in messages[0]
+
+
+def test_a_picture_that_the_cache_has_lost_has_no_name():
+    assert actions.title("/gone/castle.jpg", WAVE).startswith("## Your photo ×")
+
+
 def test_a_preset_by_time_keeps_the_strength_and_the_papers_does_not():
     assert controls.read(actions.choose_preset("sketch", 0.8)).strength == 0.8
     assert controls.read(actions.choose_preset("paper", 0.8)).strength == 0.5
@@ -293,7 +303,7 @@ def test_a_painted_png_gives_back_its_settings_and_examples(monkeypatch):
     content, style, preset, *values = actions.take_recipe(shown.picture)
     assert (content, style, preset) == (CASTLE, WAVE, None)
     assert controls.read(values) == Settings(size=64, steps=1, seed=9)
-    assert "castle.jpg × great-wave.jpg" in messages[0]
+    assert messages == ["Settings taken from the picture's recipe."]
 
 
 def test_other_files_give_no_settings(monkeypatch, tmp_path):

@@ -157,9 +157,12 @@ def test_the_queue_is_told_and_two_visitors_get_their_own(browser, page_address,
         wait_for_pictures(first, 2)
         with visit(browser, page_address, SHORT.replace("castle", "owl")) as second:
             second.click("#paint")
-            expect(second.locator("#status")).to_contain_text(re.compile("turn|queue"))
-            second.wait_for_timeout(1500)
+            expect(second.locator("#status")).to_contain_text("queue: 1/1")
             shoot(second, "waiting")
+            second.click("#stop")  # also while waiting
+            expect(second.locator("#paint")).to_be_enabled()
+            second.click("#paint")
+            expect(second.locator("#status")).to_contain_text("Waiting for its turn")
             first.click("#stop")
             expect(second.locator("#status")).to_contain_text("Done", timeout=60_000)
             expect(second.locator("#save")).to_be_enabled()
@@ -255,7 +258,7 @@ def test_a_saved_picture_dropped_anywhere_gives_back_its_settings(short, page_ad
     drop(short, saved, "#title")
     expect(short.locator("#setting-size input[type=number]")).to_have_value("128")
     expect(short.locator("#content img")).to_be_visible()
-    expect(short.get_by_text("Settings taken from the picture")).to_be_visible()
+    expect(short.get_by_text("Settings taken from the picture's recipe")).to_be_visible()
     shoot(short, "recipe-dropped")
     paint_to_the_end(short)
     with Image.open(saved) as first, Image.open(save(short, "#save", tmp_path)) as second:
