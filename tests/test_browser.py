@@ -150,6 +150,36 @@ def test_a_rotated_phone_picture_in_heic_is_painted_upright(short, tmp_path):
     shoot(short, "heic")
 
 
+COPY_THE_PAINTING = """async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 90, height: 60 });
+    canvas.getContext("2d").drawImage(document.querySelector("#style img"), 0, 0, 90, 60);
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+}"""
+
+
+def test_a_photo_comes_from_the_clipboard_and_from_the_camera(browser, page_address, tmp_path):
+    allowed = ["clipboard-read", "clipboard-write", "camera"]
+    with visit(browser, page_address, SHORT, permissions=allowed) as page:
+        photo = page.locator("#content")
+        page.evaluate(COPY_THE_PAINTING)
+        photo.get_by_label("Remove Image").click()
+        photo.get_by_label("Paste from clipboard").click()
+        expect(page.locator("#title")).to_contain_text("Your photo")
+        paint_to_the_end(page)
+        with Image.open(save(page, "#save", tmp_path)) as image:
+            assert image.size == (90, 60)
+        photo.get_by_label("Remove Image").click()
+        photo.get_by_label("Capture from camera").click()
+        photo.get_by_text("Click to Access Webcam").click()
+        photo.get_by_label("capture photo").click()
+        expect(photo.locator("img")).to_be_visible()
+        paint_to_the_end(page)
+        with Image.open(save(page, "#save", tmp_path)) as image:
+            assert max(image.size) == 128
+        shoot(page, "camera")
+
+
 def test_the_queue_is_told_and_two_visitors_get_their_own(browser, page_address, tmp_path):
     long = SHORT.replace("steps=8", "steps=5000")
     with visit(browser, page_address, long) as first:

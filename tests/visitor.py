@@ -75,7 +75,13 @@ def chromium() -> Iterator[Browser]:
         try:
             browser = playwright.chromium.launch(
                 executable_path=found,
-                args=["--no-sandbox", "--disable-background-networking", "--disable-sync"],
+                args=[
+                    "--no-sandbox",
+                    "--disable-background-networking",
+                    "--disable-sync",
+                    "--use-fake-device-for-media-stream",
+                    "--use-fake-ui-for-media-stream",
+                ],
             )
         except Error as error:
             if os.environ.get("CI"):
@@ -130,7 +136,9 @@ def wait_for_pictures(page: Page, count: int, seconds: int = 60) -> set[str]:
 def paint_to_the_end(page: Page) -> None:
     """Press Paint, and wait until everything is ready for what comes after the run."""
     page.click("#paint")
-    expect(page.locator("#status")).to_contain_text("Done", timeout=60_000)
+    expect(page.locator("#paint")).to_be_disabled()  # or the run before would be taken for this one
+    expect(page.locator("#paint")).to_be_enabled(timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("Done")
     expect(page.locator("#save")).to_be_enabled()
 
 
