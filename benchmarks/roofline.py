@@ -25,7 +25,15 @@ from benchmarks import report
 from nst_core import Settings
 from nst_core.features import LAYERS, MARGIN, PRECISIONS, Extractor, load_vgg16
 from nst_core.lazy import tf
-from nst_core.step import OPTIMIZERS, CompiledStep, State, Targets, Weights, compile_step
+from nst_core.step import (
+    OPTIMIZERS,
+    CompiledStep,
+    State,
+    StyleTargets,
+    Targets,
+    Weights,
+    compile_step,
+)
 
 SIZES = (128, 256, 384, 512, 768, 1024)
 ROUNDS = 7
@@ -87,7 +95,8 @@ def _subject(extractor: Extractor, compiled: CompiledStep, update: Any, side: in
     features = extractor(image)
     # Another painting's Gram matrices would be as good: none is ever reached.
     grams = {layer: tf.zeros([features[layer].shape[-1]] * 2) for layer in STYLE_LAYERS}
-    targets = Targets(tf.cast(features[SETTINGS.content_layer], tf.float32), grams)
+    style = StyleTargets(grams, tf.constant(1.0), {})
+    targets = Targets(tf.cast(features[SETTINGS.content_layer], tf.float32), (style,))
     state: State = compiled.start(image, targets, weights)
     state = compiled.step(state, targets, weights, rate)  # with a pair in L-BFGS' memory
     subject = Subject(

@@ -12,6 +12,7 @@ Importing this package is cheap: TensorFlow is imported when the first picture i
 from nst_core.features import WeightsError
 from nst_core.images import ImageError
 from nst_core.preview import PreviewError
+from nst_core.regions import Style
 from nst_core.settings import Settings, SettingsError
 from nst_core.transfer import DivergenceError, Easel, Frame, stream, stylize
 
@@ -25,6 +26,7 @@ __all__ = [
     "PreviewError",
     "Settings",
     "SettingsError",
+    "Style",
     "WeightsError",
     "stream",
     "stylize",

@@ -1,4 +1,6 @@
-"""The command line: `python -m nst_core CONTENT STYLE -o OUT.png`, a flag per field of `Settings`.
+"""The command line: `python -m nst_core CONTENT STYLE... -o OUT.png`.
+
+It has a flag for every field of `Settings`.
 
 Progress goes to standard error; with `--json` one JSON object goes to standard output. Exit codes:
 0 done, 1 the run diverged (the last good picture is written), 2 bad input (nothing is written),
@@ -12,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,9 +23,11 @@ from tqdm import tqdm
 from nst_core import __version__, film, images, recipe
 from nst_core.features import WeightsError
 from nst_core.film import FilmError, Reel
-from nst_core.images import ImageError
+from nst_core.images import ImageError, ImageSource
 from nst_core.presets import PRESETS
 from nst_core.preview import PreviewError
+from nst_core.recipe import Recipe
+from nst_core.regions import MOST_PAINTINGS, Style
 from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, parse, spell
 from nst_core.transfer import CHOICES, DivergenceError, Frame, stream
 
@@ -42,7 +47,9 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m nst_core", description="Paint a photo in the style of a painting."
     )
     parser.add_argument("content", metavar="CONTENT", help="the photo")
-    parser.add_argument("style", metavar="STYLE", help="the painting")
+    parser.add_argument(
+        "style", metavar="STYLE", nargs="+", help=f"the painting, or up to {MOST_PAINTINGS} to mix"
+    )
     endings = ", ".join(sorted(images.WRITABLE))
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, type=Path, help=f"the result ({endings})"
@@ -50,6 +57,20 @@ def make_parser() -> argparse.ArgumentParser:
     endings = ", ".join(sorted(film.FORMATS))
     parser.add_argument(
         "--film", metavar="FILM", type=Path, help=f"also write a film of the run ({endings})"
+    )
+    parser.add_argument(
+        "--mix", metavar="W,W,...", type=_weights, help="weights of the paintings, like 2,1"
+    )
+    parser.add_argument(
+        "--mask",
+        metavar="N=FILE",
+        type=_numbered,
+        action="append",
+        help="painting N, from 1, only where this picture is white; once for each painting. "
+        "One without rules where no mask is; if all have one, the rest stays as in the photo",
+    )
+    parser.add_argument(
+        "--keep", metavar="FILE", type=Path, help="leave the photo as it is where this is white"
     )
     base = parser.add_mutually_exclusive_group()
     base.add_argument(
@@ -61,7 +82,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--recipe",
         metavar="PNG",
         type=Path,
-        help="take the settings from a PNG that was painted before; other flags overrule them",
+        help="take settings, weights and masks from a PNG that was painted before; other flags "
+        "overrule them",
     )
     parser.add_argument("--force", action="store_true", help="replace OUT and FILM if they exist")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
@@ -103,25 +125,41 @@ def _converter(name: str) -> Any:
     return convert
 
 
+def _weights(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of weights like 2,1") from None
+
+
+def _numbered(text: str) -> tuple[int, Path]:
+    number, _, path = text.partition("=")
+    if not (number.isdecimal() and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 2=mask.png")
+    return int(number), Path(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
-        settings = _settings(options)
+        base = recipe.read(options.recipe) if options.recipe else None
+        settings = _settings(options, base)
+        styles, keep = _styles(options, base)
         images.writable_format(options.output)
         _check_output(options.output, options.force)
         if options.film:
             film.writer(options.film)
             _check_output(options.film, options.force)
-        frames = stream(options.content, options.style, settings)
-        notes = {recipe.KEY: recipe.make(options.content, options.style, settings).to_json()}
+        frames = stream(options.content, styles, settings, keep)
+        made = recipe.make(options.content, styles, settings, keep)
     except (ImageError, SettingsError, WeightsError, PreviewError, FilmError, OSError) as error:
         parser.error(str(error))
     reel = Reel()
     frame, code = _follow(_onto(reel, frames) if options.film else frames)
     try:
-        images.save(frame.to_pil(), options.output, notes)
+        images.save(frame.to_pil(), options.output, {recipe.KEY: made.to_json()})
         if options.film:
             film.save(reel, options.film)
     except OSError as error:
@@ -131,16 +169,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(options: argparse.Namespace, base: Recipe | None) -> Settings:
     """Those of the flags, on top of those of a preset, a recipe or the defaults."""
     values: dict[str, Any] = {}
     if options.preset:
         values |= PRESETS[options.preset].changes
-    if options.recipe:
-        values |= recipe.read(options.recipe).settings.to_dict()
+    if base:
+        values |= base.settings.to_dict()
     given = {name: getattr(options, name) for name in SPECS}
     values |= {name: value for name, value in given.items() if value is not None}
     return Settings.from_dict(values)
+
+
+def _styles(
+    options: argparse.Namespace, base: Recipe | None
+) -> tuple[list[Style], ImageSource | None]:
+    """The paintings with their weights and masks, and what to keep."""
+    styles, keep = [Style(path) for path in options.style], options.keep
+    if base:
+        styles, kept = base.styles(options.style)
+        keep = keep or kept
+    if options.mix:
+        if len(options.mix) != len(styles):
+            raise SettingsError(
+                f"--mix has {len(options.mix)} weights for {len(styles)} paintings."
+            )
+        pairs = zip(styles, options.mix, strict=True)
+        styles = [replace(style, weight=weight) for style, weight in pairs]
+    for number, path in options.mask or []:
+        if not 1 <= number <= len(styles):
+            raise SettingsError(f"--mask {number}={path}: there is no painting {number}.")
+        styles[number - 1] = replace(styles[number - 1], mask=path)
+    return styles, keep
 
 
 def _onto(reel: Reel, frames: Iterator[Frame]) -> Iterator[Frame]:

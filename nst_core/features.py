@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nst_core.lazy import tf
 
@@ -80,6 +82,19 @@ def mirror_borders(image: tf.Tensor) -> tf.Tensor:
     """Continue an image [1, H, W, 3] on all sides by `MARGIN` pixels of its mirror image."""
     sides = [MARGIN, MARGIN]
     return tf.pad(image, [[0, 0], sides, sides, [0, 0]], mode="SYMMETRIC")
+
+
+def at_layers(place: np.ndarray, layers: Iterable[str]) -> dict[str, np.ndarray]:
+    """A map of the picture, [1, H, W, 1], as each layer's positions see it: margin and poolings.
+
+    Layer name -> [1, (H + 16) // s, (W + 16) // s, 1], the mean of each position's s x s pixels.
+    """
+    x, block, found = mirror_borders(tf.constant(place)), 1, {}
+    for layer in sorted(layers):
+        while block < int(layer[len("block")]):
+            x, block = POOLINGS["average"](x), block + 1
+        found[layer] = x.numpy()
+    return found
 
 
 def preprocess(image: tf.Tensor) -> tf.Tensor:

@@ -12,13 +12,13 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -84,6 +84,37 @@ def load(source: ImageSource, size: int | None = None, enlarge: bool = False) ->
         )
     with _open(Path(source)) as image:
         return _decode(image, size, enlarge)
+
+
+def load_mask(source: ImageSource, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a mask as float32 [H, W] in [0, 1], stretched to `size`, width and height in pixels.
+
+    White is 1; black, and whatever is transparent, is 0; colours count by their luma. An array may
+    also be of booleans. Raises `ImageError` as `load` does.
+    """
+    if isinstance(source, np.ndarray) and source.dtype == np.bool_:
+        source = source.astype(np.uint8) * np.uint8(255)
+    picture = load(source)
+    grey = Image.fromarray(to_uint8(picture.rgb)).convert("L")
+    if picture.alpha is not None:
+        grey = ImageChops.multiply(grey, Image.fromarray(picture.alpha))
+    fitted = grey.resize(size or grey.size, Image.Resampling.BILINEAR)
+    return np.asarray(fitted, np.float32) / 255
+
+
+def without_transparency(picture: Picture) -> Picture:
+    """A picture whose transparent parts have the mean colour of the others instead of `PAPER`'s.
+
+    Raises `ImageError` when nothing of it is visible.
+    """
+    if picture.alpha is None:
+        return picture
+    hidden = 1 - picture.alpha[np.newaxis, :, :, np.newaxis] / np.float32(255)
+    visible = (1 - hidden).sum()
+    if visible < 1:
+        raise ImageError("The painting is transparent everywhere; give one that shows something.")
+    mean = (picture.rgb - hidden).sum(axis=(0, 1, 2)) / visible  # `PAPER` is 1
+    return replace(picture, rgb=np.clip(picture.rgb + hidden * (mean - 1), 0, 1))
 
 
 def to_uint8(rgb: np.ndarray) -> np.ndarray:

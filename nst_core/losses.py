@@ -5,15 +5,20 @@ arXiv 1508.06576), which section 3.4 of the course paper "Neural Style Transfer"
 follows. For one layer of VGG-16, F and P are the features of the picture being painted and of the
 photo, G and A the Gram matrices of the picture and of the painting, N the number of channels and
 M the number of positions. Features are [1, H, W, N], so M = H * W, in float32 or bfloat16; sums are
-float32. All functions are pure, differentiable, and return scalars except `gram_matrix`.
+float32. All functions are pure and differentiable; those named after a loss return scalars.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nst_core.lazy import tf
+
+# Shares of a region below this do not count: they are the far end of a blurred edge.
+LEAST_SHARE = 0.005
 
 
 def gram_matrix(features: tf.Tensor) -> tf.Tensor:
@@ -44,6 +49,40 @@ def _correlations(flat: tf.Tensor) -> tf.Tensor:
         return tf.matmul(exact, exact, transpose_a=True), gradient
 
     return product(flat)
+
+
+class Guide(NamedTuple):
+    """The guidance channel of a region at one layer, for the part of it where it is not 0."""
+
+    corner: tf.Tensor  # top and left of that part, int32 [2]
+    root: tf.Tensor  # sqrt(T / mean T) there, float32 [1, h, w, 1]
+
+
+def make_guide(place: np.ndarray) -> Guide:
+    """The guide of a region, from its shares T of a layer's positions, [1, H, W, 1] in [0, 1]."""
+    shares = np.where(place < LEAST_SHARE, np.float32(0), place)[0, ..., 0]
+    rows, columns = np.nonzero(shares.any(axis=1))[0], np.nonzero(shares.any(axis=0))[0]
+    if not len(rows):  # too small for this layer
+        return Guide(tf.zeros([2], tf.int32), tf.zeros([1, 1, 1, 1]))
+    part = shares[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    root = np.sqrt(part / part.mean())[np.newaxis, :, :, np.newaxis]
+    return Guide(tf.constant([rows[0], columns[0]], tf.int32), tf.constant(root))
+
+
+def guided(features: tf.Tensor, guide: Guide) -> tf.Tensor:
+    """Features [1, h, w, N] that count as the guide says; their `gram_matrix` is the guided one:
+
+        G_ij = sum_k T_k F_ik F_jk / sum_k T_k                          (Gatys et al. 2017)
+
+    from "Controlling Perceptual Factors in Neural Style Transfer" (arXiv 1611.07865), section
+    "Spatial Control". There the squares of T sum to 1; here `make_guide` took the root, and
+    `gram_matrix` divides by the positions. Those outside of the guide's part would add 0.
+    """
+    top, left = tf.unstack(guide.corner)
+    size = tf.concat([tf.shape(guide.root)[:3], [-1]], axis=0)
+    part = tf.slice(features, [0, top, left, 0], size)
+    part = tf.ensure_shape(part, [1, None, None, features.shape[-1]])
+    return part * tf.cast(guide.root, features.dtype)
 
 
 def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,22 @@ CONTENT_SIDE = 640
 STYLE_SIDE = 256
 
 
+Styles = Sequence[tuple[np.ndarray, float]]
+
+
 class PreviewError(ValueError):
     """A stylizer that cannot be used; the message names it, what was wrong and the remedy."""
 
 
-def preview(content: np.ndarray, style: np.ndarray, handle: str | None) -> np.ndarray:
-    """`content` in the style of `style`, both float32 RGB [1, H, W, 3] in [0, 1].
+def preview(content: np.ndarray, paintings: Styles, handle: str | None) -> np.ndarray:
+    """`content` in the mixed style of `paintings`; pictures are float32 RGB [1, H, W, 3] in [0, 1].
+
+    A stylizer that has its halves `predict` and `transform`, like the embedded one, mixes the
+    styles' vectors (Ghiasi et al. 2017, section 3.6); of another, the pictures are mixed.
 
     Args:
         content: the photo, of any size.
-        style: the painting, of any size.
+        paintings: with their shares, which sum to 1; of any size.
         handle: a TF-Hub handle or a folder with a SavedModel that is called as
             `module(content, style)[0]`; None for the embedded one.
 
@@ -47,14 +53,28 @@ def preview(content: np.ndarray, style: np.ndarray, handle: str | None) -> np.nd
     """
     height, width = content.shape[1:3]
     small = _scaled(content, CONTENT_SIDE / max(height, width))
-    painting = _scaled(style, STYLE_SIDE / np.sqrt(style.shape[1] * style.shape[2]))
+    styles = [
+        (_scaled(rgb, STYLE_SIDE / np.sqrt(rgb.shape[1] * rgb.shape[2])), share)
+        for rgb, share in paintings
+    ]
     stylizer = load_stylizer(handle)
+    has_halves = hasattr(stylizer, "predict") and hasattr(stylizer, "transform")
     try:
-        picture = tf.convert_to_tensor(stylizer(small, painting)[0])
-        picture = tf.ensure_shape(picture, small.shape).numpy()
+        mixed = (_mixed_vectors if has_halves else _mixed_pictures)(stylizer, small, styles)
+        picture = tf.ensure_shape(mixed, small.shape).numpy()
     except Exception as error:  # TensorFlow raises whatever the module leads it to
         raise _preview_error(handle, "it cannot be called as module(content, style)[0]") from error
     return resize(np.clip(picture, 0.0, 1.0), height, width)
+
+
+def _mixed_vectors(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:
+    vector = tf.add_n([share * stylizer.predict(style) for style, share in styles])
+    return stylizer.transform(content, vector)
+
+
+def _mixed_pictures(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:
+    pictures = [tf.convert_to_tensor(stylizer(content, style)[0]) for style, _ in styles]
+    return tf.add_n([share * p for p, (_, share) in zip(pictures, styles, strict=True)])
 
 
 @functools.cache

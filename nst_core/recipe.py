@@ -6,25 +6,30 @@ settings in it pass through the same checks as any others.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from nst_core import __version__, images
 from nst_core.images import ImageError, ImageSource
+from nst_core.regions import Style, StyleSource, as_styles
 from nst_core.settings import Settings, SettingsError
 
 KEY = "neural-style-transfer"  # of the text in the PNG
 LIBRARIES = ("tensorflow", "keras", "numpy", "pillow")  # whose versions may change the picture
 FORMAT = 1
+MASK_SIDE = 1024  # px; long side of a mask in a recipe
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Source:
     name: str  # of its file, without the folder; empty for an array
     sha256: str  # of the file's bytes, or of the array's
     weight: float = 1.0  # among several paintings
+    mask: str = ""  # where this painting rules, as `pack` writes it; empty for none
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,21 @@ class Recipe:
     versions: dict[str, str]
     blend: float = 1.0  # share of the painted picture; the rest is the photo
     before: tuple[Stretch, ...] = ()  # the `settings` are those of the last stretch
+    keep: str = ""  # a mask of what stayed as in the photo, like `Source.mask`
+
+    def styles(self, paintings: Sequence[ImageSource]) -> tuple[list[Style], np.ndarray | None]:
+        """Paintings with the weights and masks of this recipe's, in order, and what to keep.
+
+        Raises `SettingsError` when the recipe has another number of paintings.
+        """
+        if len(paintings) != len(self.style):
+            raise SettingsError(
+                f"The recipe mixes {len(self.style)} paintings, but {len(paintings)} are given; "
+                f"give {len(self.style)}."
+            )
+        pairs = zip(paintings, self.style, strict=True)
+        styles = [Style(image, source.weight, unpack(source.mask)) for image, source in pairs]
+        return styles, unpack(self.keep)
 
     def to_json(self) -> str:
         values = {
@@ -63,6 +84,7 @@ class Recipe:
             "style": [dataclasses.asdict(source) for source in self.style],
             "versions": self.versions,
             "blend": self.blend,
+            "keep": self.keep,
             "before": [
                 {"settings": stretch.settings.to_dict(), "steps": stretch.steps}
                 for stretch in self.before
@@ -88,6 +110,7 @@ class Recipe:
                 {str(name): str(version) for name, version in values["versions"].items()},
                 _share(values["blend"]),
                 tuple(_stretch(stretch) for stretch in values["before"]),
+                _packed(values.get("keep", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, SettingsError):
@@ -97,17 +120,21 @@ class Recipe:
 
 def make(
     content: ImageSource,
-    style: ImageSource | Sequence[tuple[ImageSource, float]],
+    style: StyleSource,
     settings: Settings,
+    keep: ImageSource | None = None,
 ) -> Recipe:
-    """The recipe of a run, from what `transfer.stream` was given."""
-    pairs: Any = style if isinstance(style, (list, tuple)) else [(style, 1.0)]
+    """The recipe of a run, from what `transfer.stream` was given, and raising what that does."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return Recipe(
         settings,
-        _describe(content, 1.0),
-        tuple(_describe(source, weight) for source, weight in pairs),
+        _describe(content),
+        tuple(
+            replace(_describe(style.image), weight=float(style.weight), mask=pack(style.mask))
+            for style in as_styles(style)
+        ),
         {"neural-style-transfer": __version__, **versions},
+        keep=pack(keep),
     )
 
 
@@ -127,12 +154,41 @@ def read(path: str | os.PathLike[str]) -> Recipe:
     return Recipe.from_json(text)
 
 
-def _describe(source: ImageSource, weight: float) -> Source:
+def pack(mask: ImageSource | None) -> str:
+    """A mask as text: a grey PNG of at most `MASK_SIDE` pixels in base64; empty for none."""
+    if mask is None:
+        return ""
+    grey = Image.fromarray(np.rint(images.load_mask(mask) * 255).astype(np.uint8))
+    grey.thumbnail((MASK_SIDE, MASK_SIDE))
+    buffer = io.BytesIO()
+    grey.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def unpack(text: str) -> np.ndarray | None:
+    """The mask that `pack` made this text of, uint8 [H, W]; None for none.
+
+    Raises `SettingsError` when it is something else.
+    """
+    if not text:
+        return None
+    try:
+        with Image.open(
+            io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]
+        ) as image:
+            if max(image.size) > MASK_SIDE:
+                raise ValueError("larger than any that was packed")
+            return np.asarray(image.convert("L"))
+    except Exception as error:  # Pillow raises whatever the bytes lead it to
+        raise SettingsError("The recipe is damaged: a mask in it cannot be read.") from error
+
+
+def _describe(source: ImageSource) -> Source:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), weight)
+        return Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     pixels = np.ascontiguousarray(np.asarray(source))
-    return Source("", hashlib.sha256(pixels.tobytes()).hexdigest(), weight)
+    return Source("", hashlib.sha256(pixels.tobytes()).hexdigest())
 
 
 def _share(value: Any) -> float:
@@ -150,4 +206,10 @@ def _source(values: Any) -> Source:
     source = Source(**values)
     if not (isinstance(source.name, str) and isinstance(source.sha256, str)):
         raise TypeError("a source's name and checksum are texts")
-    return dataclasses.replace(source, weight=float(source.weight))
+    return replace(source, weight=float(source.weight), mask=_packed(source.mask))
+
+
+def _packed(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a mask is a text")
+    return value

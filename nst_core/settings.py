@@ -17,12 +17,19 @@ from typing import Any
 
 StyleLayers = tuple[tuple[str, float], ...]
 
-# Inverse to each layer's number of channels; the paper has 1/5 for all, which lets block3 and
-# block4 rule. docs/choices.md tells what that looks like, and how the others were chosen.
-_STYLE_LAYERS: StyleLayers = tuple(
-    (f"block{block}_conv1", weight)
-    for block, weight in enumerate((0.5, 0.25, 0.125, 0.0625, 0.0625), start=1)
-)
+
+def _first_of_each_block(*weights: float) -> StyleLayers:
+    return tuple((f"block{block}_conv1", weight) for block, weight in enumerate(weights, start=1))
+
+
+# Weights under names that say what one sees. "balanced" is inverse to each layer's number of
+# channels; the paper has 1/5 for all, which lets block3 and block4 rule. docs/choices.md tells what
+# that looks like, and how the others were chosen.
+BRUSHWORK: dict[str, StyleLayers] = {
+    "fine texture": _first_of_each_block(1.0, 0.5, 0.05, 0.0, 0.0),
+    "balanced": _first_of_each_block(0.5, 0.25, 0.125, 0.0625, 0.0625),
+    "bold shapes": _first_of_each_block(0.05, 0.05, 0.125, 0.25, 1.0),
+}
 
 
 class SettingsError(ValueError):
@@ -93,6 +100,24 @@ class Settings:
         maximum=1,
         step=0.05,
     )
+    style_scale: float = _setting(
+        1.0,
+        "Style scale",
+        "Size of the brush strokes, relative to the picture",
+        minimum=0.25,
+        maximum=2,
+        step=0.05,
+    )
+    color: str = _setting("painting", "Colours", "Whose colours the picture has")
+    feather: float = _setting(
+        1.0,
+        "Soft edges",
+        "How far the edges of masks are blurred, in percent of the long side",
+        minimum=0,
+        maximum=10,
+        step=0.5,
+        unit="%",
+    )
     content_weight: float = _setting(
         7e-4, "Content weight", "alpha: how strictly the photo is kept", minimum=0, maximum=1e3
     )
@@ -110,9 +135,10 @@ class Settings:
         "block4_conv2", "Content layer", "Layer of VGG-16 that compares picture and photo"
     )
     style_layers: StyleLayers = _setting(
-        _STYLE_LAYERS,
+        BRUSHWORK["balanced"],
         "Style layers",
-        "Layers of VGG-16 that compare picture and painting, each with its weight",
+        "Layers of VGG-16 that compare picture and painting, each with its weight, or a name: "
+        + ", ".join(BRUSHWORK),
     )
     pooling: str = _setting("max", "Pooling", "What VGG-16 keeps of each 2 x 2 block")
     precision: str = _setting(
@@ -177,7 +203,8 @@ def is_optional(name: str) -> bool:
 def parse(name: str, text: str) -> Any:
     """The value of field `name` that `text` spells, as the command line and the page get it.
 
-    `style_layers` is spelled `block1_conv1=0.2, block2_conv1=0.2`, yes and no `true` and `false`;
+    `style_layers` is spelled `block1_conv1=0.2, block2_conv1=0.2` or as a name of `BRUSHWORK`, yes
+    and no `true` and `false`;
     an empty text is None where the field may be empty. Raises `SettingsError` when the text spells
     no such value, or there is no such field.
     """
@@ -200,11 +227,16 @@ def spell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
+        names = [name for name, layers in BRUSHWORK.items() if layers == value]
+        if names:
+            return names[0]
         return ", ".join(f"{layer}={weight:g}" for layer, weight in value)
     return str(value).removesuffix(".0")
 
 
 def _parse_layers(text: str) -> StyleLayers:
+    if text in BRUSHWORK:
+        return BRUSHWORK[text]
     pairs = [item.split("=") for item in text.split(",")]
     return tuple((layer.strip(), float(weight)) for layer, weight in pairs)
 
@@ -279,6 +311,8 @@ def _to_bool(name: str, value: Any) -> bool:
 
 
 def _to_layers(name: str, value: Any) -> StyleLayers:
+    if isinstance(value, str) and value in BRUSHWORK:
+        return BRUSHWORK[value]
     pairs = value.items() if isinstance(value, Mapping) else value
     try:
         layers = tuple((str(layer), _number(name, weight)) for layer, weight in pairs)
@@ -302,5 +336,5 @@ _WANTED: dict[Any, str] = {
     str: "a text",
     bool: "true or false",
     StyleLayers: "one or more different layers with weights of 0 or more, "
-    "like block1_conv1=0.2, block2_conv1=0.2",
+    "like block1_conv1=0.2, block2_conv1=0.2, or one of: " + ", ".join(BRUSHWORK),
 }

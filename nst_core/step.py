@@ -194,11 +194,31 @@ OPTIMIZERS: dict[str, Optimizer] = {
 # --- The step -----------------------------------------------------------------------------------
 
 
+class StyleTargets(NamedTuple):
+    """What one region of the picture is compared with."""
+
+    grams: dict[str, tf.Tensor]  # style layer -> the painting's Gram matrix / M, [N_l, N_l]
+    share: tf.Tensor  # of the picture that the region has, scalar
+    guides: dict[str, losses.Guide]  # style layer -> where the region is; empty: everywhere
+
+
+class Kept(NamedTuple):
+    """What of the picture stays as in the photo."""
+
+    photo: tf.Tensor  # float32 [1, H, W, 3] in [0, 1]
+    place: tf.Tensor  # float32 [1, H, W, 1]: 1 where it stays, 0 where it is painted
+
+
 class Targets(NamedTuple):
-    """What the picture is compared with."""
+    """What the picture is compared with.
+
+    Where a single style rules everywhere, which is the usual case, its guides are empty and `kept`
+    is the empty tuple: that step has nothing to multiply.
+    """
 
     content: tf.Tensor  # the photo's features at the content layer, float32 [1, H_l, W_l, N_l]
-    grams: dict[str, tf.Tensor]  # style layer -> the painting's Gram matrix / M, [N_l, N_l]
+    styles: tuple[StyleTargets, ...]
+    kept: Kept | tuple[()] = ()
 
 
 class Weights(NamedTuple):
@@ -213,7 +233,7 @@ class Weights(NamedTuple):
 class State(NamedTuple):
     """Where the optimisation stands: everything that the next step needs."""
 
-    image: tf.Tensor  # float32 [1, H, W, 3] in [0, 1]
+    image: tf.Tensor  # float32 [1, H, W, 3] in [0, 1], before the photo covers what is kept
     gradient: tf.Tensor  # of the total loss at `image`, the same shape
     losses: dict[str, tf.Tensor]  # at `image`, weighted: total, content, style, tv
     finite: tf.Tensor  # bool: image, gradient and losses hold no NaN or infinity
@@ -238,18 +258,23 @@ def compile_step(
     style_layers: tuple[str, ...],
     optimizer: Optimizer,
     *,
+    regions: int = 0,
     use_xla: bool = False,
 ) -> CompiledStep:
     """Compile the step for an extractor and an optimizer; shapes and weights stay open.
 
     The signatures leave height and width open, so a new image shape does not trace again. With
     XLA it is compiled again all the same, by XLA.
+
+    Args:
+        regions: how many regions the targets have; 0 for one style everywhere, without guides.
     """
 
     def evaluate(image: tf.Tensor, targets: Targets, weights: Weights) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             tape.watch(image)
-            terms = loss_terms(image, extract(image), content_layer, targets, weights)
+            picture = lay_photo_over(image, targets.kept)
+            terms = loss_terms(picture, extract(picture), content_layer, targets, weights)
         return terms, tape.gradient(terms["total"], image)
 
     def start(image: tf.Tensor, targets: Targets, weights: Weights) -> State:
@@ -266,15 +291,11 @@ def compile_step(
         finite = _all_finite(moved, gradient, terms["total"])  # projecting would hide infinity
         return State(image, gradient, terms, finite, memory)
 
-    scalar = tf.TensorSpec([])
+    scalar, image = tf.TensorSpec([]), tf.TensorSpec([1, None, None, 3])
     inputs = (
-        Targets(
-            tf.TensorSpec([1, None, None, None]),
-            {layer: tf.TensorSpec([None, None]) for layer in style_layers},
-        ),
+        _targets_signature(style_layers, regions),
         Weights(scalar, scalar, scalar, dict.fromkeys(style_layers, scalar)),
     )
-    image = tf.TensorSpec([1, None, None, 3])
     compiled_start = tf.function(
         start, input_signature=(image, *inputs), autograph=False, jit_compile=use_xla
     )
@@ -290,6 +311,28 @@ def compile_step(
     return CompiledStep(compiled_start, compiled_step)
 
 
+def _targets_signature(style_layers: tuple[str, ...], regions: int) -> Targets:
+    """The shapes of `Targets` with so many regions, as `tf.function` wants to know them."""
+    image, place = tf.TensorSpec([1, None, None, 3]), tf.TensorSpec([1, None, None, 1])
+    guide = losses.Guide(tf.TensorSpec([2], tf.int32), place)
+    style = StyleTargets(
+        dict.fromkeys(style_layers, tf.TensorSpec([None, None])),
+        tf.TensorSpec([]),
+        dict.fromkeys(style_layers, guide) if regions else {},
+    )
+    kept = Kept(image, place) if regions else ()
+    return Targets(tf.TensorSpec([1, None, None, None]), (style,) * max(1, regions), kept)
+
+
+def lay_photo_over(image: tf.Tensor, kept: Kept | tuple[()]) -> tf.Tensor:
+    """The picture with the photo over what is kept of it.
+
+    Part of the function that is optimised, so no gradient moves what is covered, and strokes that
+    end there see what they meet.
+    """
+    return image + kept.place * (kept.photo - image) if isinstance(kept, Kept) else image
+
+
 def loss_terms(
     image: tf.Tensor,
     features: Mapping[str, tf.Tensor],
@@ -301,18 +344,31 @@ def loss_terms(
 
         L_total = alpha s L_content + beta L_style + gamma TV       (Gatys et al. 2015, eq. 7)
 
+    With regions, L_style is the sum of theirs (Gatys et al. 2017), each by its share of the
+    picture, so that a pixel is pulled as hard in a small region as in a large one.
+
     TV and s = 512^2 / (H W) are ours: s keeps one alpha meaning one look at every size, because
     L_content grows with the number of positions while L_style does not; at 512 x 512 it is 1.
     """
     area = tf.cast(tf.shape(image)[1] * tf.shape(image)[2], tf.float32)
     content = losses.content_loss(features[content_layer], targets.content)
-    style = losses.style_loss(features, targets.grams, weights.layers)
+    style = tf.add_n([_style_loss(features, style, weights.layers) for style in targets.styles])
     terms = {
         "content": weights.content * 512.0**2 / area * content,
         "style": weights.style * style,
         "tv": weights.tv * losses.total_variation(image),
     }
     return {"total": tf.add_n(list(terms.values())), **terms}
+
+
+def _style_loss(
+    features: Mapping[str, tf.Tensor], style: StyleTargets, layer_weights: Mapping[str, tf.Tensor]
+) -> tf.Tensor:
+    if style.guides:
+        features = {
+            layer: losses.guided(features[layer], guide) for layer, guide in style.guides.items()
+        }
+    return style.share * losses.style_loss(features, style.grams, layer_weights)
 
 
 def project(image: tf.Tensor) -> tf.Tensor:

@@ -9,26 +9,26 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from nst_core import images, memory
+from nst_core import images
+from nst_core.color import COLOR_MODES
 from nst_core.device import PRECISION_CHOICES, expected_pace, xla_helps
 from nst_core.features import LAYERS, POOLINGS, Extractor, load_vgg16
 from nst_core.images import ImageSource, Picture
+from nst_core.job import Job, make_job, make_problem
 from nst_core.lazy import tf
-from nst_core.losses import gram_matrix
 from nst_core.preview import load_stylizer, preview
 from nst_core.pyramid import add_detail, resize
-from nst_core.schedule import SHORTEST_SIDE, Progress, Scale, schedule, schedule_for
-from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError
-from nst_core.step import OPTIMIZERS, CompiledStep, State, Targets, Weights, compile_step
-
-StyleSource = ImageSource | Sequence[tuple[ImageSource, float]]
+from nst_core.regions import Layout, StyleSource, as_styles
+from nst_core.schedule import Progress, Scale, schedule, schedule_for
+from nst_core.settings import Settings, SettingsError
+from nst_core.step import OPTIMIZERS, CompiledStep, State, Weights, compile_step
 
 # Steps of different runs in one process take turns on the device. The lock is never held while
 # a frame is out, so an abandoned generator blocks nobody.
@@ -40,6 +40,7 @@ class Frame:
     """The picture at one moment of a run."""
 
     image: np.ndarray  # uint8 [H, W, 3]
+    painted: np.ndarray  # the same before colours were taken from the photo, and parts of it kept
     step: int  # steps done, 0 for the start
     total_steps: int  # with a time budget an estimate, until `done`
     scale: int  # long side in pixels now being worked on; `image` has the full size always
@@ -71,8 +72,6 @@ class Start(NamedTuple):
     picture: np.ndarray  # what is shown first, of the photo's size
 
 
-Paintings = list[tuple[Picture, float]]  # with weights that sum to 1
-
 # Long side in pixels that the preview is shrunk to for a start, whatever the picture's size: its
 # masses and colours survive, its scratch marks in skies and its bands over faces, which a short
 # optimisation does not paint away, do not. Chosen by looking at the examples: at 96 px the
@@ -84,35 +83,44 @@ PREVIEW_MASSES_SIDE = 40
 STRENGTH_RANGE = 30.0
 
 
-def _preview_start(photo: Picture, paintings: Paintings, settings: Settings, first: Scale) -> Start:
+def _preview_start(job: Job, layout: Layout, settings: Settings, first: Scale) -> Start:
     """The feed-forward stylizer's masses, mixed like the paintings, and the photo's detail."""
-    pictures = [preview(photo.rgb, painting.rgb, settings.stylizer) for painting, _ in paintings]
-    shares = [share for _, share in paintings]
-    picture = np.average(pictures, axis=0, weights=shares).astype(np.float32)
-    small = resize(photo.rgb, first.height, first.width)
+    photo = job.photo.rgb
+    picture = _preview(photo, layout, settings.stylizer)
+    small = resize(photo, first.height, first.width)
     factor = min(1.0, PREVIEW_MASSES_SIDE / max(first.height, first.width))
     masses = resize(picture, *(max(2, round(side * factor)) for side in small.shape[1:3]))
     return Start(add_detail(masses, small), picture)
 
 
-def _photo_start(photo: Picture, paintings: Paintings, settings: Settings, first: Scale) -> Start:
-    return Start(resize(photo.rgb, first.height, first.width), photo.rgb)
+def _preview(photo: np.ndarray, layout: Layout, handle: str | None) -> np.ndarray:
+    """Each region's preview in its place; where there is none, the photo."""
+    picture = photo
+    for region in layout.regions:
+        paintings = [(painting.rgb, share) for painting, share in region.paintings]
+        part = preview(photo, paintings, handle)
+        picture = part if region.place is None else picture + region.place * (part - photo)
+    return picture
 
 
-def _noise_start(photo: Picture, paintings: Paintings, settings: Settings, first: Scale) -> Start:
+def _photo_start(job: Job, layout: Layout, settings: Settings, first: Scale) -> Start:
+    return Start(resize(job.photo.rgb, first.height, first.width), job.photo.rgb)
+
+
+def _noise_start(job: Job, layout: Layout, settings: Settings, first: Scale) -> Start:
     """Gatys' start: white noise."""
     rng = np.random.default_rng(settings.seed)
     noise = rng.random([1, first.height, first.width, 3], dtype=np.float32)
-    return Start(noise, resize(noise, *photo.rgb.shape[1:3]))
+    return Start(noise, resize(noise, *job.photo.rgb.shape[1:3]))
 
 
-def _grey_start(photo: Picture, paintings: Paintings, settings: Settings, first: Scale) -> Start:
+def _grey_start(job: Job, layout: Layout, settings: Settings, first: Scale) -> Start:
     """The course paper's start: a blank canvas."""
-    grey = np.full_like(photo.rgb, 0.5)
+    grey = np.full_like(job.photo.rgb, 0.5)
     return Start(resize(grey, first.height, first.width), grey)
 
 
-INITS: dict[str, Callable[[Picture, Paintings, Settings, Scale], Start]] = {
+INITS: dict[str, Callable[[Job, Layout, Settings, Scale], Start]] = {
     "preview": _preview_start,
     "content": _photo_start,
     "noise": _noise_start,
@@ -125,22 +133,31 @@ CHOICES: dict[str, Mapping[str, Any]] = {
     "optimizer": OPTIMIZERS,
     "pooling": POOLINGS,
     "precision": PRECISION_CHOICES,
+    "color": COLOR_MODES,
     "content_layer": dict.fromkeys(LAYERS),
     "style_layers": dict.fromkeys(LAYERS),
 }
 
 
-def stylize(content: ImageSource, style: StyleSource, settings: Settings | None = None) -> Frame:
+def stylize(
+    content: ImageSource,
+    style: StyleSource,
+    settings: Settings | None = None,
+    keep: ImageSource | None = None,
+) -> Frame:
     """Paint `content` in the style of `style` and return the last frame.
 
     Takes and raises what `stream` does.
     """
-    *_, last = stream(content, style, settings)
+    *_, last = stream(content, style, settings, keep)
     return last
 
 
 def stream(
-    content: ImageSource, style: StyleSource, settings: Settings | None = None
+    content: ImageSource,
+    style: StyleSource,
+    settings: Settings | None = None,
+    keep: ImageSource | None = None,
 ) -> Generator[Frame, None, None]:
     """Paint `content` in the style of `style`, frame by frame.
 
@@ -149,11 +166,13 @@ def stream(
 
     Args:
         content: the photo, as `images.load` takes it.
-        style: the painting, or a list of (painting, weight) pairs whose Gram matrices are mixed.
+        style: the painting, or a list of up to four: (painting, weight) pairs, whose Gram matrices
+            are mixed, or `Style`s, which may have a mask each; see `regions.lay_out`.
         settings: all other choices; the defaults when left out.
+        keep: a mask that is white where the picture stays as in the photo.
 
     Raises:
-        ImageError: a picture that cannot be used.
+        ImageError: a picture or a mask that cannot be used.
         SettingsError: a choice that does not exist, weights of paintings that make no sense, or a
             size that does not fit into memory. Only the default size is made smaller instead, and
             the frames' `notice` says so.
@@ -162,7 +181,7 @@ def stream(
         DivergenceError: while running, a step gave NaN or infinity. The last good frame was
             sent before and is in the error, too.
     """
-    return Easel(content, style, settings).paint()
+    return Easel(content, style, settings, keep).paint()
 
 
 class Easel:
@@ -174,30 +193,34 @@ class Easel:
     """
 
     def __init__(
-        self, content: ImageSource, style: StyleSource, settings: Settings | None = None
+        self,
+        content: ImageSource,
+        style: StyleSource,
+        settings: Settings | None = None,
+        keep: ImageSource | None = None,
     ) -> None:
         settings = settings or Settings()
         check_choices(settings)
-        photo = images.load(content, settings.size, settings.enlarge)
-        paintings = _load_paintings(style, settings.size)
+        styles = as_styles(style)
+        job = make_job(content, styles, settings, keep)
         load_vgg16(settings.weights)
         if settings.init == "preview":
             load_stylizer(settings.stylizer)
-        size, notice = _size_that_fits(photo, settings), ""
-        if size != settings.size:
-            notice = (
-                f"There is not enough free memory for {settings.size} px: painted at {size} px."
-            )
-            photo = images.load(content, size, settings.enlarge)
-            paintings = _load_paintings(style, size)
         self.settings = settings
-        self._job = _Job(photo, paintings, notice)
+        self._job = job
         self._standing: _Standing | None = None
 
     @property
     def photo(self) -> Picture:
         """The photo at the size that it is painted at."""
         return self._job.photo
+
+    def recolored(self, frame: Frame, mode: str) -> Frame:
+        """A frame of this easel in the colours of another of `COLOR_MODES`, at once.
+
+        Modes that change the painting and not the picture show in what is painted from then on.
+        """
+        return replace(frame, image=self._job.finished(frame.painted, mode))
 
     @property
     def can_resume(self) -> bool:
@@ -246,7 +269,8 @@ class Easel:
         run = _Run(job, settings, began=time.monotonic())
         progress = Progress(run.scales())
         with _device:
-            start = INITS[settings.init](job.photo, job.paintings, settings, progress.scale)
+            layout = job.recolored(settings.color)
+            start = INITS[settings.init](job, layout, settings, progress.scale)
         first = run.first_frame(start.picture, progress)
         yield first
         standing = _Standing(progress, start.canvas, settings.optimizer, None)
@@ -271,13 +295,14 @@ class Easel:
         sent = time.monotonic()
         with _device:
             choices = _static_choices(settings)
-            compiled = _compiled(*choices)
+            compiled = _compiled(*choices, job.regions)
+            layout = job.recolored(settings.color)
             weights, rate = _loss_weights(settings), _learning_rate(settings)
 
         pace = _Pace(progress.work_done)
         while True:
             with _device:
-                problem = _problem(choices[0], job, settings, progress.scale)
+                problem = make_problem(choices[0], job, layout, settings, progress.scale)
                 canvas = add_detail(canvas, problem.photo)
             # Setting up a finer scale takes as long as some steps: let nobody wait for its first.
             is_set_up = progress.index > 0 and progress.step == 0
@@ -332,54 +357,17 @@ def check_choices(settings: Settings) -> None:
                 raise SettingsError(f"{field} is {name!r}, but it must be one of: {known}.")
 
 
-def _size_that_fits(photo: Picture, settings: Settings) -> int:
-    """The size asked for, or less if that was only the default and memory is short."""
-    height, width = photo.rgb.shape[1:3]
-    precision, room = PRECISION_CHOICES[settings.precision](), memory.available()
-    factor = memory.fitting_factor(height, width, precision, room)
-    if factor >= 1:
-        return settings.size
-    largest = int(max(height, width) * factor) // 16 * 16
-    smallest = SPECS["size"].minimum or 0
-    if settings.size == DEFAULTS["size"] and largest >= smallest:
-        return largest
-    remedy = f"try size={largest}" if largest >= smallest else "close other programs"
-    needed = memory.needed(height, width, precision)
-    raise SettingsError(
-        f"size is {settings.size}, which needs {needed / 1e9:.1f} GB of memory here, but "
-        f"{room / 1e9:.1f} GB are free; {remedy}."
-    )
-
-
 def warm_up() -> None:
     """Import TensorFlow, load both nets and compile the default step, before anyone waits."""
     grey = np.full([1, 64, 64, 3], 0.5, np.float32)
-    preview(grey, grey, None)
+    preview(grey, [(grey, 1.0)], None)
     load_vgg16(None)  # outside the trace, or the step would be traced a second time
-    _compiled(*_static_choices(Settings()))
+    _compiled(*_static_choices(Settings()), 0)
 
 
 def is_warm() -> bool:
     """Whether a step was compiled already, so that a run begins without a wait."""
     return _compiled.cache_info().currsize > 0
-
-
-def _load_paintings(style: StyleSource, size: int) -> Paintings:
-    pairs = style if isinstance(style, (list, tuple)) else [(style, 1.0)]
-    try:
-        sources, weights = zip(*pairs, strict=True)
-        total = sum(weights)
-        shares = [weight / total for weight in weights]
-    except (TypeError, ValueError, ZeroDivisionError):
-        shares = []
-    if not shares or min(weights) < 0 or not np.isfinite(shares).all():
-        raise SettingsError(
-            "style must be a painting, or a list of (painting, weight) pairs with weights of 0 "
-            "or more that do not sum to 0."
-        )
-    return [
-        (images.load(source, size), share) for source, share in zip(sources, shares, strict=True)
-    ]
 
 
 def _static_choices(settings: Settings) -> tuple[Extractor, str, tuple[str, ...], str]:
@@ -393,34 +381,21 @@ def _static_choices(settings: Settings) -> tuple[Extractor, str, tuple[str, ...]
 
 @functools.lru_cache(maxsize=8)
 def _compiled(
-    extractor: Extractor, content_layer: str, style_layers: tuple[str, ...], optimizer: str
+    extractor: Extractor,
+    content_layer: str,
+    style_layers: tuple[str, ...],
+    optimizer: str,
+    regions: int,
 ) -> CompiledStep:
     """The compiled step, kept between runs."""
     return compile_step(
-        extractor, content_layer, style_layers, OPTIMIZERS[optimizer], use_xla=xla_helps()
+        extractor,
+        content_layer,
+        style_layers,
+        OPTIMIZERS[optimizer],
+        regions=regions,
+        use_xla=xla_helps(),
     )
-
-
-class _Problem(NamedTuple):
-    """What a run solves at one scale."""
-
-    photo: np.ndarray  # float32 [1, H, W, 3] in [0, 1], of the scale's size
-    targets: Targets
-
-
-def _problem(extractor: Extractor, job: _Job, settings: Settings, scale: Scale) -> _Problem:
-    """Photo and paintings shrunk by the same factor, and their features."""
-    small = resize(job.photo.rgb, scale.height, scale.width)
-    content = tf.cast(extractor(tf.constant(small))[settings.content_layer], tf.float32)
-    factor = scale.height / job.photo.rgb.shape[1]
-    grams = {layer: 0.0 for layer, _ in settings.style_layers}
-    for painting, share in job.paintings:
-        sides = (max(SHORTEST_SIDE, round(side * factor)) for side in painting.rgb.shape[1:3])
-        features = extractor(tf.constant(resize(painting.rgb, *sides)))
-        grams = {
-            layer: gram + share * gram_matrix(features[layer]) for layer, gram in grams.items()
-        }
-    return _Problem(small, Targets(content, grams))
 
 
 def content_weight(settings: Settings) -> float:
@@ -435,14 +410,6 @@ def _loss_weights(settings: Settings) -> Weights:
         tf.constant(settings.tv_weight),
         {layer: tf.constant(weight) for layer, weight in settings.style_layers},
     )
-
-
-class _Job(NamedTuple):
-    """What is painted, whatever the settings."""
-
-    photo: Picture
-    paintings: Paintings
-    notice: str
 
 
 @dataclass(frozen=True)
@@ -479,7 +446,7 @@ class _Pace:
 class _Run:
     """What all frames of one run have in common."""
 
-    job: _Job
+    job: Job
     settings: Settings
     began: float  # time.monotonic() at its start
 
@@ -524,8 +491,10 @@ class _Run:
         losses: dict[str, float],
         eta: float | None,
     ) -> Frame:
+        painted = images.to_uint8(picture)
         return Frame(
-            image=images.to_uint8(picture),
+            image=self.job.finished(painted, self.settings.color),
+            painted=painted,
             step=progress.steps_done,
             total_steps=progress.total_steps,
             scale=max(progress.scale.height, progress.scale.width),

@@ -15,9 +15,9 @@ import pytest
 from conftest import ROOT, example
 from PIL import Image
 
-from nst_core import Settings, recipe, stylize
+from nst_core import Settings, Style, recipe, stylize
 from nst_core.__main__ import main
-from nst_core.settings import SPECS
+from nst_core.settings import BRUSHWORK, SPECS
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
@@ -198,3 +198,57 @@ def test_help_does_not_wait_for_tensorflow():
     code = "import sys, nst_core.__main__ as m; m.make_parser(); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "False", done
+
+
+# --- Several paintings, masks -------------------------------------------------------------------
+
+QUICK = ["--size", "96", "--steps", "2", "--precision", "float32"]
+
+
+def test_paintings_are_mixed_and_masked_and_the_recipe_restores_it(tmp_path):
+    mask = np.zeros([64, 96], np.uint8)
+    mask[:, :48] = 255
+    Image.fromarray(mask).save(tmp_path / "left.png")
+    Image.fromarray(mask[::-1, ::-1]).resize((30, 20)).save(tmp_path / "right.png")
+    other = str(example("style/composition-viii"))
+    out, again = tmp_path / "out.png", tmp_path / "again.png"
+    flags = ["--mix", "2,1", "--mask", f"2={tmp_path / 'left.png'}"]
+    flags += ["--keep", tmp_path / "right.png", "--color", "linear", "--style-scale", "0.5"]
+    assert main([CASTLE, WAVE, other, "-o", str(out), *QUICK, *map(str, flags)]) == 0
+    styles = [Style(WAVE, 2), Style(other, 1, mask)]
+    settings = Settings(size=96, steps=2, precision="float32", color="linear", style_scale=0.5)
+    expected = stylize(CASTLE, styles, settings, tmp_path / "right.png")
+    np.testing.assert_array_equal(np.asarray(reopened(out)), expected.image)
+    assert main([CASTLE, WAVE, other, "-o", str(again), "--recipe", str(out)]) == 0
+    np.testing.assert_array_equal(np.asarray(reopened(again)), expected.image)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--mix", "1,2"], "--mix has 2 weights for 1 paintings"),
+        (["--mix", "much"], "no list of weights"),
+        (["--mix", "0"], "style must be"),
+        (["--mask", "2=mask.png"], "there is no painting 2"),
+        (["--mask", "mask.png"], "not like 2=mask.png"),
+        (["--mask", "1=mask.png"], "no picture file 'mask.png'"),
+        (["--keep", "mask.png"], "no picture file 'mask.png'"),
+        (["--color", "sepia"], "must be one of: histogram"),
+        (["--style-scale", "9"], "between 0.25 and 2"),
+        (["--style-layers", "huge shapes"], "or one of: fine texture"),
+    ],
+)
+def test_what_cannot_be_mixed_is_one_clear_line(flags, told, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([CASTLE, WAVE, "-o", str(tmp_path / "out.png"), *flags])
+    assert exit.value.code == 2
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_style_layers_by_name(tmp_path, capsys):
+    out = tmp_path / "out.png"
+    flags = ["--style-layers", "bold shapes", "--json"]
+    assert main([CASTLE, WAVE, "-o", str(out), *QUICK, *flags]) == 0
+    layers = json.loads(capsys.readouterr().out)["settings"]["style_layers"]
+    assert tuple(layers.items()) == BRUSHWORK["bold shapes"]

@@ -117,3 +117,25 @@ def test_total_variation(rng):
 
 def test_total_variation_of_a_flat_image_is_zero():
     assert float(losses.total_variation(tf.fill([1, 8, 8, 3], 0.3))) == 0
+
+
+def test_guided_gram_against_its_definition(rng):
+    """sum_k T_k F_ik F_jk / sum_k T_k."""
+    features = rng.random([1, 5, 7, 4]).astype(np.float32)
+    place = rng.random([1, 5, 7, 1]).astype(np.float32)
+    place[:, :2] = place[:, :, 6:] = 0
+    flat, shares = features.reshape(-1, 4), place.reshape(-1, 1)
+    expected = (flat * shares).T @ flat / shares.sum()
+    got = losses.gram_matrix(losses.guided(tf.constant(features), losses.make_guide(place)))
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_guide_that_is_even_changes_nothing_and_an_empty_one_gives_zero(rng):
+    features = tf.constant(rng.random([1, 5, 7, 4]).astype(np.float32))
+    even, empty = (
+        losses.make_guide(np.full([1, 5, 7, 1], value, np.float32)) for value in (0.3, 0.0)
+    )
+    np.testing.assert_allclose(
+        losses.gram_matrix(losses.guided(features, even)), losses.gram_matrix(features), rtol=1e-5
+    )
+    assert not losses.gram_matrix(losses.guided(features, empty)).numpy().any()

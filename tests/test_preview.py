@@ -76,7 +76,7 @@ def test_any_size_and_aspect_ratio(height, width, rng):
     style = rng.random((1, 40, 70, 3), dtype=np.float32)
     (raw,) = load_stylizer(None)(tf.constant(content), tf.constant(style))
     assert raw.shape == content.shape
-    got = preview(content, style, None)
+    got = preview(content, [(style, 1.0)], None)
     assert got.shape == content.shape
     assert got.dtype == np.float32
     assert 0 <= got.min() <= got.max() <= 1
@@ -85,7 +85,7 @@ def test_any_size_and_aspect_ratio(height, width, rng):
 def test_the_preview_takes_the_paintings_colours():
     photo = images.load(example("content/castle"), 256).rgb
     painting = images.load(example("style/great-wave"), 256).rgb
-    got = preview(photo, painting, None)
+    got = preview(photo, [(painting, 1.0)], None)
     before = np.abs(photo.mean(axis=(1, 2)) - painting.mean(axis=(1, 2))).mean()
     after = np.abs(got.mean(axis=(1, 2)) - painting.mean(axis=(1, 2))).mean()
     assert after < 0.7 * before
@@ -98,7 +98,9 @@ def test_another_stylizer_can_be_given(tmp_path):
             return [1 - content]
 
     tf.saved_model.save(Invert(), str(tmp_path))
-    got = preview(np.full((1, 64, 64, 3), 0.2, np.float32), np.zeros((1, 32, 32, 3)), str(tmp_path))
+    got = preview(
+        np.full((1, 64, 64, 3), 0.2, np.float32), [(np.zeros((1, 32, 32, 3)), 1.0)], str(tmp_path)
+    )
     np.testing.assert_allclose(got, 0.8, atol=1e-5)
 
 
@@ -117,7 +119,7 @@ def test_a_model_with_another_signature_is_told(tmp_path):
     tf.saved_model.save(Other(), str(tmp_path))
     grey = np.full((1, 32, 32, 3), 0.5, np.float32)
     with pytest.raises(PreviewError, match=r"cannot be called as module\(content, style\)\[0\]"):
-        preview(grey, grey, str(tmp_path))
+        preview(grey, [(grey, 1.0)], str(tmp_path))
 
 
 def test_the_embedded_files_are_small():

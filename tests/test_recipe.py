@@ -11,7 +11,7 @@ import pytest
 from conftest import example
 from PIL import Image
 
-from nst_core import ImageError, Settings, SettingsError, images, recipe
+from nst_core import ImageError, Settings, SettingsError, Style, images, recipe
 from nst_core.recipe import Recipe, Source, Stretch
 
 CASTLE, WAVE = example("content/castle"), example("style/great-wave")
@@ -103,3 +103,46 @@ def test_no_file_that_a_recipe_names_is_opened(made, tmp_path):
     named = dataclasses.replace(made, content=Source("../../etc/passwd", "0"))
     save(tmp_path / "out.png", named.to_json())
     assert recipe.read(tmp_path / "out.png").content.name == "../../etc/passwd"
+
+
+# --- Several paintings and masks ----------------------------------------------------------------
+
+
+def test_weights_and_masks_come_back(tmp_path):
+    mask = np.zeros([60, 90], np.uint8)
+    mask[:, :45] = np.linspace(0, 255, 45)
+    keep = mask[:, ::-1] > 100
+    styles = [Style(example("style/great-wave"), 2, mask), Style(example("style/auvers"), 1)]
+    made = recipe.make(example("content/castle"), styles, Settings(size=96), keep)
+    save(tmp_path / "out.png", made.to_json())
+    back = recipe.read(tmp_path / "out.png")
+    assert back == made
+    assert [source.weight for source in back.style] == [2, 1]
+    paintings = [style.image for style in styles]
+    found, kept = back.styles(paintings)
+    assert [style.image for style in found] == paintings
+    np.testing.assert_array_equal(found[0].mask, mask)
+    assert found[1].mask is None
+    np.testing.assert_array_equal(kept, keep * 255)
+    with pytest.raises(SettingsError, match="mixes 2 paintings, but 1 are given"):
+        back.styles(paintings[:1])
+
+
+def test_a_large_mask_is_kept_smaller():
+    packed = recipe.pack(np.full([1500, 3000], 255, np.uint8))
+    assert recipe.unpack(packed).shape == (512, recipe.MASK_SIDE)
+    assert len(packed) < 10_000
+
+
+@pytest.mark.parametrize("mask", ["no base 64", "AAAA", recipe.pack(np.eye(64, dtype=bool))[:-60]])
+def test_a_damaged_mask_is_a_clear_error(mask):
+    with pytest.raises(SettingsError, match="a mask in it cannot be read"):
+        recipe.unpack(mask)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"keep": 7}, {"style": [{"name": "x", "sha256": "", "mask": 1}]}]
+)
+def test_a_mask_that_is_no_text_is_a_clear_error(changed, made):
+    with pytest.raises(SettingsError, match="damaged"):
+        Recipe.from_json(json.dumps(json.loads(made.to_json()) | changed))

@@ -10,7 +10,16 @@ import tensorflow as tf
 from nst_core import step
 from nst_core.features import Extractor, load_vgg16
 from nst_core.losses import gram_matrix
-from nst_core.step import OPTIMIZERS, Optimizer, Targets, Weights, compile_step, loss_terms, project
+from nst_core.step import (
+    OPTIMIZERS,
+    Optimizer,
+    StyleTargets,
+    Targets,
+    Weights,
+    compile_step,
+    loss_terms,
+    project,
+)
 
 CONTENT = "block2_conv1"
 STYLE = ("block1_conv1", "block2_conv1")
@@ -185,10 +194,8 @@ def compiled(extract):
 def make_problem(extract, castle, great_wave, height=48, width=40):
     image = tf.constant(castle[np.newaxis, :height, :width] / 255.0, tf.float32)
     painting = extract(tf.constant(great_wave[np.newaxis] / 255.0, tf.float32))
-    targets = Targets(
-        extract(image)[CONTENT], {name: gram_matrix(painting[name]) for name in STYLE}
-    )
-    return image, targets
+    grams = {name: gram_matrix(painting[name]) for name in STYLE}
+    return image, Targets(extract(image)[CONTENT], (StyleTargets(grams, tf.constant(1.0), {}),))
 
 
 def test_gradient_of_the_total_against_central_differences(extract, compiled, castle, great_wave):

@@ -189,9 +189,9 @@ def test_a_time_budget_is_kept(castle_512, great_wave):
 
 def test_targets_are_found_once_per_scale(castle_512, great_wave, monkeypatch):
     found = []
-    problem = nst_core.transfer._problem
+    problem = nst_core.transfer.make_problem
     monkeypatch.setattr(
-        nst_core.transfer, "_problem", lambda *given: found.append(given[-1]) or problem(*given)
+        nst_core.transfer, "make_problem", lambda *given: found.append(given[-1]) or problem(*given)
     )
     stylize(castle_512, great_wave, Settings(size=512, steps=4))
     assert [max(scale.height, scale.width) for scale in found] == [256, 512]

@@ -1,0 +1,104 @@
+"""Whose colours a picture has: the painting's, or in one of three ways the photo's.
+
+After Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style Transfer"
+(2016, arXiv 1606.05897). Pixels are uint8 RGB, [..., 3], of any shape; pictures and photos that are
+compared pixel by pixel have the same. Grey or plain pictures give no NaN anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Recolor = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+# Added to the variances of a painting's colours, in squared grey levels of 0 to 255: a painting
+# that has no spread in some direction, like a grey one, is not stretched there without bound.
+LEAST_VARIANCE = 1.0
+
+
+@dataclass(frozen=True)
+class ColorMode:
+    """One way to choose the colours.
+
+    Its functions take pixels and the photo's, and return the pixels in other colours; None leaves
+    them as they are.
+    """
+
+    label: str
+    painting: Recolor | None = None  # of the painting, before the run
+    picture: Recolor | None = None  # of the picture, at once, at any moment of the run or after it
+
+
+def keep_chroma(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The picture's luminance with the photo's chroma (Gatys et al. 2016, luminance-only transfer).
+
+    In YIQ, as there: the luma Y' of ITU-R BT.601 and two differences of colour, both of the
+    gamma-encoded sRGB values. What lies outside of sRGB is clipped.
+    """
+    from skimage import color  # at first use: half a second
+
+    yiq = color.rgb2yiq(_floats(photo))
+    yiq[..., 0] = color.rgb2yiq(_floats(picture))[..., 0]
+    return _pixels(color.yiq2rgb(yiq) * 255)
+
+
+def match_histograms(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The painting with the photo's histograms of R, G and B (Gatys et al. 2016, "histogram").
+
+    After `match_moments`: matched by themselves, the channels of unlike pictures make up hues that
+    neither has, and a grey photo does not make the painting grey.
+    """
+    from skimage import exposure
+
+    matched = exposure.match_histograms(
+        match_moments(painting, photo).reshape(-1, 3), photo.reshape(-1, 3), channel_axis=-1
+    )
+    return _pixels(matched).reshape(painting.shape)
+
+
+def match_moments(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The painting with the photo's mean colour and covariance, by a linear map of RGB.
+
+        x' = A (x - mu_S) + mu_C,   A = Sigma_C^(1/2) Sigma_S^(-1/2)
+
+    The linear colour transfer of Gatys et al. (2016), with symmetric square roots and not
+    Cholesky's factors, as they prefer; `LEAST_VARIANCE` keeps Sigma_S invertible.
+    """
+    own, own_spread = _moments(painting)
+    wanted, wanted_spread = _moments(photo)
+    change = _power(wanted_spread, 0.5) @ _power(own_spread + LEAST_VARIANCE * np.eye(3), -0.5)
+    offset = wanted - change @ own
+    return _pixels(painting @ change.T.astype(np.float32) + offset.astype(np.float32))
+
+
+COLOR_MODES: dict[str, ColorMode] = {
+    "painting": ColorMode("The painting's"),
+    "luminance": ColorMode("The photo's", picture=keep_chroma),
+    "linear": ColorMode("The photo's palette", painting=match_moments),
+    "histogram": ColorMode("The photo's histogram", painting=match_histograms),
+}
+
+
+def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [3] and covariance [3, 3] of pixels."""
+    values = pixels.reshape(-1, 3).astype(np.float32)
+    mean = values.mean(axis=0, dtype=np.float64)
+    centred = values - mean.astype(np.float32)
+    return mean, (centred.T @ centred).astype(np.float64) / len(values)
+
+
+def _power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
+    """A positive semidefinite matrix to a power; rounding may have made it slightly less."""
+    values, vectors = np.linalg.eigh(symmetric)
+    return (vectors * np.maximum(values, 0.0) ** exponent) @ vectors.T
+
+
+def _floats(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(np.float32) / 255
+
+
+def _pixels(values: np.ndarray) -> np.ndarray:
+    return np.rint(values).clip(0, 255).astype(np.uint8)

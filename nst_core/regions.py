@@ -1,0 +1,184 @@
+"""Which painting rules where: weights, masks, and what is left to the photo.
+
+After Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017, arXiv
+1611.07865), section "Spatial Control". A place is a map of shares, float32 [1, H, W, 1] in [0, 1];
+at every pixel the places of all regions and what is kept add up to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nst_core import images
+from nst_core.images import ImageError, ImageSource, Picture
+from nst_core.settings import SettingsError
+
+MOST_PAINTINGS = 4
+
+# A mask or a place with no share above this is empty; a black JPEG is not quite black.
+LEAST_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Style:
+    """A painting, how much it counts beside others, and where."""
+
+    image: ImageSource
+    weight: float = 1.0  # relative to the other paintings that share its place
+    mask: ImageSource | None = None  # white where it rules; None: wherever no mask is
+
+
+StyleSource = ImageSource | Sequence[tuple[ImageSource, float] | Style]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the picture, and the paintings that are mixed there."""
+
+    paintings: tuple[tuple[Picture, float], ...]  # with weights that sum to 1
+    place: np.ndarray | None = None  # None: everywhere, and nothing else is anywhere
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All regions of a picture, and what stays as in the photo."""
+
+    regions: tuple[Region, ...]
+    kept: np.ndarray | None = None  # a place, or None for nowhere
+
+    def mapped(self, change: Callable[[Picture], Picture]) -> Layout:
+        """The same layout with every painting changed."""
+
+        def changed(region: Region) -> Region:
+            paintings = tuple((change(painting), share) for painting, share in region.paintings)
+            return replace(region, paintings=paintings)
+
+        return replace(self, regions=tuple(map(changed, self.regions)))
+
+
+def as_styles(style: StyleSource) -> tuple[Style, ...]:
+    """The paintings that count, from whatever `transfer.stream` takes as style.
+
+    Raises `SettingsError` when there are none or too many, or their weights make no sense.
+    """
+    items: Any = style if isinstance(style, (list, tuple)) else [(style,)]
+    try:
+        styles = [item if isinstance(item, Style) else Style(*item) for item in items]
+        weights = np.array([style.weight for style in styles], np.float64)
+        is_sound = bool(np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0)
+    except (TypeError, ValueError):
+        is_sound = False
+    if not is_sound or len(styles) > MOST_PAINTINGS:
+        raise SettingsError(
+            f"style must be a painting, or a list of 1 to {MOST_PAINTINGS} (painting, weight) "
+            "pairs or `Style`s, with weights of 0 or more that do not sum to 0."
+        )
+    return tuple(style for style in styles if style.weight > 0)
+
+
+def lay_out(
+    styles: Sequence[Style],
+    pictures: Sequence[Picture],
+    photo: Picture,
+    keep: ImageSource | None,
+    feather: float,
+) -> Layout:
+    """Give every painting its place.
+
+    A painting with a mask rules where its mask is white; where masks overlap, by weight. Those
+    without a mask are mixed wherever no mask is; if all have one, that is left as in the photo, and
+    so is in any case what `keep` marks. Where the photo is transparent, nothing counts.
+
+    Args:
+        styles: the paintings; `pictures` are they, loaded.
+        photo: the photo at the picture's size; masks are stretched to it.
+        keep: a mask of what stays as in the photo, or None.
+        feather: how soft edges become, the blur's sigma in percent of the long side. What is kept
+            is blurred outwards only.
+
+    Raises:
+        ImageError: a mask cannot be read or is empty, or a painting is left without a place.
+    """
+    masked = [number for number, style in enumerate(styles) if style.mask is not None]
+    unmasked = [number for number, style in enumerate(styles) if style.mask is None]
+    if not masked and keep is None and photo.alpha is None:
+        return Layout((Region(_mixed(styles, pictures, unmasked)),))
+
+    sigma = feather / 100 * max(photo.size)
+    masks = {
+        number: _load_mask(styles[number].mask, f"mask of painting {number + 1}", photo)
+        for number in masked
+    }
+    nothing = np.zeros(photo.rgb.shape[1:3], np.float32)
+    kept = nothing if keep is None else _load_mask(keep, "mask of what is kept", photo)
+    if not unmasked:
+        kept = np.maximum(kept, 1 - _union(masks.values(), nothing))
+    kept = _widened(kept, sigma)
+
+    soft = {number: _softened(mask, sigma) for number, mask in masks.items()}
+    covered = _union(soft.values(), nothing) if unmasked else np.ones_like(nothing)
+    weighted = {number: styles[number].weight * mask for number, mask in soft.items()}
+    total = np.maximum(sum(weighted.values(), nothing), 1e-6)
+    groups = [[number] for number in masked]
+    places: list[np.ndarray] = [covered * weighted[number] / total for number in masked]
+    if unmasked:
+        groups.append(unmasked)
+        places.append(1 - covered)
+
+    visible = 1.0 if photo.alpha is None else photo.alpha / np.float32(255)
+    places = [place * (1 - kept) * visible for place in places]
+    for group, place in zip(groups, places, strict=True):
+        if place.max() <= LEAST_SHARE:
+            raise ImageError(
+                f"Painting {group[0] + 1} is left without a place: the other masks, what is kept "
+                "and the photo's transparency cover everything. Leave it some, or leave it out."
+            )
+    regions = tuple(
+        Region(_mixed(styles, pictures, group), _as_place(place))
+        for group, place in zip(groups, places, strict=True)
+    )
+    return Layout(regions, _as_place(kept) if kept.any() else None)
+
+
+def _mixed(
+    styles: Sequence[Style], pictures: Sequence[Picture], numbers: Sequence[int]
+) -> tuple[tuple[Picture, float], ...]:
+    total = sum(styles[number].weight for number in numbers)
+    return tuple((pictures[number], styles[number].weight / total) for number in numbers)
+
+
+def _load_mask(source: ImageSource | None, what: str, photo: Picture) -> np.ndarray:
+    assert source is not None
+    mask = images.load_mask(source, photo.size)
+    if mask.max() <= LEAST_SHARE:
+        raise ImageError(
+            f"The {what} is empty: it is black or transparent everywhere. "
+            "Paint white what it is to cover, or leave the mask out."
+        )
+    return mask
+
+
+def _union(masks: Iterable[np.ndarray], nothing: np.ndarray) -> np.ndarray:
+    return np.minimum(1, sum(masks, nothing))
+
+
+def _softened(mask: np.ndarray, sigma: float) -> np.ndarray:
+    from scipy import ndimage
+
+    return ndimage.gaussian_filter(mask, sigma, mode="nearest") if sigma else mask
+
+
+def _widened(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """Softened so that inside, 98 % of it remain at the very edge."""
+    from scipy import ndimage
+
+    side = 2 * round(2 * sigma) + 1
+    return _softened(ndimage.maximum_filter(mask, side, mode="nearest"), sigma)
+
+
+def _as_place(shares: np.ndarray) -> np.ndarray:
+    return shares[np.newaxis, :, :, np.newaxis].astype(np.float32)

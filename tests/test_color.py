@@ -1,0 +1,110 @@
+"""Colour modes: against NumPy and scikit-image, and on pictures that have hardly any colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage
+from conftest import example
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from nst_core import Settings, images, stylize
+from nst_core.color import COLOR_MODES, keep_chroma, match_histograms, match_moments
+
+PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.just(3)))
+CHANGES = [f for mode in COLOR_MODES.values() for f in (mode.painting, mode.picture) if f]
+
+# ITU-R BT.601: luma of R'G'B', and what YIQ makes of it (Smith 1978; the FCC's rounded figures).
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@pytest.fixture
+def photo():
+    return images.to_uint8(images.load(example("content/castle"), 120).rgb)
+
+
+@pytest.fixture
+def picture(photo):
+    wave = images.to_uint8(images.load(example("style/great-wave"), 200).rgb)
+    return wave[: photo.shape[0], : photo.shape[1]]
+
+
+def test_luminance_is_the_pictures_and_chroma_the_photos(photo, picture):
+    """In YIQ only Y' changes, which adds the same to R', G' and B'."""
+    got = keep_chroma(picture, photo)
+    lift = (picture.astype(float) - photo) @ LUMA
+    wanted = (photo + lift[..., np.newaxis]).clip(0, 255)
+    assert np.abs(got - wanted).max() <= 1
+    inside = ((wanted > 1) & (wanted < 254)).all(axis=-1)
+    assert inside.mean() > 0.5
+    kept = skimage.color.rgb2yiq(got / 255)[inside], skimage.color.rgb2yiq(photo / 255)[inside]
+    assert np.abs(kept[0][:, 1:] - kept[1][:, 1:]).max() < 0.01
+
+
+def test_histograms_match(photo, picture):
+    got = match_histograms(picture, photo)
+    for channel in range(3):
+        own, wanted = (np.sort(x[..., channel], axis=None).astype(int) for x in (got, photo))
+        assert np.abs(own - wanted).mean() < 2  # the histograms' distance, in grey levels
+    linear = match_moments(picture, photo)
+    expected = skimage.exposure.match_histograms(linear, photo, channel_axis=-1)
+    assert np.abs(got - expected).max() <= 0.5
+
+
+def test_mean_and_covariance_match(rng):
+    own, wanted = (
+        rng.multivariate_normal([120, 130, 110], spread, 5000).clip(0, 255).round()
+        for spread in ([[300, 90, 20], [90, 200, 40], [20, 40, 250]], np.diag([100, 200, 50]))
+    )
+    got = match_moments(own.astype(np.uint8), wanted.astype(np.uint8)).astype(float)
+    np.testing.assert_allclose(got.mean(axis=0), wanted.mean(axis=0), atol=0.5)
+    np.testing.assert_allclose(np.cov(got.T), np.cov(wanted.T), atol=6)
+
+
+def test_the_linear_map_is_the_symmetric_one(rng):
+    """A = Sigma_C^(1/2) Sigma_S^(-1/2), worked out by SciPy's matrix root."""
+    from scipy.linalg import inv, sqrtm
+
+    own = rng.integers(60, 180, (2000, 3)).astype(np.uint8)
+    mixing = [[1, 0.3, 0], [0, 0.7, 0], [0, 0, 1]]
+    wanted = (rng.normal(120, [30, 20, 10], (2000, 3)) @ mixing).clip(0, 255).astype(np.uint8)
+    matrix = sqrtm(np.cov(wanted.T)) @ inv(sqrtm(np.cov(own.T)))
+    expected = (own - own.mean(axis=0)) @ matrix.T + wanted.mean(axis=0)
+    assert np.abs(match_moments(own, wanted) - expected.clip(0, 255)).max() <= 1.5
+
+
+@given(PIXELS, PIXELS)
+def test_any_pixels_give_pixels_and_no_warning(pixels, photo):
+    for change in CHANGES:
+        fitting = np.resize(photo, pixels.shape) if change is keep_chroma else photo
+        got = change(pixels, fitting)
+        assert (got.shape, got.dtype) == (pixels.shape, np.uint8)
+
+
+def test_grey_stays_grey(photo, picture):
+    grey = np.repeat(photo[..., :1], 3, axis=-1)
+    for change in CHANGES:
+        got = change(picture, grey).astype(int)
+        assert np.ptp(got, axis=-1).max() <= 2, change  # a grey photo makes all grey
+
+
+@pytest.mark.parametrize("mode", COLOR_MODES)
+def test_a_run_with_grey_pictures_is_sound(mode, castle, great_wave):
+    grey = great_wave.mean(axis=-1).astype(np.uint8)
+    for pair in ((castle, grey), (castle[..., 0], great_wave)):
+        frame = stylize(*pair, Settings(size=96, steps=2, color=mode))
+        assert frame.image.std() > 5
+
+
+def test_colours_of_a_run(castle, great_wave):
+    """Each mode brings the picture nearer to the photo's colours than the painting's are."""
+    chroma = {}
+    for mode in COLOR_MODES:
+        image = stylize(castle, great_wave, Settings(size=96, steps=8, color=mode)).image
+        chroma[mode] = np.abs(
+            skimage.color.rgb2yiq(image / 255)[..., 1:].mean(axis=(0, 1))
+            - skimage.color.rgb2yiq(castle / 255)[..., 1:].mean(axis=(0, 1))
+        ).sum()
+    assert all(chroma[mode] < chroma["painting"] / 2 for mode in COLOR_MODES if mode != "painting")
