@@ -18,7 +18,8 @@ import gradio as gr
 from nst_core import PreviewError, WeightsError, __version__, film
 from nst_core.presets import PRESETS
 from nst_core.transfer import warm_up
-from page import actions, controls, examples
+from page import actions, controls, examples, mixing
+from page.components import Board, PictureInput
 
 PARTS = Path(__file__).parent / "page"
 
@@ -34,6 +35,12 @@ THEME = gr.themes.Soft().set(
     button_primary_background_fill_hover="*primary_700",
 )
 
+# The colour of each region beside its name, as the brush paints it.
+BRUSHES = "".join(
+    f"#brush label:nth-of-type({number}) {{ --brush: {colour}; }}\n"
+    for number, colour in enumerate(mixing.BRUSHES, start=1)
+)
+
 # How the page is served, here and in the tests.
 LAUNCH: dict[str, Any] = {
     "allowed_paths": [str(examples.FOLDER)],
@@ -44,7 +51,7 @@ LAUNCH: dict[str, Any] = {
     "max_file_size": "50mb",
     "state_session_capacity": 100,
     "theme": THEME,
-    "css": (PARTS / "page.css").read_text(encoding="utf-8"),
+    "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
     "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
 }
 
@@ -62,21 +69,6 @@ NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also du
 
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
 COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
-
-
-class PictureInput(gr.Image):
-    """`gr.Image` that hands over the file as it came.
-
-    Gradio would open it first, and fail with an error of its own; `nst_core.images` reads more
-    formats and says what is wrong with those it cannot read.
-    """
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        if payload is None or payload.path is None:
-            return super().preprocess(payload)
-        return payload.path
 
 
 @dataclass(frozen=True)
@@ -112,7 +104,7 @@ def make_page() -> gr.Blocks:
         pairs = lay_out_pairs()
         with gr.Row(elem_id="main"):
             with gr.Column(elem_id="choose"):
-                pictures = lay_out_pictures()
+                pictures, more = lay_out_pictures()
             with gr.Column(elem_id="set"):
                 preset, values = lay_out_settings()
                 with gr.Row():
@@ -120,7 +112,7 @@ def make_page() -> gr.Blocks:
                     recipe = gr.UploadButton(
                         "Settings from a PNG", size="sm", file_types=[".png"], elem_id="recipe"
                     )
-                lay_out_link(link, [*pictures, *values])
+                lay_out_link(link, [*pictures, *values, *more])
             with gr.Column(elem_id="watch"):
                 stage = lay_out_stage(token)
                 buttons = lay_out_buttons()
@@ -134,15 +126,17 @@ def make_page() -> gr.Blocks:
 
         shown = [stage.result, stage.status, losses, token]
         tools = [buttons.paint, buttons.stop, buttons.go_on, save, blend, chart]
-        choice = [*pictures, preset, *values]
-        wire_painting(stage, buttons, pairs, pictures, values, shown, tools)
-        wire_endpoints(pictures, values, shown)
+        choice = [*pictures, preset, *values, *more]
+        wire_painting(stage, buttons, pairs, pictures, values, more, shown, tools)
+        wire_endpoints(pictures, values, more, shown)
         wire_returning(page, shown, tools, choice)
         recipe.upload(actions.take_recipe, recipe, choice, **PRIVATE)
         blend.input(
             actions.blend, [token, blend], stage.result, trigger_mode="always_last", **PRIVATE
         )
         blend.input(actions.save_blend, [token, blend], save, trigger_mode="always_last", **PRIVATE)
+        color = values[controls.NAMES.index("color")]
+        color.input(actions.recolor, [token, color, blend], [stage.result, save], **PRIVATE)
         gr.on(
             [picture.change for picture in pictures],
             actions.title,
@@ -162,6 +156,7 @@ def wire_painting(
     pairs: gr.Gallery,
     pictures: list[gr.Image],
     values: list[Any],
+    more: list[Any],
     shown: list[Any],
     tools: list[Any],
 ) -> None:
@@ -170,7 +165,7 @@ def wire_painting(
     turns = TURNS | {"show_progress_on": [stage.status]}
     runs = []
     for button, function, inputs in (
-        (buttons.paint, actions.paint, [*pictures, *values]),
+        (buttons.paint, actions.paint, [*pictures, *values, *more]),
         (buttons.go_on, actions.go_on, [token, *values]),
     ):
         run = button.click(
@@ -185,21 +180,24 @@ def wire_painting(
         actions.at_rest, token, tools, **PRIVATE
     )
     picked = gr.State(0)
-    chosen = [*pictures, *shown, stage.comparison, stage.views]
+    chosen = [*pictures, *more, *shown, stage.comparison, stage.views]
     pairs.select(actions.pick, None, picked, cancels=runs, **PRIVATE).then(
         actions.choose_pair, picked, chosen, **PRIVATE
     ).then(actions.at_rest, token, tools, **PRIVATE)
 
 
-def wire_endpoints(pictures: list[gr.Image], values: list[Any], shown: list[Any]) -> None:
+def wire_endpoints(
+    pictures: list[gr.Image], values: list[Any], more: list[Any], shown: list[Any]
+) -> None:
     """What other programs call; nothing on the page triggers it."""
     *outputs, _token = shown
-    gr.on([], actions.stylize, [*pictures, *values], outputs, api_name="stylize", **TURNS)
+    inputs = [*pictures, *values, *more]
+    gr.on([], actions.stylize, inputs, outputs, api_name="stylize", **TURNS)
     size = values[controls.NAMES.index("size")]
     gr.on(
         [],
         actions.preview,
-        [*pictures, size],
+        [*pictures, size, *more],
         outputs[0],
         api_name="preview",
         concurrency_limit=1,
@@ -246,20 +244,83 @@ def lay_out_pairs() -> gr.Gallery:
     )
 
 
-def lay_out_pictures() -> list[gr.Image]:
-    """Photo and painting, and the examples to fill them with."""
+def lay_out_pictures() -> tuple[list[gr.Image], list[Any]]:
+    """Photo and painting, the examples to fill them with, and the fields of `mixing.MORE`."""
     with gr.Row(elem_id="inputs"):
-        pictures: list[gr.Image] = [
-            picture_input("Photo", "content"),
-            picture_input("Painting", "style"),
-        ]
+        photo, painting = picture_input("Photo", "content"), picture_input("Painting", "style")
     with gr.Tabs():
-        for kind, label, target in zip(
-            examples.KINDS, ("Photos", "Paintings"), pictures, strict=True
-        ):
-            with gr.Tab(label):
-                make_picker(kind, label, target)
-    return pictures
+        with gr.Tab("Photos"):
+            photos = make_picker("content", "Photos")
+        with gr.Tab("Paintings"):
+            which = gr.Radio(
+                [(f"Painting {number}", number) for number in mixing.NUMBERS],
+                value=1,
+                label="A click chooses",
+                visible=False,
+                elem_id="which",
+            )
+            paintings = make_picker("style", "Paintings")
+    with gr.Accordion("More paintings and regions", open=False, elem_id="more") as accordion:
+        made = lay_out_paintings() | lay_out_regions(accordion, photo, photos)
+    accordion.expand(lambda: gr.update(visible=True), None, which, **PRIVATE)
+    photos.select(actions.pick_photo, None, photo, **PRIVATE)
+    styles = [painting, *(made[name] for name in mixing.STYLES[1:])]
+    paintings.select(actions.pick_painting, which, styles, **PRIVATE)
+    return [photo, painting], [made[name] for name in mixing.MORE]
+
+
+def lay_out_paintings() -> dict[str, Any]:
+    """Paintings 2 to 4, and the weights of all."""
+    made: dict[str, Any] = {}
+    with gr.Row(elem_classes="few"):
+        for number, name in zip(mixing.NUMBERS[1:], mixing.STYLES[1:], strict=True):
+            made[name] = picture_input(f"Painting {number}", name, 130)
+    with gr.Row(elem_classes="few"):
+        for number, name in zip(mixing.NUMBERS, mixing.WEIGHTS, strict=True):
+            made[name] = gr.Slider(
+                0, 1, value=1.0, step=0.05, label=f"Weight {number}", elem_id=name, min_width=100
+            )
+    return made
+
+
+def lay_out_regions(accordion: gr.Accordion, photo: gr.Image, photos: gr.Gallery) -> dict[str, Any]:
+    """Where each painting rules: drawn on the photo, or as pictures."""
+    names = [*(f"Painting {number}" for number in mixing.NUMBERS), "The photo stays"]
+    brush = gr.Radio(
+        [(name, number) for number, name in enumerate(names)],
+        value=0,
+        label="Regions: draw on the photo where this rules",
+        info="A painting without a region rules wherever no other does. If all have one, the rest "
+        "stays as in the photo.",
+        elem_id="brush",
+    )
+    board = Board(
+        label="Regions",
+        show_label=False,
+        brush=actions.brush(0),
+        eraser=gr.Eraser(default_size=40),
+        layers=False,
+        sources=(),
+        transforms=(),
+        format="png",
+        canvas_size=(640, 430),
+        height=360,
+        elem_id="board",
+    )
+    with gr.Accordion("Regions as pictures, white inside", open=False), gr.Row(elem_classes="few"):
+        masks = {
+            field: picture_input(name, field, 110)
+            for field, name in zip(mixing.MASKS, names, strict=True)
+        }
+    fields = list(masks.values())
+    on_board = gr.State(None)  # the photo that is there
+    brush.input(actions.choose_brush, brush, board, **PRIVATE)
+    board.input(actions.take_regions, board, fields, trigger_mode="always_last", **PRIVATE)
+    accordion.expand(actions.show_board, [photo, on_board], [board, on_board], **PRIVATE)
+    photo.change(actions.renew_board, [photo, on_board], [board, on_board], **PRIVATE)
+    another = [photo.upload, photo.clear, photos.select]
+    gr.on(another, actions.no_regions, None, fields, **PRIVATE)
+    return masks
 
 
 def lay_out_stage(token: gr.State) -> Stage:
@@ -379,9 +440,10 @@ def lay_out_settings() -> tuple[gr.Radio, list[Any]]:
             name: controls.make(name) for name in controls.NAMES if name not in controls.FOREMOST
         }
     values = [made[name] for name in controls.NAMES]
-    preset.input(actions.choose_preset, [preset, made["strength"]], values, **PRIVATE)
-    # What is changed by hand is no longer the preset; the strength belongs to none.
-    by_hand = [control.input for name, control in made.items() if name != "strength"]
+    taste = [made[name] for name in controls.TASTE]
+    preset.input(actions.choose_preset, [preset, *taste], values, **PRIVATE)
+    # What is changed by hand is no longer the preset; taste belongs to none.
+    by_hand = [control.input for name, control in made.items() if name not in controls.TASTE]
     gr.on(by_hand, None, None, preset, js="() => null")
     return preset, values
 
@@ -429,30 +491,31 @@ def picture_output(label: str, name: str, height: int, value: str | None = None)
     )
 
 
-def picture_input(label: str, kind: str) -> PictureInput:
-    """An upload field for a photo or a painting."""
+def picture_input(label: str, name: str, height: int = 220) -> PictureInput:
+    """An upload field for a picture; small ones take files only."""
+    is_large = height > 150
     field = PictureInput(
         label=label,
         type="filepath",
         image_mode=None,
-        height=220,
+        height=height,
+        sources=["upload", "webcam", "clipboard"] if is_large else ["upload"],
         buttons=[],
         alt_text=label,
-        elem_id=kind,
+        elem_id=name,
+        min_width=100,
     )
     field.upload(actions.check_upload, field, field, **PRIVATE)
     return field
 
 
-def make_picker(kind: str, label: str, target: gr.Image) -> None:
-    """A gallery of the example pictures that fills `target`."""
-    names = examples.NAMES[kind]
-
-    def choose(event: gr.SelectData) -> str:
-        return str(examples.path_of(kind, names[event.index]))
-
-    gallery = gr.Gallery(
-        [(examples.thumbnail(kind, name), examples.caption(kind, name)) for name in names],
+def make_picker(kind: str, label: str) -> gr.Gallery:
+    """A gallery of the example pictures."""
+    return gr.Gallery(
+        [
+            (examples.thumbnail(kind, name), examples.caption(kind, name))
+            for name in examples.NAMES[kind]
+        ],
         label=label,
         show_label=False,
         height=300,
@@ -463,7 +526,6 @@ def make_picker(kind: str, label: str, target: gr.Image) -> None:
         format="jpeg",
         buttons=[],
     )
-    gallery.select(choose, None, target, **PRIVATE)
 
 
 # --- Serving ------------------------------------------------------------------------------------

@@ -77,8 +77,8 @@ def match_moments(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
 COLOR_MODES: dict[str, ColorMode] = {
     "painting": ColorMode("The painting's"),
     "luminance": ColorMode("The photo's", picture=keep_chroma),
-    "linear": ColorMode("The photo's palette", painting=match_moments),
-    "histogram": ColorMode("The photo's histogram", painting=match_histograms),
+    "linear": ColorMode("The painting's, in the photo's palette", painting=match_moments),
+    "histogram": ColorMode("The painting's, in the photo's histogram", painting=match_histograms),
 }
 
 

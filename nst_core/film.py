@@ -73,6 +73,28 @@ class Reel(Sequence[np.ndarray]):
         return [_unpack(one) for one in found] if isinstance(found, list) else _unpack(found)
 
 
+class Changed(Sequence[np.ndarray]):
+    """Pictures, each changed at the moment when it is asked for."""
+
+    def __init__(
+        self, pictures: Sequence[np.ndarray], change: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        self._pictures, self._change = pictures, change
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        found = self._pictures[index]
+        return (
+            self._change(found) if isinstance(found, np.ndarray) else list(map(self._change, found))
+        )
+
+
 def _pack(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=92, subsampling=0)

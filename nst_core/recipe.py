@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from PIL import Image
 
 from nst_core import __version__, images
 from nst_core.images import ImageError, ImageSource
-from nst_core.regions import Style, StyleSource, as_styles
+from nst_core.regions import MOST_PAINTINGS, Style, StyleSource, as_styles
 from nst_core.settings import Settings, SettingsError
 
 KEY = "neural-style-transfer"  # of the text in the PNG
@@ -101,8 +102,8 @@ class Recipe:
                 raise SettingsError(
                     f"The recipe has format {values['format']!r}; this version reads {FORMAT}."
                 )
-            if not values["style"]:
-                raise ValueError("a recipe names one painting or more")
+            if not 1 <= len(values["style"]) <= MOST_PAINTINGS:
+                raise ValueError(f"a recipe names 1 to {MOST_PAINTINGS} paintings")
             return cls(
                 Settings.from_dict(values["settings"]),
                 _source(values["content"]),
@@ -206,7 +207,10 @@ def _source(values: Any) -> Source:
     source = Source(**values)
     if not (isinstance(source.name, str) and isinstance(source.sha256, str)):
         raise TypeError("a source's name and checksum are texts")
-    return replace(source, weight=float(source.weight), mask=_packed(source.mask))
+    weight = float(source.weight)
+    if not 0 < weight < math.inf:
+        raise ValueError("a weight is above 0 and finite")
+    return replace(source, weight=weight, mask=_packed(source.mask))
 
 
 def _packed(value: Any) -> str:

@@ -30,6 +30,7 @@ class Style:
     image: ImageSource
     weight: float = 1.0  # relative to the other paintings that share its place
     mask: ImageSource | None = None  # white where it rules; None: wherever no mask is
+    name: str = ""  # what errors call it; empty: its number, like "painting 2"
 
 
 StyleSource = ImageSource | Sequence[tuple[ImageSource, float] | Style]
@@ -77,7 +78,11 @@ def as_styles(style: StyleSource) -> tuple[Style, ...]:
             f"style must be a painting, or a list of 1 to {MOST_PAINTINGS} (painting, weight) "
             "pairs or `Style`s, with weights of 0 or more that do not sum to 0."
         )
-    return tuple(style for style in styles if style.weight > 0)
+    named = [
+        replace(style, name=style.name or f"painting {number}")
+        for number, style in enumerate(styles, start=1)
+    ]
+    return tuple(style for style in named if style.weight > 0)
 
 
 def lay_out(
@@ -110,7 +115,7 @@ def lay_out(
 
     sigma = feather / 100 * max(photo.size)
     masks = {
-        number: _load_mask(styles[number].mask, f"mask of painting {number + 1}", photo)
+        number: _load_mask(styles[number].mask, f"mask of {styles[number].name}", photo)
         for number in masked
     }
     nothing = np.zeros(photo.rgb.shape[1:3], np.float32)
@@ -134,7 +139,7 @@ def lay_out(
     for group, place in zip(groups, places, strict=True):
         if place.max() <= LEAST_SHARE:
             raise ImageError(
-                f"Painting {group[0] + 1} is left without a place: the other masks, what is kept "
+                f"No place is left for {styles[group[0]].name}: the other masks, what is kept "
                 "and the photo's transparency cover everything. Leave it some, or leave it out."
             )
     regions = tuple(

@@ -108,7 +108,11 @@ class Settings:
         maximum=2,
         step=0.05,
     )
-    color: str = _setting("painting", "Colours", "Whose colours the picture has")
+    color: str = _setting(
+        "painting",
+        "Colours",
+        "Whose colours the picture has; the first two change places at once, even after the run",
+    )
     feather: float = _setting(
         1.0,
         "Soft edges",
@@ -203,10 +207,10 @@ def is_optional(name: str) -> bool:
 def parse(name: str, text: str) -> Any:
     """The value of field `name` that `text` spells, as the command line and the page get it.
 
-    `style_layers` is spelled `block1_conv1=0.2, block2_conv1=0.2` or as a name of `BRUSHWORK`, yes
-    and no `true` and `false`;
-    an empty text is None where the field may be empty. Raises `SettingsError` when the text spells
-    no such value, or there is no such field.
+    `style_layers` is spelled `block1_conv1=0.2, block2_conv1`, where a layer alone has weight 1, or
+    as a name of `BRUSHWORK`; yes and no are `true` and `false`; an empty text is None where the
+    field may be empty. Raises `SettingsError` when the text spells no such value, or there is no
+    such field.
     """
     if name not in SPECS:
         raise _unknown([name])
@@ -235,10 +239,14 @@ def spell(value: Any) -> str:
 
 
 def _parse_layers(text: str) -> StyleLayers:
-    if text in BRUSHWORK:
-        return BRUSHWORK[text]
-    pairs = [item.split("=") for item in text.split(",")]
-    return tuple((layer.strip(), float(weight)) for layer, weight in pairs)
+    return BRUSHWORK[text] if text in BRUSHWORK else tuple(map(_parse_layer, text.split(",")))
+
+
+def _parse_layer(text: str) -> tuple[str, float]:
+    layer, equals, weight = text.partition("=")
+    if not layer.strip():
+        raise ValueError("a layer has a name")
+    return layer.strip(), float(weight) if equals else 1.0
 
 
 _PARSERS: dict[Any, Callable[[str], Any]] = {

@@ -30,12 +30,13 @@ from nst_core import (
     recipe,
     stream,
 )
+from nst_core.color import COLOR_MODES
 from nst_core.film import Reel
 from nst_core.presets import PRESETS
-from nst_core.recipe import Stretch
+from nst_core.recipe import Source, Stretch
 from nst_core.settings import SPECS
 from nst_core.transfer import check_choices
-from page import controls, examples, studio
+from page import controls, examples, mixing, studio
 from page.studio import Painting, Studio
 from page.words import plot_data, ready_text, status_text, stopped_text
 
@@ -87,15 +88,18 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Show
 
 def _paint(content: str | None, style: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
     photo, painting = _both(content, style)
-    settings = controls.read(values)
+    settings, more = controls.read(values), values[len(controls.NAMES) :]
     check_choices(settings)
-    images.load(painting, settings.size)
+    styles, keep = mixing.read(painting, more)
+    for one in styles:
+        images.load(one.image, settings.size)
     picture = images.load(photo, settings.size, settings.enlarge)
     yield Shown(images.to_uint8(picture.rgb), ready_text(), None)
     name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
-    made = recipe.make(photo, painting, settings)
-    easel = Easel(photo, painting, settings)
-    at = functools.partial(Painting, name, (photo, painting), made, easel, Reel(), [])
+    made = recipe.make(photo, styles, settings, keep)
+    easel = Easel(photo, styles, settings, keep)
+    chosen = (photo, painting, *more)
+    at = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
     yield from _watch(secrets.token_urlsafe(16), at, easel.paint())
 
 
@@ -123,14 +127,19 @@ def _watch(
     token: str, at: Callable[..., Painting], frames: Generator[Frame, None, None]
 ) -> Iterator[Shown]:
     """Show every frame, and keep the painting as it is `at` that frame."""
+    color = None
     with contextlib.closing(frames):
         for frame in frames:
             painting = at(frame=frame)
-            painting.reel.add(frame.image)
+            if color is not None:
+                painting = painting.recolored(color)
+            painting.reel.add(frame.painted)
             painting.history.extend((frame.step, *term) for term in frame.losses.items())
             STUDIO.keep(token, painting)
-            picture = studio.save_picture(painting) if frame.done else frame.image
+            picture = studio.save_picture(painting) if frame.done else painting.frame.image
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
+            kept = STUDIO.find(token)
+            color = kept.color if kept else None  # may have been changed meanwhile
 
 
 def _in_words(run: Iterator[Shown]) -> Iterator[Shown]:
@@ -186,11 +195,12 @@ def at_rest(token: str | None) -> Tools:
     )
 
 
-def preview(content: str | None, style: str | None, size: int) -> str:
+def preview(content: str | None, style: str | None, size: int, *more: Any) -> str:
     """The first look at a photo in the style of a painting, in one call, without painting on."""
     try:
         photo, painting = _both(content, style)
-        frames = stream(photo, painting, Settings(size=size))
+        styles, keep = mixing.read(painting, more)
+        frames = stream(photo, styles, Settings(size=size), keep)
         with contextlib.closing(frames):
             frame = next(frames)
     except (ImageError, SettingsError, WeightsError, PreviewError) as error:
@@ -216,6 +226,18 @@ def blend(token: str | None, percent: float) -> Any:
 def save_blend(token: str | None, percent: float) -> Any:
     """The PNG to save, for where the slider is."""
     return save_button(STUDIO.find(token), percent)
+
+
+def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:
+    """The picture and its PNG in other colours, at once."""
+    painting = STUDIO.find(token)
+    if token is None or painting is None or color not in COLOR_MODES:
+        return gr.skip(), gr.skip()
+    painting = painting.recolored(color)
+    STUDIO.keep(token, painting)
+    if COLOR_MODES[color].painting:
+        gr.Info("These colours are taken by the painting: press Continue or Paint to see them.")
+    return painting.blended(percent / 100), save_button(painting, percent)
 
 
 def compare(token: str | None) -> Any:
@@ -244,7 +266,8 @@ def scrub(token: str | None, number: int) -> Any:
     painting = STUDIO.find(token)
     if painting is None:
         return gr.skip()
-    return painting.reel[min(int(number), len(painting.reel)) - 1]
+    moments = painting.moments()
+    return moments[min(int(number), len(moments)) - 1]
 
 
 def show_film(token: str | None, ending: str) -> tuple[Any, ...]:
@@ -271,6 +294,22 @@ def film_button(token: str | None, ending: str) -> Any:
 # --- Choosing -----------------------------------------------------------------------------------
 
 
+def pick_photo(event: gr.SelectData) -> str:
+    """The example photo that was clicked."""
+    return _picked("content", event)
+
+
+def pick_painting(number: int, event: gr.SelectData) -> list[Any]:
+    """The example painting that was clicked, as the painting of this number from 1."""
+    fields: list[Any] = [gr.skip()] * len(mixing.STYLES)
+    fields[number - 1] = _picked("style", event)
+    return fields
+
+
+def _picked(kind: str, event: gr.SelectData) -> str:
+    return str(examples.path_of(kind, examples.NAMES[kind][event.index]))
+
+
 def pick(event: gr.SelectData) -> int:
     """The number of a pair that was clicked."""
     return int(event.index)
@@ -282,7 +321,8 @@ def choose_pair(number: int) -> tuple[Any, ...]:
     photo, painting = map(examples.path_of, examples.KINDS, pair)
     before, after = painted_pair(*pair)
     stage = Shown(after, PAINTED_BEFORE, None, None)
-    return str(photo), str(painting), *stage, (before, after), gr.update(selected="picture")
+    chosen = str(photo), str(painting), *mixing.NOTHING
+    return *chosen, *stage, (before, after), gr.update(selected="picture")
 
 
 def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
@@ -310,13 +350,14 @@ def _example_name(kind: str, path: str | None) -> str | None:
     return examples.find(kind, examples.checksum(Path(path)))
 
 
-def choose_preset(name: str | None, strength: float) -> list[Any]:
-    """The controls for a preset; the strength stays unless the preset has its own."""
+def choose_preset(name: str | None, *taste: Any) -> list[Any]:
+    """The controls for a preset; those of `controls.TASTE` stay unless the preset has its own."""
     unchanged = [gr.skip()] * len(controls.NAMES)
     if name is None:
         return unchanged
     try:
-        return controls.show(Settings(**{"strength": strength} | dict(PRESETS[name].changes)))
+        kept = dict(zip(controls.TASTE, taste, strict=True))
+        return controls.show(Settings(**kept | dict(PRESETS[name].changes)))
     except SettingsError as error:
         gr.Warning(str(error))
         return unchanged
@@ -346,7 +387,7 @@ def remember(token: str | None) -> Any:
 
 
 def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
-    """What the page opens with: photo, painting, preset, controls, and the stage.
+    """What the page opens with: photo, painting, preset, controls, `mixing.MORE`, and the stage.
 
     What its address asks for, or else the visitor's last picture, or else the first pair.
     """
@@ -360,7 +401,8 @@ def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
         gr.Warning(f"The link asks for what is not possible: {error}")
     pair = [str(path) for path in map(examples.path_of, examples.KINDS, OPENING_PAIR)]
     stage = Shown(str(examples.painted_path(*OPENING_PAIR)), PAINTED_BEFORE)
-    return [*pair, OPENING, *controls.show(PRESETS[OPENING].settings), *stage]
+    opening = controls.show(PRESETS[OPENING].settings)
+    return [*pair, OPENING, *opening, *mixing.NOTHING, *stage]
 
 
 def _linked(asked: dict[str, str]) -> list[Any]:
@@ -368,18 +410,34 @@ def _linked(asked: dict[str, str]) -> list[Any]:
         {name: text for name, text in asked.items() if name in controls.NAMES}
     )
     check_choices(settings)
-    names = [
-        name if (name := asked.get(kind)) in examples.NAMES[kind] else None
-        for kind in examples.KINDS
-    ]
-    paths = [
-        str(examples.path_of(kind, name)) if name else None
-        for kind, name in zip(examples.KINDS, names, strict=True)
-    ]
+    names = {field: _asked_example(field, asked.get(field)) for field in mixing.PICTURES}
+    paths = {
+        field: str(examples.path_of(_kind(field), name)) if name else None
+        for field, name in names.items()
+    }
+    weights = {field: _asked_weight(asked.get(field)) for field in mixing.WEIGHTS}
+    more = [(paths | weights).get(field) for field in mixing.MORE]
+    found = [name for name in names.values() if name]
     stage = Shown(None, "Ready.")
-    if tuple(names) in examples.PAIRS:
-        stage = Shown(str(examples.painted_path(*map(str, names))), PAINTED_BEFORE)
-    return [*paths, None, *controls.show(settings), *stage]
+    if tuple(found) in examples.PAIRS:
+        stage = Shown(str(examples.painted_path(*found)), PAINTED_BEFORE)
+    return [*map(paths.get, examples.KINDS), None, *controls.show(settings), *more, *stage]
+
+
+def _kind(field: str) -> str:
+    """Which kind of example pictures goes into a field."""
+    return "content" if field == "content" else "style"
+
+
+def _asked_example(field: str, name: str | None) -> str | None:
+    return name if name in examples.NAMES[_kind(field)] else None
+
+
+def _asked_weight(text: str | None) -> float:
+    try:
+        return min(1.0, max(0.0, float(text or 1)))
+    except ValueError:
+        raise SettingsError(f"{text!r} is no weight of a painting; 0 to 1 is needed.") from None
 
 
 def _last(token: str, painting: Painting) -> list[Any]:
@@ -391,13 +449,13 @@ def _last(token: str, painting: Painting) -> list[Any]:
         plot_data(painting.history),
         token,
     )
-    pictures = [path if Path(path).exists() else None for path in painting.pictures]
-    return [*pictures, None, *controls.show(settings), *stage]
+    photo, style, *more = map(mixing.still_there, painting.chosen)
+    return [photo, style, None, *controls.show(settings), *more, *stage]
 
 
 def _asked_for(request: gr.Request) -> dict[str, str]:
     """What an address asks for, without what others put into it."""
-    known = {*examples.KINDS, *controls.NAMES}
+    known = {*mixing.PICTURES, *mixing.WEIGHTS, *controls.NAMES}
     return {name: text for name, text in dict(request.query_params).items() if name in known}
 
 
@@ -408,40 +466,101 @@ def make_link(base: str, content: str | None, style: str | None, *values: Any) -
     except SettingsError as error:
         gr.Warning(str(error))
         return gr.skip()
-    paths = dict(zip(examples.KINDS, (content, style), strict=True))
-    names = {kind: _example_name(kind, path) for kind, path in paths.items()}
-    if any(path and not names[kind] for kind, path in paths.items()):
-        gr.Info("Your own pictures do not go into the link, only the settings.")
-    return gr.update(value=f"{base}?{controls.to_query(names, settings)}", visible=True)
+    more = dict(zip(mixing.MORE, values[len(controls.NAMES) :], strict=False))
+    given = {"content": content, "style": style} | more
+    names = {field: _example_name(_kind(field), given.get(field)) for field in mixing.PICTURES}
+    own = [field for field in (*mixing.PICTURES, *mixing.MASKS) if given.get(field)]
+    if any(not names.get(field) for field in own):
+        gr.Info("Your own pictures and regions do not go into the link, only the rest.")
+    weights = {field: str(given[field]) for field in mixing.WEIGHTS if given.get(field, 1.0) != 1.0}
+    query = controls.to_query(names | weights, settings)
+    return gr.update(value=f"{base}?{query}", visible=True)
 
 
 def take_recipe(path: str) -> list[Any]:
-    """Photo, painting, preset and controls from a PNG that was painted here."""
+    """Photo, painting, preset, controls and the rest from a PNG that was painted here."""
     try:
         made = recipe.read(path)
         check_choices(made.settings)
+        paintings = [_example_of("style", source) for source in made.style]
+        more = mixing.show(made, paintings)
     except (ImageError, SettingsError) as error:
         gr.Warning(str(error))
         return _nothing()
-    sources = dict(zip(examples.KINDS, (made.content, made.style[0]), strict=True))
-    names = {kind: examples.find(kind, source.sha256) for kind, source in sources.items()}
     gr.Info("Settings taken from the picture's recipe.")
     pictures = [
-        str(examples.path_of(kind, name)) if name else gr.skip() for kind, name in names.items()
+        gr.skip() if path is None else path
+        for path in (_example_of("content", made.content), paintings[0])
     ]
-    return [*pictures, None, *controls.show(made.settings)]
+    return [*pictures, None, *controls.show(made.settings), *more]
+
+
+def _example_of(kind: str, source: Source) -> str | None:
+    """The example picture that a recipe names, if it is one."""
+    name = examples.find(kind, source.sha256)
+    return str(examples.path_of(kind, name)) if name else None
 
 
 def _nothing() -> list[Any]:
-    """Photo, painting, preset and controls stay as they are."""
-    return [gr.skip()] * (3 + len(controls.NAMES))
+    """Photo, painting, preset, controls and the rest stay as they are."""
+    return [gr.skip()] * (3 + len(controls.NAMES) + len(mixing.MORE))
+
+
+# --- Regions ------------------------------------------------------------------------------------
+
+
+def show_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
+    """The photo to draw regions on, unless it is there already, and which it is."""
+    if content == shown:
+        return gr.skip(), gr.skip()
+    try:
+        picture = mixing.board(content) if content else None
+    except ImageError as error:
+        gr.Warning(str(error))
+        picture = None
+    if picture is None:
+        return None, content
+    return {"background": picture, "layers": [], "composite": None}, content
+
+
+def renew_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
+    """Another photo to draw on, once there was one."""
+    return (gr.skip(), gr.skip()) if shown is None else show_board(content, shown)
+
+
+def choose_brush(number: int) -> Any:
+    """The brush for a painting, or for what is kept."""
+    return gr.update(brush=brush(number))
+
+
+def brush(number: int) -> gr.Brush:
+    colour = (mixing.BRUSHES[number], mixing.OPACITY)
+    return gr.Brush(default_size=40, colors=[colour], default_color=colour, color_mode="fixed")
+
+
+def take_regions(layer: str | None) -> list[Any]:
+    """The masks that were drawn; while nothing ever was, they stay as they are."""
+    if layer is None:
+        return [gr.skip()] * len(mixing.MASKS)
+    try:
+        return mixing.drawn(layer)
+    except ImageError as error:
+        gr.Warning(str(error))
+        return [gr.skip()] * len(mixing.MASKS)
+
+
+def no_regions() -> list[None]:
+    """No masks: they belonged to another photo."""
+    return [None] * len(mixing.MASKS)
 
 
 controls.describe(
     stylize,
+    controls.NAMES,
     [
         "the picture: JPEG on the way, PNG at the end",
         "the status in words",
         "the losses of the steps so far, as powers of ten",
     ],
 )
+controls.describe(preview, ["size"], ["the picture, PNG"])

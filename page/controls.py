@@ -13,14 +13,18 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from nst_core import Settings
-from nst_core.settings import DEFAULTS, SPECS, parse, spell
+from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, parse, spell
 from nst_core.transfer import CHOICES
+from page.mixing import MORE
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
 NAMES = [name for name, spec in SPECS.items() if not spec.local]
 
 # Those that stand beside the Paint button; the rest are advanced.
-FOREMOST = ("size", "strength")
+FOREMOST = ("size", "strength", "color")
+
+# Those that a preset leaves as they are, unless it has its own.
+TASTE = ("strength", "color", "style_scale", "feather")
 
 
 def make(name: str) -> Any:
@@ -30,10 +34,13 @@ def make(name: str) -> Any:
     common: dict[str, Any] = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}
     if isinstance(value, bool):
         return gr.Checkbox(value, **common)
+    if isinstance(value, tuple):
+        return gr.Dropdown(list(BRUSHWORK), value=spell(value), allow_custom_value=True, **common)
     if _is_text(name):  # an empty `gr.Number` would arrive as 0
         return gr.Textbox(spell(value) or None, placeholder="empty", **common)
     if name in CHOICES:
-        return gr.Dropdown(list(CHOICES[name]), value=value, **common)
+        choices = [(getattr(choice, "label", key), key) for key, choice in CHOICES[name].items()]
+        return gr.Dropdown(choices, value=value, **common)
     limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": spec.maximum}
     if spec.step is not None:
         return gr.Slider(value=value, step=spec.step, **limits, **common)
@@ -59,14 +66,14 @@ def _is_text(name: str) -> bool:
     return DEFAULTS[name] is None or isinstance(DEFAULTS[name], tuple)
 
 
-def to_query(pictures: Mapping[str, str | None], settings: Settings) -> str:
-    """The query of an address that opens the page with these examples and settings."""
+def to_query(others: Mapping[str, Any], settings: Settings) -> str:
+    """The query of an address that opens the page with these settings, and with `others`."""
     changed = {
         name: spell(getattr(settings, name))
         for name in NAMES
         if getattr(settings, name) != DEFAULTS[name]
     }
-    return urlencode({kind: name for kind, name in pictures.items() if name} | changed)
+    return urlencode({name: value for name, value in others.items() if value} | changed)
 
 
 def from_query(query: Mapping[str, str]) -> Settings:
@@ -74,20 +81,24 @@ def from_query(query: Mapping[str, str]) -> Settings:
     return Settings(**{name: parse(name, text) for name, text in query.items()})
 
 
-def describe(function: Callable[..., Any], returns: Iterable[str]) -> None:
+def describe(function: Callable[..., Any], names: Iterable[str], returns: Iterable[str]) -> None:
     """Give an endpoint the signature and texts that the API page and the clients show.
 
-    It takes the photo, the painting and the controls' values. `returns` says what it returns.
+    It takes the photo, the painting, the controls' values of these `names` and those of `MORE`.
+    `returns` says what it returns.
     """
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in ("content", "style")]
     lines = ["content: the photo", "style: the painting"]
-    for name in NAMES:
+    for name in names:
         default = DEFAULTS[name]
         shown = spell(default) if isinstance(default, tuple) else default
         parameters.append(inspect.Parameter(name, kind, default=shown))
         choices = f"; one of {', '.join(CHOICES[name])}" if name in CHOICES else ""
         lines.append(f"{name}: {SPECS[name].help}{choices}")
+    for name, (default, text) in MORE.items():
+        parameters.append(inspect.Parameter(name, kind, default=default))
+        lines.append(f"{name}: {text}")
     summary = inspect.cleandoc(function.__doc__ or "").split("\n")[0]
     function.__doc__ = "\n".join([summary, "Args:", *lines, "Returns:", *returns])
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -11,9 +11,10 @@ import dataclasses
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gradio.utils import get_upload_folder
@@ -36,10 +37,10 @@ class Painting:
     """A picture at one moment, with all that is needed to show it, keep it and go on."""
 
     name: str  # of the files it is saved as, without the ending
-    pictures: tuple[str, str]  # the files of photo and painting
+    chosen: tuple[Any, ...]  # photo and painting, then the values of `mixing.MORE`
     recipe: Recipe
     easel: Easel
-    reel: Reel  # the pictures of its run so far
+    reel: Reel  # the pictures of its run so far, in the painting's colours
     history: list[tuple[int, str, float]]  # step, term, loss
     frame: Frame
 
@@ -47,6 +48,30 @@ class Painting:
     def photo(self) -> np.ndarray:
         """The photo at the picture's size, uint8 [H, W, 3]."""
         return images.to_uint8(self.easel.photo.rgb)
+
+    @property
+    def color(self) -> str:
+        """Whose colours it has, one of `COLOR_MODES`."""
+        return self.recipe.settings.color
+
+    def recolored(self, color: str) -> Painting:
+        """The same painting in other colours."""
+        if color == self.color:
+            return self
+        settings = dataclasses.replace(self.recipe.settings, color=color)
+        return dataclasses.replace(
+            self,
+            frame=self.easel.recolored(self.frame, color),
+            recipe=dataclasses.replace(self.recipe, settings=settings),
+        )
+
+    def moments(self) -> Sequence[np.ndarray]:
+        """The pictures of its run, in the colours that it has now."""
+        return film.Changed(self.reel, self._shown)
+
+    def _shown(self, painted: np.ndarray) -> np.ndarray:
+        frame = dataclasses.replace(self.frame, painted=painted)
+        return self.easel.recolored(frame, self.color).image
 
     def blended(self, share: float) -> np.ndarray:
         """`share` of the picture over the photo, uint8 [H, W, 3]."""
@@ -97,8 +122,9 @@ def save_image(image: Image.Image, name: str, made: str = "") -> str:
 def save_film(painting: Painting, ending: str) -> str:
     """The path of a film of the run so far; `ending` is one of `film.FORMATS`."""
     digest = _digest(painting.frame.image.tobytes(), str(len(painting.reel)).encode())
+    moments = painting.moments()
     name = f"{painting.name}{ending}"
-    return _once(digest, name, lambda path: film.save(painting.reel, path))
+    return _once(digest, name, lambda path: film.save(moments, path))
 
 
 def _digest(*parts: bytes) -> str:

@@ -13,9 +13,10 @@ import pytest
 from conftest import example
 from PIL import Image
 
-from nst_core import Settings, images, recipe
+from nst_core import Settings, Style, images, recipe, stylize
+from nst_core.color import keep_chroma
 from nst_core.presets import PRESETS
-from page import actions, controls, examples, words
+from page import actions, controls, examples, mixing, words
 from page.actions import STUDIO, Shown
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
@@ -194,9 +195,11 @@ def test_the_blend_is_saved_when_the_slider_is_let_go():
 
 def test_a_pair_fills_both_pictures_and_shows_its_finished_one():
     pair = examples.PAIRS[2]
-    photo, painting, *stage, comparison, _ = actions.choose_pair(
+    photo, painting, *rest, comparison, _ = actions.choose_pair(
         actions.pick(SimpleNamespace(index=2))
     )
+    more, stage = rest[: len(mixing.MORE)], rest[len(mixing.MORE) :]
+    assert more == mixing.NOTHING
     assert [Path(photo).stem, Path(painting).stem] == list(pair)
     assert Path(stage[0]) == examples.painted_path(*pair)
     assert stage[3] is None
@@ -212,15 +215,19 @@ def test_the_title_names_examples_and_not_files(tmp_path):
     assert actions.title(str(mine), None) == "## Your photo × your painting"
 
 
+TASTE = [getattr(Settings(), name) for name in controls.TASTE]
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_sets_all_controls(name):
-    settings = controls.read(actions.choose_preset(name, 0.5))
+    settings = controls.read(actions.choose_preset(name, *TASTE))
     assert settings == PRESETS[name].settings
 
 
 def test_a_preset_beside_an_impossible_strength_is_told(monkeypatch):
     messages = told(monkeypatch)
-    assert actions.choose_preset("sketch", 7) == [gr.skip()] * len(controls.NAMES)
+    shown = actions.choose_preset("sketch", 7, *TASTE[1:])
+    assert shown == [gr.skip()] * len(controls.NAMES)
     assert "strength is 7" in messages[0]
 
 
@@ -228,9 +235,12 @@ def test_a_picture_that_the_cache_has_lost_has_no_name():
     assert actions.title("/gone/castle.jpg", WAVE).startswith("## Your photo ×")
 
 
-def test_a_preset_by_time_keeps_the_strength_and_the_papers_does_not():
-    assert controls.read(actions.choose_preset("sketch", 0.8)).strength == 0.8
-    assert controls.read(actions.choose_preset("paper", 0.8)).strength == 0.5
+def test_a_preset_by_time_keeps_what_is_taste_and_the_papers_has_its_own_strength():
+    taste = (0.8, "linear", 0.5, 2.0)
+    for name, strength in (("sketch", 0.8), ("paper", 0.5)):
+        settings = controls.read(actions.choose_preset(name, *taste))
+        assert settings.strength == strength
+        assert (settings.color, settings.style_scale, settings.feather) == taste[1:]
 
 
 class Arrival(NamedTuple):
@@ -239,15 +249,16 @@ class Arrival(NamedTuple):
     pictures: list
     preset: str | None
     settings: Settings
+    more: list
     stage: Shown
 
     @classmethod
     def at(cls, remembered: str | None = None, **query: str) -> Arrival:
         request = SimpleNamespace(query_params=query)
         content, style, preset, *values = actions.arrive(remembered, request)
-        count = len(controls.NAMES)
-        settings = controls.read(values[:count])
-        return cls([content, style], preset, settings, Shown(*values[count:]))
+        shown = Shown(*values[-len(Shown._fields) :])
+        more = values[len(controls.NAMES) : -len(Shown._fields)]
+        return cls([content, style], preset, controls.read(values), more, shown)
 
 
 OPENING = (
@@ -358,3 +369,153 @@ def test_an_upload_that_browsers_cannot_show_is_shown_as_png(tmp_path):
 def test_other_uploads_stay_as_they_are():
     assert actions.check_upload(CASTLE) == gr.skip()
     assert actions.check_upload(None) == gr.skip()
+
+
+# --- Several paintings and regions --------------------------------------------------------------
+
+OTHER = str(example("style/composition-viii"))
+
+
+def mixed(**changed) -> list:
+    """The values of `mixing.MORE`."""
+    return [changed.get(name, default) for name, (default, _) in mixing.MORE.items()]
+
+
+@pytest.fixture
+def half(tmp_path) -> str:
+    """A mask of the left half."""
+    mask = np.zeros([20, 30], np.uint8)
+    mask[:, :15] = 255
+    Image.fromarray(mask).save(tmp_path / "half.png")
+    return str(tmp_path / "half.png")
+
+
+def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
+    told(monkeypatch, "Info")
+    more = mixed(style_2=OTHER, weight_1=0.5, mask_2=half, keep=half)
+    settings = Settings(size=64, steps=2, precision="float32")
+    *_, shown = actions.paint(CASTLE, WAVE, *controls.show(settings), *more[:-1], None)
+    styles = [Style(WAVE, 0.5), Style(OTHER, 1.0, half)]
+    expected = stylize(CASTLE, styles, settings)
+    with Image.open(shown.picture) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected.image)
+    assert Arrival.at(shown.token).more == [*more[:-1], None]
+    taken = actions.take_recipe(shown.picture)
+    taken = dict(zip(mixing.MORE, taken[3 + len(controls.NAMES) :], strict=True))
+    assert (taken["style_2"], taken["weight_1"], taken["mask_1"]) == (OTHER, 0.5, None)
+    masks = [images.load_mask(path) for path in (half, taken["mask_2"])]
+    np.testing.assert_array_equal(*masks)
+    more = [taken[name] for name in mixing.MORE]
+    *_, again = actions.paint(CASTLE, WAVE, *controls.show(settings), *more)
+    with Image.open(again.picture) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected.image)
+
+
+def test_weights_of_a_recipe_fit_their_sliders(monkeypatch, tmp_path):
+    told(monkeypatch, "Info")
+    made = recipe.make(CASTLE, [(WAVE, 3), (OTHER, 1.5)], Settings())
+    images.save(Image.new("RGB", (4, 4)), tmp_path / "made.png", {recipe.KEY: made.to_json()})
+    taken = actions.take_recipe(str(tmp_path / "made.png"))[3 + len(controls.NAMES) :]
+    assert taken == mixed(style_2=OTHER, weight_1=1.0, weight_2=0.5)
+
+
+def test_a_region_without_its_painting_is_told(half):
+    with pytest.raises(gr.Error, match="region for painting 3, but no painting 3"):
+        list(actions.paint(CASTLE, WAVE, *values_of(size=64), *mixed(mask_3=half)))
+
+
+def test_the_preview_follows_the_mix():
+    pictures = []
+    for more in ((), mixed(style_2=OTHER), mixed(style_2=OTHER, weight_2=0.0)):
+        with Image.open(actions.preview(CASTLE, WAVE, 64, *more)) as image:
+            pictures.append(np.asarray(image, int))
+    assert np.abs(pictures[0] - pictures[1]).mean() > 5
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+def test_a_link_holds_the_mix_without_regions(monkeypatch, half):
+    messages = told(monkeypatch, "Info")
+    more = mixed(style_3=OTHER, weight_3=0.25, mask_3=half)
+    link = actions.make_link("http://x/", CASTLE, WAVE, *values_of(), *more)["value"]
+    assert "regions" in messages[0]
+    arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
+    assert arrival.pictures == [CASTLE, WAVE]
+    assert arrival.more == mixed(style_3=OTHER, weight_3=0.25)
+
+
+def test_a_link_with_a_nonsensical_weight_is_told(monkeypatch):
+    messages = told(monkeypatch)
+    assert Arrival.at(weight_2="much")[:3] == OPENING
+    assert "no weight" in messages[0]
+
+
+def test_what_is_drawn_becomes_masks_and_what_was_never_drawn_changes_nothing(tmp_path):
+    layer = np.zeros([60, 90, 4], np.uint8)
+    for number, colour in enumerate(mixing.BRUSHES):
+        if number == 2:
+            continue
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        layer[10:50, 15 * number : 15 * number + 12] = (*rgb, round(255 * mixing.OPACITY))
+    layer[5, 5] = (255, 255, 255, 20)  # the faint rim of a stroke
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    masks = actions.take_regions(str(tmp_path / "layer.png"))
+    assert masks[2] is None
+    for number in (0, 1, 3, 4):
+        mask = images.load_mask(masks[number])
+        expected = np.zeros([60, 90])
+        expected[10:50, 15 * number : 15 * number + 12] = 1
+        np.testing.assert_array_equal(mask, expected)
+    assert actions.take_regions(None) == [gr.skip()] * 5
+    Image.new("RGBA", (60, 40)).save(tmp_path / "wiped.png")
+    assert actions.take_regions(str(tmp_path / "wiped.png")) == [None] * 5
+
+
+def test_a_layer_that_is_no_picture_is_told(monkeypatch, tmp_path):
+    messages = told(monkeypatch)
+    (tmp_path / "layer.png").write_text("<html>")
+    assert actions.take_regions(str(tmp_path / "layer.png")) == [gr.skip()] * 5
+    assert "not a picture" in messages[0]
+
+
+def test_the_board_shows_the_photo_once():
+    shown, on_board = actions.show_board(CASTLE, None)
+    assert max(shown["background"].shape) == mixing.BOARD
+    assert on_board == CASTLE
+    assert actions.show_board(CASTLE, CASTLE) == (gr.skip(), gr.skip())
+    assert actions.renew_board(CASTLE, None) == (gr.skip(), gr.skip())
+    assert actions.renew_board(None, CASTLE) == (None, None)
+
+
+def test_colours_change_at_once_and_the_run_and_the_recipe_with_them(tmp_path):
+    token = paint_until(3, steps=3)
+    before = STUDIO.find(token)
+    picture, _save = actions.recolor(token, "luminance", 100)
+    after = STUDIO.find(token)
+    expected = keep_chroma(before.frame.image, before.photo)
+    np.testing.assert_array_equal(after.frame.image, expected)
+    assert np.abs(picture.astype(int) - expected).max() <= 1
+    assert after.recipe.settings.color == "luminance"
+    moment = actions.scrub(token, 2)
+    np.testing.assert_array_equal(moment, keep_chroma(before.reel[1], before.photo))
+    actions.recolor(token, "painting", 100)
+    np.testing.assert_array_equal(STUDIO.find(token).frame.image, before.frame.image)
+
+
+def test_colours_that_need_a_run_say_so(monkeypatch):
+    messages = told(monkeypatch, "Info")
+    actions.recolor(paint_until(1, steps=2), "linear", 100)
+    assert "press Continue or Paint" in messages[0]
+    for token, color in ((None, "luminance"), ("gone", "luminance")):
+        assert actions.recolor(token, color, 100) == (gr.skip(), gr.skip())
+
+
+def test_colours_change_also_during_the_run():
+    run = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=4, frame_interval=0))
+    token = next(shown.token for shown in run if step_of(shown) == 1)
+    actions.recolor(token, "luminance", 100)
+    *_, last = run
+    painting = STUDIO.find(token)
+    assert painting.color == "luminance"
+    expected = keep_chroma(painting.frame.painted, painting.photo)
+    with Image.open(last.picture) as image:
+        np.testing.assert_array_equal(np.asarray(image), expected)

@@ -17,9 +17,9 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 import app
-from nst_core import Settings
+from nst_core import Settings, Style, stylize
 from nst_core.settings import DEFAULTS, SPECS
-from page import controls
+from page import controls, mixing
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
@@ -28,7 +28,7 @@ def test_the_endpoints_are_documented():
     endpoints = app.make_page().get_api_info()["named_endpoints"]
     assert set(endpoints) == {"/stylize", "/preview"}
     parameters = {p["parameter_name"]: p for p in endpoints["/stylize"]["parameters"]}
-    assert list(parameters) == ["content", "style", *controls.NAMES]
+    assert list(parameters) == ["content", "style", *controls.NAMES, *mixing.MORE]
     for name, parameter in parameters.items():
         assert parameter["parameter_has_default"] == (name not in ("content", "style")), name
     for name in controls.NAMES:
@@ -36,12 +36,12 @@ def test_the_endpoints_are_documented():
         expected = controls.show(Settings())[controls.NAMES.index(name)]
         assert parameters[name]["parameter_default"] == (expected if default is not None else None)
         assert SPECS[name].help in app.actions.stylize.__doc__
+    for name, (default, text) in mixing.MORE.items():
+        assert parameters[name]["parameter_default"] == default
+        assert text in app.actions.stylize.__doc__
     assert len(endpoints["/stylize"]["returns"]) == 3
-    assert [p["parameter_name"] for p in endpoints["/preview"]["parameters"]] == [
-        "content",
-        "style",
-        "size",
-    ]
+    given = [p["parameter_name"] for p in endpoints["/preview"]["parameters"]]
+    assert given == ["content", "style", "size", *mixing.MORE]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,26 @@ def test_defaults_may_be_left_out(client):
 def test_a_first_look_is_one_call(client):
     with Image.open(client.predict(*pictures(), 128, api_name="/preview")) as image:
         assert image.size == (128, 86)
+
+
+def test_a_client_mixes_paintings_and_regions(client, tmp_path):
+    mask = np.zeros([40, 60], np.uint8)
+    mask[:, :30] = 255
+    Image.fromarray(mask).save(tmp_path / "left.png")
+    given = {"size": 64, "steps": 2, "precision": "float32", "color": "linear"}
+    other = str(example("style/composition-viii"))
+    picture, *_ = client.predict(
+        *pictures(),
+        **given,
+        style_2=gradio_client.handle_file(other),
+        weight_2=0.5,
+        mask_1=gradio_client.handle_file(str(tmp_path / "left.png")),
+        api_name="/stylize",
+    )
+    styles = [Style(WAVE, mask=mask), Style(other, 0.5)]
+    expected = stylize(CASTLE, styles, Settings(**given))
+    with Image.open(picture) as image:
+        assert np.abs(np.asarray(image, float) - expected.image).max() <= 2
 
 
 def test_cancelling_ends_the_work(client, steps_done):

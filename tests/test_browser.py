@@ -172,6 +172,7 @@ def test_a_photo_comes_from_the_clipboard_and_from_the_camera(browser, page_addr
         photo.get_by_label("Remove Image").click()
         photo.get_by_label("Capture from camera").click()
         photo.get_by_text("Click to Access Webcam").click()
+        page.wait_for_function("document.querySelector('#content video')?.videoWidth > 0")
         photo.get_by_label("capture photo").click()
         expect(photo.locator("img")).to_be_visible()
         paint_to_the_end(page)

@@ -44,7 +44,7 @@ def test_an_address_holds_only_what_differs():
 
 @pytest.mark.parametrize(
     "query",
-    [{"size": "huge"}, {"size": "1e9"}, {"magic": "1"}, {"enlarge": "1"}, {"style_layers": "x"}],
+    [{"size": "huge"}, {"size": "1e9"}, {"magic": "1"}, {"enlarge": "1"}, {"style_layers": "x="}],
 )
 def test_an_address_with_nonsense_is_a_clear_error(query):
     with pytest.raises(SettingsError):

@@ -33,11 +33,13 @@ FLOORS = {
     "nst_core.transfer": 3,
     "nst_core.__main__": 4,
     "page.words": 4,
+    "page.components": 4,
     "page.examples": 4,
     "page.studio": 4,
-    "page.controls": 4,
-    "page.actions": 5,
-    "app": 6,
+    "page.mixing": 5,
+    "page.controls": 6,
+    "page.actions": 7,
+    "app": 8,
 }
 PACKAGES = ("nst_core", "page")
 

@@ -29,7 +29,7 @@ def mask(left: int, right: int, value: int = 255) -> np.ndarray:
 def places(*styles: Style, keep=None, feather=0.0, alpha=None):
     """The regions' places and what is kept, each [H, W]."""
     pictures = [make_picture()] * len(styles)
-    layout = lay_out(styles, pictures, make_picture(alpha), keep, feather)
+    layout = lay_out(as_styles(styles), pictures, make_picture(alpha), keep, feather)
     found = [np.ones([1, H, W, 1]) if r.place is None else r.place for r in layout.regions]
     kept = np.zeros([1, H, W, 1]) if layout.kept is None else layout.kept
     return [place[0, ..., 0] for place in found], kept[0, ..., 0]
@@ -125,21 +125,21 @@ def test_empty_masks_are_told():
         places(style(1, mask(0, 9)), style(1, mask(0, 0)))
     with pytest.raises(ImageError, match="what is kept is empty"):
         places(style(), keep=mask(0, 0))
-    with pytest.raises(ImageError, match="Painting 1 is left without a place"):
+    with pytest.raises(ImageError, match="No place is left for painting 1"):
         places(style(), keep=mask(0, W))
-    with pytest.raises(ImageError, match="Painting 2 is left without a place"):
+    with pytest.raises(ImageError, match="No place is left for painting 2"):
         places(style(1, mask(0, W)), style())
     with pytest.raises(ImageError, match="no picture file"):
         places(style(1, "nowhere.png"))
 
 
 def test_styles_from_all_that_is_accepted():
-    assert as_styles("a.jpg") == (Style("a.jpg"),)
+    assert as_styles("a.jpg") == (Style("a.jpg", name="painting 1"),)
     assert as_styles([("a.jpg", 2), Style("b.jpg", 1, "m.png")]) == (
-        Style("a.jpg", 2),
-        Style("b.jpg", 1, "m.png"),
+        Style("a.jpg", 2, name="painting 1"),
+        Style("b.jpg", 1, "m.png", "painting 2"),
     )
-    assert as_styles([("a.jpg", 0), ("b.jpg", 1)]) == (Style("b.jpg", 1),)
+    assert as_styles([("a.jpg", 0), ("b.jpg", 1)]) == (Style("b.jpg", name="painting 2"),)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_styles_from_all_that_is_accepted():
         [("a.jpg", float("nan"))],
         [("a.jpg", "much")],
         ["a.jpg"],
-        [("a.jpg", 1, None, 3)],
+        [("a.jpg", 1, None, "the first", 3)],
         [("a.jpg", 1)] * (MOST_PAINTINGS + 1),
     ],
 )

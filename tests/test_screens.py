@@ -92,7 +92,10 @@ def open_phone_view(page, name: str) -> None:
 def test_axe_finds_nothing_serious(scheme, browser, page_address):
     with visit(browser, page_address, SHORT, color_scheme=scheme) as page:
         page.locator("#settings button").first.click()
-        page.wait_for_timeout(700)
+        page.locator("#more > button").click()
+        page.get_by_text("Regions as pictures").click()
+        page.get_by_role("tab", name="Paintings").click()
+        page.wait_for_timeout(4000)
         check_every_view(page)
         open_view(page, "Picture")
         paint_to_the_end(page)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, parse, spell
+from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, Settings, SettingsError, parse, spell
 
 
 def test_defaults_are_valid_and_explained():
@@ -100,6 +100,11 @@ def test_values_are_spelled_as_people_write_them(value, text):
     assert spell(value) == text
 
 
+def test_layers_are_read_by_name_or_one_by_one():
+    assert parse("style_layers", "bold shapes") == BRUSHWORK["bold shapes"]
+    assert parse("style_layers", "a=0.5 , b") == (("a", 0.5), ("b", 1.0))
+
+
 def test_an_unknown_field_cannot_be_parsed():
     with pytest.raises(SettingsError, match="Unknown setting: magic"):
         parse("magic", "1")
@@ -112,6 +117,8 @@ def test_an_unknown_field_cannot_be_parsed():
         ("size", "1.5"),
         ("style_layers", "a=b"),
         ("style_layers", ""),
+        ("style_layers", "a, ,b=1"),
+        ("style_layers", "a="),
         ("seed", ""),
         ("enlarge", "1"),
     ],
