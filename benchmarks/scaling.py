@@ -36,7 +36,7 @@ class Measurement(NamedTuple):
     foretold: float  # bytes
 
 
-def paint(size: int, precision: str) -> dict[str, float]:
+def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]:
     """Paint at one size, and tell this process's memory in bytes: as foretold, and at its peak."""
     import psutil
 
@@ -48,9 +48,11 @@ def paint(size: int, precision: str) -> dict[str, float]:
         for name in ("content/castle.jpg", "style/great-wave.jpg")
     )
     transfer.warm_up()
-    foretold = psutil.Process().memory_info().rss + memory.needed(size, size, precision)
+    needed = memory.needed(size**2, round(size * style_scale) ** 2, precision)
+    foretold = psutil.Process().memory_info().rss + needed
     steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE))
-    stylize(photo, painting, Settings(size=size, steps=steps, precision=precision))
+    settings = Settings(size=size, steps=steps, precision=precision, style_scale=style_scale)
+    stylize(photo, painting, settings)
     return {"foretold": foretold, "peak": peak_memory()}
 
 
@@ -143,7 +145,8 @@ def growth(precision: str, found: list[Measurement]) -> str:
 
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(paint(int(sys.argv[2]), sys.argv[3])))
+        size, precision, *rest = sys.argv[2:]
+        print(json.dumps(paint(int(size), precision, *map(float, rest))))
         return
     results = {precision: measure(precision) for precision in PRECISIONS}
     draw(results)

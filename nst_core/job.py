@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -78,13 +79,19 @@ def make_job(
         ImageError: a picture or a mask that cannot be used.
         SettingsError: a size that was asked for does not fit.
     """
-    photo = images.load(content, settings.size, settings.enlarge)
-    size, notice = _size_that_fits(photo, settings), ""
+    photo, paintings = _load(content, styles, settings, settings.size)
+    size, notice = _size_that_fits(photo, paintings, settings), ""
     if size != settings.size:
         notice = f"There is not enough free memory for {settings.size} px: painted at {size} px."
-        photo = images.load(content, size, settings.enlarge)
-    paintings = [_load_painting(style.image, size, settings.style_scale) for style in styles]
+        photo, paintings = _load(content, styles, settings, size)
     return Job(photo, lay_out(styles, paintings, photo, keep, settings.feather), notice)
+
+
+def _load(
+    content: ImageSource, styles: Sequence[Style], settings: Settings, size: int
+) -> tuple[Picture, list[Picture]]:
+    paintings = [_load_painting(style.image, size, settings.style_scale) for style in styles]
+    return images.load(content, size, settings.enlarge), paintings
 
 
 def _load_painting(source: ImageSource, size: int, scale: float) -> Picture:
@@ -95,19 +102,19 @@ def _load_painting(source: ImageSource, size: int, scale: float) -> Picture:
     return images.load(source, round(max(painting.size) * scale), enlarge=True)
 
 
-def _size_that_fits(photo: Picture, settings: Settings) -> int:
+def _size_that_fits(photo: Picture, paintings: Sequence[Picture], settings: Settings) -> int:
     """The size asked for, or less if that was only the default and memory is short."""
-    height, width = photo.rgb.shape[1:3]
+    largest_painting = max(math.prod(painting.size) for painting in paintings)
     precision, room = PRECISION_CHOICES[settings.precision](), memory.available()
-    factor = memory.fitting_factor(height, width, precision, room)
+    needed = memory.needed(math.prod(photo.size), largest_painting, precision)
+    factor = memory.fitting_factor(needed, room)
     if factor >= 1:
         return settings.size
-    largest = int(max(height, width) * factor) // 16 * 16
+    largest = int(max(photo.size) * factor) // 16 * 16
     smallest = SPECS["size"].minimum or 0
     if settings.size == DEFAULTS["size"] and largest >= smallest:
         return largest
     remedy = f"try size={largest}" if largest >= smallest else "close other programs"
-    needed = memory.needed(height, width, precision)
     raise SettingsError(
         f"size is {settings.size}, which needs {needed / 1e9:.1f} GB of memory here, but "
         f"{room / 1e9:.1f} GB are free; {remedy}."

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import psutil
 
-# Bytes per pixel that a run holds at its peak: VGG-16's activations to block5_conv1, which the
-# gradient needs again, and the pairs that L-BFGS remembers. Measured by `benchmarks/scaling.py`.
+# Bytes per pixel of the photo that a run holds at its peak: VGG-16's activations to block5_conv1,
+# which the gradient needs again, and the pairs that L-BFGS remembers. Measured by
+# `benchmarks/scaling.py`.
 BYTES_PER_PIXEL = {"float32": 3000, "bfloat16": 2000}
+
+# Bytes per pixel of a painting, whose activations are only looked at once, before the first step.
+# They matter where a painting is larger than the photo. Measured with 4 times its pixels.
+BYTES_PER_PAINTING_PIXEL = {"float32": 1350, "bfloat16": 720}
 
 # What a run takes whatever its size: kernels, buffers of the libraries, the stylizer's pass.
 BYTES_PER_RUN = 120e6
@@ -30,18 +35,25 @@ CGROUPS = (
 )
 
 
-def needed(height: int, width: int, precision: str) -> int:
-    """Bytes that a run at this size in pixels will add to the process, at its peak."""
-    return round(BYTES_PER_RUN + BYTES_PER_PIXEL[precision] * height * width)
+def needed(photo: int, painting: int, precision: str) -> int:
+    """Bytes that a run will add to the process, at its peak.
 
-
-def fitting_factor(height: int, width: int, precision: str, room: float) -> float:
-    """By what the sides have to be multiplied for a run to fit into `room` bytes; 0 if none does.
-
-    1 or more means that it fits as it is.
+    Args:
+        photo, painting: how many pixels they have; of several paintings, the largest.
     """
-    pixels = (room - BYTES_PER_RUN) / BYTES_PER_PIXEL[precision]
-    return (max(0.0, pixels) / (height * width)) ** 0.5
+    held = max(
+        BYTES_PER_PIXEL[precision] * photo,
+        BYTES_PER_PAINTING_PIXEL[precision] * painting,
+    )
+    return round(BYTES_PER_RUN + held)
+
+
+def fitting_factor(needs: float, room: float) -> float:
+    """By what all sides have to be multiplied for a run to fit into `room` bytes; 0 if none does.
+
+    `needs` is what `needed` tells for the sides as they are; 1 or more means that it fits as it is.
+    """
+    return (max(0.0, room - BYTES_PER_RUN) / (needs - BYTES_PER_RUN)) ** 0.5
 
 
 def available(root: Path = Path("/sys/fs/cgroup")) -> float:

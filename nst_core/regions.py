@@ -158,7 +158,10 @@ def _mixed(
 
 def _load_mask(source: ImageSource | None, what: str, photo: Picture) -> np.ndarray:
     assert source is not None
-    mask = images.load_mask(source, photo.size)
+    try:
+        mask = images.load_mask(source, photo.size)
+    except ImageError as error:
+        raise ImageError(f"The {what} cannot be used. {error}") from error
     if mask.max() <= LEAST_SHARE:
         raise ImageError(
             f"The {what} is empty: it is black or transparent everywhere. "

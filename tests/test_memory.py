@@ -14,8 +14,9 @@ from nst_core.features import PRECISIONS
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_forecast_agrees_with_a_real_run(precision):
-    command = [sys.executable, "-m", "benchmarks.scaling", "--one", "512", precision]
+@pytest.mark.parametrize("style_scale", ["1", "2"])
+def test_the_forecast_agrees_with_a_real_run(precision, style_scale):
+    command = [sys.executable, "-m", "benchmarks.scaling", "--one", "512", precision, style_scale]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -23,12 +24,13 @@ def test_the_forecast_agrees_with_a_real_run(precision):
 
 
 def test_a_run_of_the_fitting_size_needs_what_there_is():
-    room = 2e9
-    factor = memory.fitting_factor(2000, 1000, "bfloat16", room)
+    room, photo, painting = 2e9, 2000 * 1000, 3000 * 500
+    needs = memory.needed(photo, painting, "bfloat16")
+    factor = memory.fitting_factor(needs, room)
     assert 0 < factor < 1
-    fitted = memory.needed(round(2000 * factor), round(1000 * factor), "bfloat16")
-    assert fitted == pytest.approx(room, rel=1e-3)
-    assert memory.fitting_factor(2000, 1000, "bfloat16", memory.BYTES_PER_RUN / 2) == 0
+    fitted = [round(pixels * factor**2) for pixels in (photo, painting)]
+    assert memory.needed(*fitted, "bfloat16") == pytest.approx(room, rel=1e-3)
+    assert memory.fitting_factor(needs, memory.BYTES_PER_RUN / 2) == 0
 
 
 @pytest.mark.parametrize(

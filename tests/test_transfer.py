@@ -20,6 +20,7 @@ from nst_core import (
     PreviewError,
     Settings,
     SettingsError,
+    Style,
     WeightsError,
     memory,
     stream,
@@ -75,7 +76,7 @@ def test_a_size_that_does_not_fit_into_memory_is_refused_with_one_that_does(
     castle, great_wave, monkeypatch
 ):
     wanted = Settings(size=768, enlarge=True)
-    monkeypatch.setattr(memory, "available", lambda: memory.needed(256, 384, "float32"))
+    monkeypatch.setattr(memory, "available", lambda: memory.needed(256 * 384, 0, "float32"))
     with pytest.raises(
         SettingsError, match=r"size is 768, .* GB are free; try size=(\d+)"
     ) as error:
@@ -89,7 +90,7 @@ def test_a_size_that_does_not_fit_into_memory_is_refused_with_one_that_does(
 
 
 def test_the_default_size_gives_way_where_memory_is_short(castle_512, great_wave, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: memory.needed(70, 104, "float32"))
+    monkeypatch.setattr(memory, "available", lambda: memory.needed(70 * 104, 0, "float32"))
     settings = Settings(steps=1, precision="float32")
     frame = stylize(castle_512, great_wave, settings)
     assert frame.image.shape[:2] == (64, 96)
@@ -298,11 +299,24 @@ def test_transparency_comes_back(castle, great_wave):
 def test_runs_of_other_shapes_and_weights_trace_nothing(castle, great_wave):
     settings = Settings(size=96, steps=2)
     stylize(castle, great_wave, settings)
-    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings))
-    for size, weight, seed in [(64, 1e-3, 0), (80, 1e-4, 1), (96, 7e-4, 2)]:
-        stylize(castle, great_wave, Settings(size=size, steps=2, content_weight=weight, seed=seed))
+    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings), 0)
+    mix = [(great_wave, 2), (castle, 1)]
+    for size, weight, style in [(64, 1e-3, great_wave), (80, 1e-4, mix), (96, 7e-4, mix[::-1])]:
+        stylize(castle, style, Settings(size=size, steps=2, content_weight=weight))
     assert compiled.start.experimental_get_tracing_count() == 1
     assert compiled.step.experimental_get_tracing_count() == 1
+
+
+def test_runs_with_other_masks_trace_nothing(castle, great_wave):
+    settings = Settings(size=96, steps=2)
+    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings), 2)
+    for size, column in [(96, 6), (64, 14), (80, 10)]:
+        mask = np.zeros([20, 20], np.uint8)
+        mask[:, :column] = 255
+        styles = [Style(great_wave, mask=mask), Style(castle)]
+        stylize(castle, styles, Settings(size=size, steps=2))
+        assert compiled.start.experimental_get_tracing_count() == 1
+        assert compiled.step.experimental_get_tracing_count() == 1
 
 
 # --- Ending -------------------------------------------------------------------------------------
