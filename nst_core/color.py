@@ -56,7 +56,7 @@ def match_histograms(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
     matched = exposure.match_histograms(
         match_moments(painting, photo).reshape(-1, 3), photo.reshape(-1, 3), channel_axis=-1
     )
-    return _pixels(matched).reshape(painting.shape)
+    return np.asarray(matched).reshape(painting.shape)
 
 
 def match_moments(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -84,10 +84,10 @@ COLOR_MODES: dict[str, ColorMode] = {
 
 def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean [3] and covariance [3, 3] of pixels."""
-    values = pixels.reshape(-1, 3).astype(np.float32)
-    mean = values.mean(axis=0, dtype=np.float64)
-    centred = values - mean.astype(np.float32)
-    return mean, (centred.T @ centred).astype(np.float64) / len(values)
+    values = np.ascontiguousarray(pixels.reshape(-1, 3).T).astype(np.float32)  # fast to sum, so
+    mean = values.mean(axis=1)
+    values -= mean[:, np.newaxis]
+    return mean.astype(np.float64), (values @ values.T).astype(np.float64) / values.shape[1]
 
 
 def _power(symmetric: np.ndarray, exponent: float) -> np.ndarray:

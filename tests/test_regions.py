@@ -129,9 +129,9 @@ def test_empty_masks_are_told():
         places(style(), keep=mask(0, W))
     with pytest.raises(ImageError, match="No place is left for painting 2"):
         places(style(1, mask(0, W)), style())
-    with pytest.raises(ImageError, match="mask of painting 1 cannot be used. There is no picture"):
+    with pytest.raises(ImageError, match=r"mask of painting 1 cannot be used\. There is no"):
         places(style(1, "nowhere.png"))
-    with pytest.raises(ImageError, match="what is kept cannot be used. The picture is 4 x 3"):
+    with pytest.raises(ImageError, match=r"what is kept cannot be used\. The picture is 4 x 3"):
         places(style(), keep=np.full([3, 4], 255, np.uint8))
 
 
