@@ -111,7 +111,7 @@ class Settings:
     color: str = _setting(
         "painting",
         "Colours",
-        "Whose colours the picture has; the first two change places at once, even after the run",
+        "Whose colours the picture has; the painting's and the photo's also after the run",
     )
     feather: float = _setting(
         1.0,
