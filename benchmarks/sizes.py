@@ -37,9 +37,10 @@ def ratio(content: str, style: str, settings: Settings) -> float:
 def main() -> None:
     rows = []
     for kind, changes in KINDS.items():
-        for pair in tqdm(PAIRS, desc=kind):
-            found = [ratio(*pair, Settings(size=size, **changes)) for size in SIZES]
-            rows.append([kind, " × ".join(pair), *found, f"{max(found) / min(found):.2f}"])
+        for content, style in tqdm(PAIRS, desc=kind):
+            found = [ratio(content, style, Settings(size=size, **changes)) for size in SIZES]
+            spread = f"{max(found) / min(found):.2f}"
+            rows.append([kind, f"{content} × {style}", *found, spread])
     head = ("painted for", "pair", *(f"{size} px" for size in SIZES), "largest / smallest")
     report.publish("sizes", "Content loss / style loss at the end.", report.table(head, rows))
 
