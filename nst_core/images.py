@@ -22,8 +22,25 @@ from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray
 
-MAX_PIXELS = 2**26  # 67 megapixels; above, decoding alone would take hundreds of megabytes
+# How many pixels a file may declare, so that reading it stays under 2 s and 600 MB: a JPEG can be
+# decoded at a fraction of its size, libwebp holds a picture several times. Phones have 48 million.
+MAX_PIXELS = 50_000_000
+MAX_PIXELS_OF = {"JPEG": 2**26, "WEBP": 2**25}  # by Pillow's name of the format
+
 MINIMUM_SIDE = 16  # px; the deepest layers of VGG-16 see 16 x 16 blocks
+LARGEST_MASK = 2048  # px, long side that a mask is read at
+REDUCING_GAP = 3.0  # so many times the wanted size is left for Lanczos after a mean over blocks
+REDUCIBLE = {
+    "L",
+    "LA",
+    "RGB",
+    "RGBA",
+    "CMYK",
+    "YCbCr",
+    "LAB",
+    "I",
+    "F",
+}  # what Pillow can shrink so
 PAPER = (255, 255, 255)  # what shows through a transparent picture while it is painted
 
 # Pillow's names of the formats that are read. Others that Pillow knows are refused: some of them
@@ -75,7 +92,8 @@ def load(source: ImageSource, size: int | None = None, enlarge: bool = False) ->
         ImageError: not a picture, truncated, empty, too large or too small.
     """
     if isinstance(source, np.ndarray):
-        return _to_picture(_from_array(source), size, enlarge)
+        image = _from_array(source)
+        return _to_picture(image, _target(image.size, size, enlarge))
     if isinstance(source, Image.Image):
         return _decode(source, size, enlarge)
     if not isinstance(source, (str, os.PathLike)):
@@ -94,7 +112,7 @@ def load_mask(source: ImageSource, size: tuple[int, int] | None = None) -> np.nd
     """
     if isinstance(source, np.ndarray) and source.dtype == np.bool_:
         source = source.astype(np.uint8) * np.uint8(255)
-    picture = load(source)
+    picture = load(source, LARGEST_MASK)
     grey = Image.fromarray(to_uint8(picture.rgb)).convert("L")
     if picture.alpha is not None:
         grey = ImageChops.multiply(grey, Image.fromarray(picture.alpha))
@@ -213,7 +231,10 @@ def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=READABLE)
     except Image.DecompressionBombError:
-        raise _too_large(f"{path.name!r} declares") from None
+        raise ImageError(
+            f"{path.name!r} declares more than {MAX_PIXELS // 10**6} million pixels; "
+            "make it smaller and try again."
+        ) from None
     except Exception as error:  # decoders raise whatever the bytes lead them to
         raise ImageError(
             f"{path.name!r} is not a picture that can be read; {READABLE_TEXT} is needed."
@@ -222,37 +243,47 @@ def _open(path: Path) -> Image.Image:
 
 def _decode(image: Image.Image, size: int | None, enlarge: bool) -> Picture:
     """Check the declared size, decode, and bring to upright sRGB."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _too_large(f"The picture declares {width} x {height} pixels, that is")
-    _check_sides(width, height)
+    _check_sides(*image.size, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
+    target = _target(image.size, size, enlarge)
     try:
-        if size is not None and not isinstance(image, _HEIF):
-            image.draft(None, (2 * size, 2 * size))  # a JPEG can be decoded at a fraction
+        if not isinstance(image, _HEIF):
+            image.draft(None, (2 * target[0], 2 * target[1]))  # a JPEG, at a fraction
         image.load()
     except Exception as error:  # decoders raise whatever the bytes lead them to
         raise ImageError(
             "The picture is truncated or damaged; export it again, "
             f"as {READABLE_TEXT}, and give the new file."
         ) from error
-    upright = _upright(_to_8_bit(image))
+    reduced = _reduced(image, target)
+    upright = _upright(_to_8_bit(reduced))
+    is_turned = (upright.width > upright.height) != (reduced.width > reduced.height)
     profile = image.info.get("icc_profile")
-    return _to_picture(upright, size, enlarge, profile)
+    return _to_picture(upright, target[::-1] if is_turned else target, profile)
 
 
 _HEIF = pillow_heif.HeifImageFile
 
 
 def _to_picture(
-    image: Image.Image, size: int | None, enlarge: bool, profile: bytes | None = None
+    image: Image.Image, target: tuple[int, int], profile: bytes | None = None
 ) -> Picture:
     """Resize, then convert the colours, which is cheaper in this order."""
-    image = _to_srgb(_resize(image, size, enlarge), profile)
+    if image.size != target:
+        image = image.resize(target, Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+    image = _to_srgb(image, profile)
     alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
     if alpha is not None and alpha.min() == 255:
         alpha = None
     rgb = np.asarray(_flatten(image), dtype=np.float32)[np.newaxis] / 255.0
     return Picture(rgb, alpha)
+
+
+def _reduced(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+    """A first coarse step towards a much smaller size, before anything holds the pixels twice."""
+    factor = int(min(image.width / target[0], image.height / target[1]) / REDUCING_GAP)
+    if factor < 2 or image.mode not in REDUCIBLE:
+        return image
+    return image.reduce(factor)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -342,21 +373,19 @@ def _from_array(array: np.ndarray) -> Image.Image:
 # --- Size and colour ----------------------------------------------------------------------------
 
 
-def _resize(image: Image.Image, size: int | None, enlarge: bool) -> Image.Image:
-    """Scale so that the long side is `size`; `_check_sides` holds for the result."""
-    width, height = image.size
-    long_side = max(width, height)
+def _target(sides: tuple[int, int], size: int | None, enlarge: bool) -> tuple[int, int]:
+    """Width and height so that the long side is `size`; `_check_sides` holds for them."""
+    long_side = max(sides)
     if size is None or size == long_side or (size > long_side and not enlarge):
-        return image
-    scale = size / long_side
-    target = max(1, round(width * scale)), max(1, round(height * scale))
-    if min(target) < MINIMUM_SIDE:
+        return sides
+    width, height = (max(1, round(side * size / long_side)) for side in sides)
+    if min(width, height) < MINIMUM_SIDE:
         raise ImageError(
-            f"The picture is too narrow: {width} x {height} pixels become {target[0]} x "
-            f"{target[1]} at size {size}, and every side needs {MINIMUM_SIDE}. "
+            f"The picture is too narrow: {sides[0]} x {sides[1]} pixels become {width} x "
+            f"{height} at size {size}, and every side needs {MINIMUM_SIDE}. "
             "Crop it, or choose a larger size."
         )
-    return image.resize(target, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return width, height
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -393,16 +422,13 @@ def _flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(paper, image).convert("RGB")
 
 
-def _check_sides(width: int, height: int) -> None:
+def _check_sides(width: int, height: int, most: int = MAX_PIXELS) -> None:
     if min(width, height) < MINIMUM_SIDE:
         raise ImageError(
             f"The picture is {width} x {height} pixels; every side needs {MINIMUM_SIDE} or more."
         )
-    if width * height > MAX_PIXELS:
-        raise _too_large(f"The picture has {width} x {height} pixels, that is")
-
-
-def _too_large(what: str) -> ImageError:
-    return ImageError(
-        f"{what} more than {MAX_PIXELS // 10**6} million pixels; make it smaller and try again."
-    )
+    if width * height > most:
+        raise ImageError(
+            f"The picture has {width} x {height} pixels, that is more than {most // 10**6} "
+            "million; make it smaller and try again."
+        )

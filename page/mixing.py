@@ -83,7 +83,7 @@ def board(content: str) -> np.ndarray:
 
 def drawn(layer: str) -> list[str | None]:
     """The files of the masks that are drawn on a layer, in the order of `MASKS`; None for none."""
-    picture = images.load(layer)
+    picture = images.load(layer, BOARD)
     covered = np.full(picture.rgb.shape[1:3], 255) if picture.alpha is None else picture.alpha
     alpha = covered / np.float32(255)
     share = np.maximum(alpha, 1e-3)[..., np.newaxis]
