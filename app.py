@@ -20,6 +20,7 @@ from nst_core.presets import PRESETS
 from nst_core.transfer import warm_up
 from page import actions, controls, examples, mixing
 from page.components import Board, PictureInput
+from page.turns import MOST_WAITING
 
 PARTS = Path(__file__).parent / "page"
 
@@ -49,20 +50,23 @@ LAUNCH: dict[str, Any] = {
     "enable_monitoring": False,
     "run_history": False,
     "max_file_size": "50mb",
+    "max_threads": 3 * MOST_WAITING,
     "state_session_capacity": 100,
     "theme": THEME,
     "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
     "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
 }
 
+MOST_EVENTS = 500  # that wait at once for anything, most of them for a moment only
+
 # For events that are the page's own affair.
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-# Runs take turns: one picture at a time.
-TURNS: dict[str, Any] = {
-    "show_progress": "minimal",  # the place in the queue, while waiting
-    "concurrency_id": "device",
-    "concurrency_limit": 1,
+# Runs wait for their turn by themselves, see `page/turns.py`, each in a thread.
+RUNS: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_id": "runs",
+    "concurrency_limit": 2 * MOST_WAITING,  # those that are refused have to be told
 }
 
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
@@ -144,7 +148,7 @@ def make_page() -> gr.Blocks:
             stage.title,
             **PRIVATE,
         )
-    return page.queue(max_size=32, api_open=False)
+    return page.queue(max_size=MOST_EVENTS, api_open=False)
 
 
 # --- Wiring -------------------------------------------------------------------------------------
@@ -162,7 +166,6 @@ def wire_painting(
 ) -> None:
     """Paint, Continue, Stop, and a pair that is clicked."""
     *_, token = shown
-    turns = TURNS | {"show_progress_on": [stage.status]}
     runs = []
     for button, function, inputs in (
         (buttons.paint, actions.paint, [*pictures, *values, *more]),
@@ -170,7 +173,7 @@ def wire_painting(
     ):
         run = button.click(
             actions.at_work, None, [stage.status, stage.views, *tools], **PRIVATE
-        ).then(function, inputs, shown, api_visibility="private", **turns)
+        ).then(function, inputs, shown, api_visibility="private", **RUNS)
         # An error and a Stop both count as failure; `then` does not follow an error.
         for ended in (run.success, run.failure):
             ended(actions.at_rest, token, tools, **PRIVATE)
@@ -192,7 +195,7 @@ def wire_endpoints(
     """What other programs call; nothing on the page triggers it."""
     *outputs, _token = shown
     inputs = [*pictures, *values, *more]
-    gr.on([], actions.stylize, inputs, outputs, api_name="stylize", **TURNS)
+    gr.on([], actions.stylize, inputs, outputs, api_name="stylize", **RUNS)
     size = values[controls.NAMES.index("size")]
     gr.on(
         [],
@@ -200,7 +203,7 @@ def wire_endpoints(
         [*pictures, size, *more],
         outputs[0],
         api_name="preview",
-        concurrency_limit=1,
+        **RUNS,
     )
 
 

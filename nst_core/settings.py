@@ -244,9 +244,8 @@ def _parse_layers(text: str) -> StyleLayers:
 
 def _parse_layer(text: str) -> tuple[str, float]:
     layer, equals, weight = text.partition("=")
-    if not layer.strip():
-        raise ValueError("a layer has a name")
-    return layer.strip(), float(weight) if equals else 1.0
+    (name,) = layer.split()  # one word
+    return name, float(weight) if equals else 1.0
 
 
 _PARSERS: dict[Any, Callable[[str], Any]] = {

@@ -10,12 +10,13 @@ import contextlib
 import dataclasses
 import functools
 import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
+from gradio.context import LocalContext
 
 from nst_core import (
     DivergenceError,
@@ -25,6 +26,7 @@ from nst_core import (
     PreviewError,
     Settings,
     SettingsError,
+    Style,
     WeightsError,
     images,
     recipe,
@@ -38,7 +40,15 @@ from nst_core.settings import SPECS
 from nst_core.transfer import check_choices
 from page import controls, examples, mixing, studio
 from page.studio import Painting, Studio
-from page.words import plot_data, ready_text, status_text, stopped_text
+from page.turns import BusyError, Ticket, Turns
+from page.words import (
+    plot_data,
+    ready_text,
+    status_text,
+    stopped_text,
+    turn_over_text,
+    waiting_text,
+)
 
 BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 
@@ -50,6 +60,10 @@ OPENING = "gallery"
 OPENING_PAIR = examples.PAIRS[0]
 
 STUDIO = Studio()
+TURNS = Turns()
+
+# What keeps a run from beginning, told in the words of the error.
+TOLD = (ImageError, SettingsError, WeightsError, PreviewError, BusyError)
 
 
 class Shown(NamedTuple):
@@ -77,8 +91,19 @@ class Tools(NamedTuple):
 
 def stylize(content: str | None, style: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
     """Paint a photo in the style of a painting; streams the picture on its way."""
+    picture = losses = None
     for shown in paint(content, style, *values):
-        yield shown.picture, shown.status, shown.losses
+        if not _is_skipped(shown.picture):
+            picture = shown.picture
+        elif isinstance(picture, np.ndarray):  # who waits holds no picture
+            picture = studio.save_image(images.to_pil(picture), "photo")
+        losses = losses if _is_skipped(shown.losses) else shown.losses
+        yield picture, shown.status, losses
+
+
+def _is_skipped(value: Any) -> bool:
+    """Whether the page is to leave something as it is, which other programs cannot."""
+    return isinstance(value, dict)
 
 
 def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Shown]:
@@ -87,20 +112,35 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Show
 
 
 def _paint(content: str | None, style: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
-    photo, painting = _both(content, style)
-    settings, more = controls.read(values), values[len(controls.NAMES) :]
-    check_choices(settings)
-    styles, keep = mixing.read(painting, more)
+    with TURNS.join(_session()) as ticket:
+        photo, painting = _both(content, style)
+        settings, more = controls.read(values), values[len(controls.NAMES) :]
+        check_choices(settings)
+        styles, keep = mixing.read(painting, more)
+        yield Shown(_first_sight(photo, styles, settings), ready_text(), None)
+        yield from _wait(ticket)
+        name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
+        made = recipe.make(photo, styles, settings, keep)
+        easel = Easel(photo, styles, settings, keep)
+        chosen = (photo, painting, *more)
+        at = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
+        yield from _watch(secrets.token_urlsafe(16), at, easel.paint(), ticket)
+
+
+def _first_sight(photo: str, styles: Sequence[Style], settings: Settings) -> np.ndarray:
+    """The photo, uint8 [H, W, 3], when all pictures can be read: nobody waits for an error."""
     for one in styles:
-        images.load(one.image, settings.size)
-    picture = images.load(photo, settings.size, settings.enlarge)
-    yield Shown(images.to_uint8(picture.rgb), ready_text(), None)
-    name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
-    made = recipe.make(photo, styles, settings, keep)
-    easel = Easel(photo, styles, settings, keep)
-    chosen = (photo, painting, *more)
-    at = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
-    yield from _watch(secrets.token_urlsafe(16), at, easel.paint())
+        studio.load(one.image, settings.size)
+    return images.to_uint8(studio.load(photo, settings.size, settings.enlarge).rgb)
+
+
+def _wait(ticket: Ticket) -> Iterator[Shown]:
+    """Say what there is to wait for, until it is the ticket's turn."""
+    place = None
+    for place in TURNS.wait(ticket):
+        yield Shown(status=waiting_text(place))
+    if place is not None:
+        yield Shown(status=ready_text())
 
 
 def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
@@ -109,24 +149,37 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
 
 
 def _go_on(token: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
+    with TURNS.join(_session()) as ticket:
+        begun = _begun(token).easel.settings
+        settings = dataclasses.replace(
+            controls.read(values), size=begun.size, enlarge=begun.enlarge
+        )
+        yield from _wait(ticket)
+        painting = _begun(token)  # as it is after the wait
+        stretch = Stretch(painting.easel.settings, painting.frame.step)
+        frames = painting.easel.resume(settings)
+        made = dataclasses.replace(
+            painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
+        )
+        at = functools.partial(dataclasses.replace, painting, recipe=made)
+        yield from _watch(token or "", at, frames, ticket)
+
+
+def _begun(token: str | None) -> Painting:
+    """The painting of this token; raises `SettingsError` when it is gone."""
     painting = STUDIO.find(token)
-    if token is None or painting is None:
+    if painting is None:
         raise SettingsError("That painting is no longer here to go on with; press Paint to begin.")
-    begun = painting.easel.settings
-    settings = dataclasses.replace(controls.read(values), size=begun.size, enlarge=begun.enlarge)
-    frames = painting.easel.resume(settings)
-    yield Shown(status=ready_text())
-    stretch = Stretch(begun, painting.frame.step)
-    made = dataclasses.replace(
-        painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
-    )
-    yield from _watch(token, functools.partial(dataclasses.replace, painting, recipe=made), frames)
+    return painting
 
 
 def _watch(
-    token: str, at: Callable[..., Painting], frames: Generator[Frame, None, None]
+    token: str,
+    at: Callable[..., Painting],
+    frames: Generator[Frame, None, None],
+    ticket: Ticket,
 ) -> Iterator[Shown]:
-    """Show every frame, and keep the painting as it is `at` that frame."""
+    """Show every frame, and keep the painting as it is `at` that frame; end with the turn."""
     color = None
     with contextlib.closing(frames):
         for frame in frames:
@@ -140,13 +193,22 @@ def _watch(
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
             kept = STUDIO.find(token)
             color = kept.color if kept else None  # may have been changed meanwhile
+            if ticket.is_over and not frame.done:
+                yield Shown(studio.save_picture(kept or painting), turn_over_text(frame))
+                return
+
+
+def _session() -> str:
+    """Whose event this is; outside of Gradio everybody is a visitor of their own."""
+    request = LocalContext.request.get(None)
+    return getattr(request, "session_hash", None) or secrets.token_hex(8)
 
 
 def _in_words(run: Iterator[Shown]) -> Iterator[Shown]:
     """What goes wrong, told as a notice and in the status line; the picture so far stays."""
     try:
         yield from run
-    except (ImageError, SettingsError, WeightsError, PreviewError, DivergenceError) as error:
+    except (*TOLD, DivergenceError) as error:
         yield Shown(status=str(error))
         raise gr.Error(str(error), print_exception=False) from None
 
@@ -200,10 +262,12 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
     try:
         photo, painting = _both(content, style)
         styles, keep = mixing.read(painting, more)
-        frames = stream(photo, styles, Settings(size=size), keep)
-        with contextlib.closing(frames):
-            frame = next(frames)
-    except (ImageError, SettingsError, WeightsError, PreviewError) as error:
+        with TURNS.join(_session()) as ticket:
+            for _ in TURNS.wait(ticket):
+                pass
+            with contextlib.closing(stream(photo, styles, Settings(size=size), keep)) as frames:
+                frame = next(frames)
+    except TOLD as error:
         raise gr.Error(str(error), print_exception=False) from None
     return studio.save_image(frame.to_pil(), "preview")
 
@@ -327,7 +391,7 @@ def choose_pair(number: int) -> tuple[Any, ...]:
 
 def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
     """The photo of a pair, uint8 [H, W, 3], and the file of its finished picture."""
-    photo = images.load(examples.path_of("content", content), examples.PAINTED.size)
+    photo = studio.load(examples.path_of("content", content), examples.PAINTED.size)
     return images.to_uint8(photo.rgb), str(examples.painted_path(content, style))
 
 
@@ -368,7 +432,7 @@ def check_upload(path: str | None) -> Any:
     if path is None:
         return gr.skip()
     try:
-        picture = images.load(path, int(SPECS["size"].maximum or 0))
+        picture = studio.load(path, int(SPECS["size"].maximum or 0))
     except ImageError as error:
         gr.Warning(str(error))
         return None

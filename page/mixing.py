@@ -78,12 +78,12 @@ def show(recipe: Recipe, paintings: Sequence[str | None]) -> list[Any]:
 
 def board(content: str) -> np.ndarray:
     """The photo to draw on, uint8 [H, W, 3]."""
-    return images.to_uint8(images.load(content, BOARD).rgb)
+    return images.to_uint8(studio.load(content, BOARD).rgb)
 
 
 def drawn(layer: str) -> list[str | None]:
     """The files of the masks that are drawn on a layer, in the order of `MASKS`; None for none."""
-    picture = images.load(layer, BOARD)
+    picture = studio.load(layer, BOARD)
     covered = np.full(picture.rgb.shape[1:3], 255) if picture.alpha is None else picture.alpha
     alpha = covered / np.float32(255)
     share = np.maximum(alpha, 1e-3)[..., np.newaxis]

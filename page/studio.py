@@ -22,6 +22,7 @@ from PIL import Image
 
 from nst_core import Easel, Frame, film, images, recipe
 from nst_core.film import Reel
+from nst_core.images import ImageSource, Picture
 from nst_core.recipe import Recipe
 
 # Paintings kept for those who come back: at 512 px some 10 MB each, most of it the film's pictures.
@@ -103,6 +104,14 @@ class Studio:
 
 
 # --- Files --------------------------------------------------------------------------------------
+
+_READING = threading.Lock()
+
+
+def load(source: ImageSource, size: int, enlarge: bool = False) -> Picture:
+    """`images.load`, one at a time: a hostile file may take 600 MB, many at once must not."""
+    with _READING:
+        return images.load(source, size, enlarge)
 
 
 def save_picture(painting: Painting, share: float = 1.0) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nst_core import Frame
 from nst_core.transfer import is_warm
+from page.turns import Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
 
@@ -36,6 +37,17 @@ def progress_text(frame: Frame) -> str:
 def stopped_text(frame: Frame) -> str:
     """The status line of a run that did not come to its end."""
     return f"Stopped at step {frame.step} of {frame.total_steps}; the picture is kept."
+
+
+def waiting_text(place: Place) -> str:
+    """The status line of one who waits."""
+    others = "one picture" if place.before == 1 else f"{place.before} pictures"
+    return f"Waiting for its turn: {others} before, about {seconds_text(place.seconds)}"
+
+
+def turn_over_text(frame: Frame) -> str:
+    """The status line of a run that took as long as one may."""
+    return f"{stopped_text(frame)} It had its time; press **Continue** to go on."
 
 
 def seconds_text(seconds: float) -> str:

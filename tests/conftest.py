@@ -22,6 +22,45 @@ def example(name: str) -> Path:
     return EXAMPLES / f"{name}.jpg"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="attack in full: 20,000 files, half an hour of visitors"
+    )
+
+
+class Attack:
+    """How far the tests in `test_attack_*.py` go, and what they found."""
+
+    def __init__(self, is_full: bool) -> None:
+        self.is_full = is_full
+        self.told: list[str] = []
+
+    def extent(self, short: float, full: float) -> int:
+        """How many, or how long."""
+        return round(full if self.is_full else short)
+
+    def tell(self, text: str) -> None:
+        """A line of figures for the end of the run."""
+        self.told.append(text)
+
+
+ATTACK = pytest.StashKey[Attack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ATTACK] = Attack(config.getoption("--full"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for text in config.stash[ATTACK].told:
+        terminalreporter.write_line(text)
+
+
+@pytest.fixture(scope="session")
+def attack(request) -> Attack:
+    return request.config.stash[ATTACK]
+
+
 @pytest.fixture(scope="session")
 def castle() -> np.ndarray:
     """A real photo, uint8 [64, 96, 3]."""

@@ -86,7 +86,7 @@ def test_defaults_may_be_left_out(client):
 
 def test_a_first_look_is_one_call(client):
     with Image.open(client.predict(*pictures(), 128, api_name="/preview")) as image:
-        assert image.size == (128, 86)
+        assert image.size == (128, 85)
 
 
 def test_a_client_mixes_paintings_and_regions(client, tmp_path):

@@ -188,7 +188,7 @@ def test_the_queue_is_told_and_two_visitors_get_their_own(browser, page_address,
         wait_for_pictures(first, 2)
         with visit(browser, page_address, SHORT.replace("castle", "owl")) as second:
             second.click("#paint")
-            expect(second.locator("#status")).to_contain_text("queue: 1/1")
+            expect(second.locator("#status")).to_contain_text("one picture before")
             shoot(second, "waiting")
             second.click("#stop")  # also while waiting
             expect(second.locator("#paint")).to_be_enabled()
@@ -261,7 +261,7 @@ def test_before_and_after_the_run_and_its_film(short, tmp_path):
         path = save(short, "#save-film", tmp_path)
         assert path.name == f"castle-great-wave{ending}"
         with Image.open(path) as image:
-            assert (image.n_frames, image.size) == (9, (128, 86))
+            assert (image.n_frames, image.size) == (9, (128, 85))
 
 
 def test_the_blend_changes_picture_and_file(short, tmp_path):

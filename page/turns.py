@@ -1,0 +1,142 @@
+"""Whose turn it is to paint: one at a time, fairly between visitors, and not for ever.
+
+Gradio's queue would take everybody in order of arrival, however often each came, and lets the next
+one begin while the last step of the one before still runs. A turn ends only when its work has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST_WAITING = 32  # visitors; each holds a thread, but no picture
+MOST_OF_ONE = 4  # of them with the same session
+LONGEST = 600.0  # s, of one turn
+LOOK_AGAIN = 1.0  # s, between two looks of one who waits
+USUAL = 30.0  # s, of a turn as long as none was taken yet
+REMEMBERED = 20  # turns, whose length foretells that of the next
+
+
+class BusyError(Exception):
+    """There is no room to wait; the message says when to try again."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One who waits, or whose turn it is."""
+
+    session: str
+    ends: float = float("inf")  # of the monotonic clock
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the turn has lasted as long as one may."""
+        return time.monotonic() > self.ends
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody stands who waits."""
+
+    before: int  # turns, with the one that is running
+    seconds: float  # until the turn, at a guess
+
+
+class Turns:
+    """Hands out turns; safe to use from many threads."""
+
+    def __init__(
+        self,
+        most_waiting: int = MOST_WAITING,
+        most_of_one: int = MOST_OF_ONE,
+        longest: float = LONGEST,
+    ) -> None:
+        self._most_waiting, self._most_of_one, self._longest = most_waiting, most_of_one, longest
+        self._changed = threading.Condition()
+        self._running: Ticket | None = None
+        self._began = 0.0  # when the turn that is running did
+        self._waiting: list[Ticket] = []
+        self._served: OrderedDict[str, float] = OrderedDict()  # session -> when, the latest last
+        self._lengths: deque[float] = deque(maxlen=REMEMBERED)
+
+    @contextlib.contextmanager
+    def join(self, session: str) -> Iterator[Ticket]:
+        """Join those who wait; leaving the block ends the waiting or the turn.
+
+        Raises `BusyError` when there are too many.
+        """
+        ticket = Ticket(session)
+        with self._changed:
+            self._check_room(session)
+            self._waiting.append(ticket)
+            self._call_next()
+        try:
+            yield ticket
+        finally:
+            with self._changed:
+                self._leave(ticket)
+
+    def wait(self, ticket: Ticket) -> Iterator[Place]:
+        """Where the ticket stands, about once a second, until it is its turn."""
+        while True:
+            with self._changed:
+                if self._running is ticket:
+                    return
+                place = self._place(ticket)
+            yield place
+            with self._changed:
+                self._changed.wait_for(lambda: self._running is ticket, LOOK_AGAIN)
+
+    def _check_room(self, session: str) -> None:
+        own = sum(ticket.session == session for ticket in self._waiting)
+        if own < self._most_of_one and len(self._waiting) < self._most_waiting:
+            return
+        seconds = round(max(LOOK_AGAIN, self._until_next()))
+        if own >= self._most_of_one:
+            raise BusyError(
+                f"{own} pictures of yours are waiting already; try again in {seconds} s."
+            )
+        raise BusyError(
+            f"{len(self._waiting)} visitors are waiting already; try again in {seconds} s."
+        )
+
+    def _call_next(self) -> None:
+        """Who was served longest ago, if ever; of several the one who came first."""
+        if self._running is not None or not self._waiting:
+            return
+        ticket = min(self._waiting, key=lambda one: self._served.get(one.session, 0.0))
+        self._waiting.remove(ticket)
+        self._running, self._began = ticket, time.monotonic()
+        ticket.ends = self._began + self._longest
+        self._changed.notify_all()
+
+    def _leave(self, ticket: Ticket) -> None:
+        if ticket is not self._running:
+            self._waiting.remove(ticket)
+            return
+        now = time.monotonic()
+        self._lengths.append(now - self._began)
+        self._served[ticket.session] = now
+        self._served.move_to_end(ticket.session)
+        while len(self._served) > REMEMBERED + self._most_waiting:
+            self._served.popitem(last=False)
+        self._running = None
+        self._call_next()
+
+    def _place(self, ticket: Ticket) -> Place:
+        """As if nobody who was served before came in between."""
+        order = sorted(self._waiting, key=lambda one: self._served.get(one.session, 0.0))
+        before = order.index(ticket)
+        return Place(before + 1, self._until_next() + before * self._usual())
+
+    def _until_next(self) -> float:
+        """Seconds until the turn that is running ends, at a guess."""
+        return max(0.0, self._usual() - (time.monotonic() - self._began))
+
+    def _usual(self) -> float:
+        return statistics.fmean(self._lengths) if self._lengths else USUAL
