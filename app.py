@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import JSONResponse
 
 from nst_core import PreviewError, WeightsError, __version__, film
 from nst_core.presets import PRESETS
@@ -42,8 +44,15 @@ BRUSHES = "".join(
     for number, colour in enumerate(mixing.BRUSHES, start=1)
 )
 
+
+async def refuse(_request: Request, error: Exception) -> JSONResponse:
+    """Gradio's answer to a parameter that an endpoint does not have, in its own words."""
+    return JSONResponse({"detail": str(error)}, status_code=422)
+
+
 # How the page is served, here and in the tests.
 LAUNCH: dict[str, Any] = {
+    "app_kwargs": {"exception_handlers": {TypeError: refuse, ValueError: refuse}},
     "allowed_paths": [str(examples.FOLDER)],
     "share": False,
     "ssr_mode": False,
@@ -280,9 +289,10 @@ def lay_out_paintings() -> dict[str, Any]:
             made[name] = picture_input(f"Painting {number}", name, 130)
     with gr.Row(elem_classes="few"):
         for number, name in zip(mixing.NUMBERS, mixing.WEIGHTS, strict=True):
-            made[name] = gr.Slider(
+            weight = gr.Slider(
                 0, 1, value=1.0, step=0.05, label=f"Weight {number}", elem_id=name, min_width=100
             )
+            made[name] = controls.take_anything(weight)
     return made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -221,7 +222,7 @@ def parse(name: str, text: str) -> Any:
     try:
         return _PARSERS[kind](text)
     except (ValueError, KeyError):
-        raise _error(name, text, _WANTED[kind]) from None
+        raise unwanted(name, text, _WANTED[kind]) from None
 
 
 def spell(value: Any) -> str:
@@ -270,8 +271,14 @@ def _unknown(names: list[str]) -> SettingsError:
     )
 
 
-def _error(name: str, value: Any, wanted: str) -> SettingsError:
-    return SettingsError(f"{name} is {value!r}, but it must be {wanted}.")
+_SHORT = reprlib.Repr()  # whoever sends a million letters gets some of them back
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxtuple = _SHORT.maxlist = 13
+
+
+def unwanted(name: str, value: Any, wanted: str) -> SettingsError:
+    """The error to raise for a value: what arrived, in short, and what is `wanted`."""
+    return SettingsError(f"{name} is {_SHORT.repr(value)}, but it must be {wanted}.")
 
 
 def _check_range(name: str, value: Any, spec: Spec) -> None:
@@ -279,7 +286,7 @@ def _check_range(name: str, value: Any, spec: Spec) -> None:
         return
     if not spec.minimum <= value <= spec.maximum:
         unit = f" {spec.unit}" if spec.unit else ""
-        raise _error(name, value, f"between {spec.minimum:g} and {spec.maximum:g}{unit}")
+        raise unwanted(name, value, f"between {spec.minimum:g} and {spec.maximum:g}{unit}")
 
 
 def _number(name: str, value: Any) -> float:
@@ -288,14 +295,14 @@ def _number(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise _error(name, value, _WANTED[_kind(name)])
+        raise unwanted(name, value, _WANTED[_kind(name)])
     return number
 
 
 def _to_int(name: str, value: Any) -> int:
     number = _number(name, value)
     if number != int(number):
-        raise _error(name, value, _WANTED[int])
+        raise unwanted(name, value, _WANTED[int])
     return int(number)
 
 
@@ -307,13 +314,13 @@ def _to_str(name: str, value: Any) -> str | None:
     if value is None and is_optional(name):
         return None
     if not isinstance(value, str):
-        raise _error(name, value, _WANTED[str])
+        raise unwanted(name, value, _WANTED[str])
     return value
 
 
 def _to_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _error(name, value, _WANTED[bool])
+        raise unwanted(name, value, _WANTED[bool])
     return value
 
 
@@ -324,9 +331,9 @@ def _to_layers(name: str, value: Any) -> StyleLayers:
     try:
         layers = tuple((str(layer), _number(name, weight)) for layer, weight in pairs)
     except (TypeError, ValueError):
-        raise _error(name, value, _WANTED[StyleLayers]) from None
+        raise unwanted(name, value, _WANTED[StyleLayers]) from None
     if not layers or len(dict(layers)) < len(layers) or min(w for _, w in layers) < 0:
-        raise _error(name, value, _WANTED[StyleLayers])
+        raise unwanted(name, value, _WANTED[StyleLayers])
     return layers
 
 

@@ -27,7 +27,7 @@ from nst_core.preview import load_stylizer, preview
 from nst_core.pyramid import add_detail, resize
 from nst_core.regions import Layout, StyleSource, as_styles
 from nst_core.schedule import Progress, Scale, schedule, schedule_for
-from nst_core.settings import Settings, SettingsError
+from nst_core.settings import Settings, SettingsError, unwanted
 from nst_core.step import OPTIMIZERS, CompiledStep, State, Weights, compile_step
 
 # Steps of different runs in one process take turns on the device. The lock is never held while
@@ -354,7 +354,7 @@ def check_choices(settings: Settings) -> None:
         for name in [value] if isinstance(value, str) else dict(value):
             if name not in table:
                 known = ", ".join(sorted(table))
-                raise SettingsError(f"{field} is {name!r}, but it must be one of: {known}.")
+                raise unwanted(field, name, f"one of: {known}")
 
 
 def warm_up() -> None:

@@ -1,10 +1,13 @@
-"""Gradio's components, changed where they would open a visitor's file before we looked at it."""
+"""Gradio's components, changed where they would trust what a visitor sends."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_base64_to_cache
+
+MOST_BASE64 = 30_000_000  # characters of a picture inside a request; larger ones are uploaded
 
 
 class PictureInput(gr.Image):
@@ -17,15 +20,30 @@ class PictureInput(gr.Image):
     is_template = True
 
     def preprocess(self, payload: Any) -> Any:
-        if payload is None or payload.path is None:
-            return super().preprocess(payload)
-        return payload.path
+        if payload is None or payload.path is not None:
+            return payload and payload.path
+        text = payload.url or ""
+        if not text.startswith("data:") or len(text) > MOST_BASE64:
+            raise gr.Error(
+                "The picture is neither an uploaded file nor one of less than "
+                f"{MOST_BASE64 * 3 // 4_000_000} MB in base64; upload it first.",
+                print_exception=False,
+            )
+        try:
+            return save_base64_to_cache(text, self.GRADIO_CACHE)
+        except ValueError:
+            raise gr.Error(
+                "The picture's base64 is damaged; encode it again.", print_exception=False
+            ) from None
 
 
 class Board(gr.ImageEditor):
     """`gr.ImageEditor` that hands over the file of what was drawn, None while nothing ever was."""
 
     is_template = True
+
+    # Gradio's would keep whatever anybody sends in memory; what is drawn here comes as files.
+    accept_blobs = None  # type: ignore[assignment]
 
     def preprocess(self, payload: Any) -> Any:
         return payload.layers[0].path if payload and payload.layers else None

@@ -29,6 +29,16 @@ TASTE = ("strength", "color", "style_scale", "feather")
 
 def make(name: str) -> Any:
     """The control for a field. It begins at the default, which clients take as theirs."""
+    return take_anything(_make(name))
+
+
+def take_anything(component: Any) -> Any:
+    """Let a component hand over whatever arrives: `Settings` says better what is wrong with it."""
+    component.preprocess = lambda payload: payload
+    return component
+
+
+def _make(name: str) -> Any:
     spec, value = SPECS[name], DEFAULTS[name]
     label = f"{spec.label} ({spec.unit})" if spec.unit else spec.label
     common: dict[str, Any] = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}

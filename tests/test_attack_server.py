@@ -1,0 +1,269 @@
+"""The running app, attacked through its HTTP interface as strangers can reach it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import corpus
+import httpx
+import pytest
+import visitor
+from conftest import ROOT, example
+
+from page import components
+
+SECONDS = 10.0  # for any answer to what is refused
+PASSWORDS = "/etc/passwd"
+CASTLE, WAVE = example("content/castle"), example("style/great-wave")
+
+
+class Server:
+    """The app in a process of its own, and its log."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self.address, self.folder = address, folder
+        self.http = httpx.Client(base_url=address, timeout=60)
+
+    def log(self) -> str:
+        return (self.folder / "app.log").read_text()
+
+    def upload(self, content: bytes, name: str) -> dict[str, Any]:
+        """A file as parameter, after its upload."""
+        answer = self.http.post("gradio_api/upload", files={"files": (name, content)})
+        assert answer.status_code == 200, answer.text
+        return file(answer.json()[0])
+
+    def call(self, endpoint: str, **parameters: Any) -> tuple[str, Any]:
+        """The last event of a call, "complete" or "error", and its data."""
+        # Not `json=`: a stranger may send NaN, which is no JSON.
+        body = json.dumps(parameters).encode()
+        kind = {"content-type": "application/json"}
+        answer = self.http.post(f"gradio_api/call/v2/{endpoint}", content=body, headers=kind)
+        if answer.status_code != 200:
+            return f"status {answer.status_code}", answer.json()
+        path = f"gradio_api/call/{endpoint}/{answer.json()['event_id']}"
+        events = self.http.get(path).text.strip().split("\n\n")
+        event, data = events[-1].split("\n")
+        return event.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+def file(path: str, **more: Any) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}} | more
+
+
+def inline(content: bytes, kind: str = "image/png") -> dict[str, Any]:
+    """A picture inside the request, which no limit on uploads sees."""
+    text = base64.b64encode(content).decode()
+    return {"url": f"data:{kind};base64,{text}", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("attacked")
+    with visitor.started(folder) as address:
+        yield Server(address, folder)
+
+
+@pytest.fixture(scope="module")
+def pair(server) -> dict[str, Any]:
+    """Photo and painting, uploaded, and the shortest of runs."""
+    photo, painting = (server.upload(path.read_bytes(), path.name) for path in (CASTLE, WAVE))
+    return {"content": photo, "style": painting, "size": 64}
+
+
+@pytest.fixture(autouse=True)
+def _still_paints(server, pair):
+    """After every attack the next visitor gets a picture."""
+    yield
+    event, data = server.call("preview", **pair)
+    assert event == "complete", data
+
+
+# --- Parameters ---------------------------------------------------------------------------------
+
+NOT_WANTED = [
+    *[("size", value) for value in ("NaN", float("nan"), float("inf"), -float("inf"), 1e9, -5)],
+    *[("size", value) for value in ("big", None, [1], {}, True, "64; ls", 10**400, 64.5)],
+    *[("steps", value) for value in (0, -1, 10**30, 1.5, "1e3")],
+    *[("optimizer", value) for value in ("__import__('os')", None, 7, ["lbfgs"], "x" * 10**6)],
+    *[("style_layers", value) for value in ("x=1", "block1_conv1=-1", "block1_conv1=nan", 7, "=")],
+    *[("init", value) for value in (None, "../../etc/passwd", {"a": 1})],
+    *[("enlarge", value) for value in ("yes", 1, None)],
+    *[("seed", value) for value in ("1e999", -1, "x")],
+    *[("time_budget", value) for value in ("nan", -1, 0, float("inf"), "soon")],
+    *[("strength", value) for value in (float("nan"), 2, -0.1, "all", [])],
+    *[("content_weight", value) for value in (float("inf"), -1, "1e400")],
+    ("tv_weight", float("nan")), ("style_weight", -1), ("style_scale", 100), ("feather", 1e9),
+    ("color", "x"), ("pooling", "x"), ("precision", "float8"), ("content_layer", "fc1"),
+    ("learning_rate", -1), ("frame_interval", float("nan")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), NOT_WANTED)
+def test_a_hostile_parameter_is_refused_by_its_name(name, value, server, pair):
+    event, data = server.call("stylize", **pair | {"steps": 1, name: value})
+    assert event == "error"
+    assert name in data["error"]
+    assert len(data["error"]) < 2000
+
+
+def test_an_unknown_parameter_is_refused_by_its_name(server, pair):
+    for name in ("nothing", "weights", "stylizer", "__class__"):
+        status, data = server.call("stylize", **pair, **{name: PASSWORDS})
+        assert status == "status 422"
+        assert name in data["detail"]
+
+
+def test_weights_of_paintings_that_make_no_sense(server, pair):
+    for value in (float("nan"), -1, "much", None, [1]):
+        more = {"style_2": pair["style"], "weight_2": value, "steps": 1}
+        event, data = server.call("stylize", **pair | more)
+        assert event == "error"
+        assert "weights of 0 or more" in data["error"]
+
+
+# --- Files and addresses ------------------------------------------------------------------------
+
+SECRETS = (
+    PASSWORDS,
+    "../../../../etc/passwd",
+    str(ROOT / "app.py"),
+    "file:///etc/passwd",
+    "~/.ssh/id",
+)
+
+
+@pytest.mark.parametrize("field", ["content", "style", "style_2", "mask_1", "keep"])
+def test_no_file_of_the_server_is_opened(field, server, pair):
+    for secret in SECRETS:
+        for payload in (file(secret), file(secret, url=secret), secret, [secret]):
+            event, data = server.call("stylize", **pair | {"steps": 1, field: payload})
+            assert event == "error"
+            assert "root:" not in json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    "path", [*SECRETS, "%2e%2e/%2e%2e/etc/passwd", "/proc/self/environ", "app.py"]
+)
+def test_no_file_of_the_server_is_sent(path, server):
+    for route in (
+        "gradio_api/file=",
+        "file=",
+        "static/",
+        "gradio_api/custom_component/",
+        "svelte/",
+    ):
+        answer = server.http.get(f"{route}{path}")
+        assert answer.status_code in (400, 403, 404, 405, 422), (route, answer.status_code)
+        assert "root:" not in answer.text
+        assert "import gradio" not in answer.text
+
+
+def test_no_address_behind_the_server_is_asked(server, pair):
+    """A listener on the loopback address hears nothing."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    heard = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CASTLE.read_bytes())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as inside:
+        threading.Thread(target=inside.serve_forever, daemon=True).start()
+        port = inside.server_port
+        for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "127.1", "2130706433", "0x7f.1"):
+            url = f"http://{host}:{port}/castle.jpg"
+            for payload in (file(url), file(url, url=url), {"url": url, **file("x")}):
+                event, _ = server.call("preview", **pair | {"content": payload})
+                assert event == "error"
+            server.http.get(f"gradio_api/proxy={url}")
+            server.http.get(f"gradio_api/file={url}")
+        inside.shutdown()
+    assert heard == []
+
+
+def test_pages_of_the_operator_are_shut(server):
+    for page in ("monitoring", "gradio_api/monitoring", "gradio_api/run_history", "docs", "redoc"):
+        assert server.http.get(page).status_code in (403, 404), page
+
+
+# --- Pictures inside requests -------------------------------------------------------------------
+
+
+def test_pictures_inside_a_request_are_looked_at_as_all_others(server, pair):
+    good = CASTLE.read_bytes()
+    event, _ = server.call("preview", **pair | {"content": inline(good, "image/jpeg")})
+    assert event == "complete"
+    bombs = corpus.png_bomb(12_000, 12_000), corpus.png_bomb(30_000, 30_000, 1, 0)
+    for content in (b"", b"<script>", good[:500], *bombs):
+        event, data = server.call("preview", **pair | {"content": inline(content)})
+        assert event == "error"
+        assert re.search("not a picture|truncated|million|empty", data["error"])
+
+
+def test_base64_that_is_damaged_or_too_long(server, pair):
+    for text, message in (
+        ("@@@@", "damaged|picture"),
+        ("A" * (components.MOST_BASE64 + 1), "upload it"),
+    ):
+        payload = inline(b"") | {"url": f"data:image/png;base64,{text}"}
+        event, data = server.call("preview", **pair | {"content": payload})
+        assert event == "error"
+        assert re.search(message, data["error"])
+
+
+def test_an_upload_that_is_too_large_is_refused(server):
+    answer = server.http.post("gradio_api/upload", files={"files": ("big.png", bytes(51 * 2**20))})
+    assert answer.status_code == 413
+
+
+def test_no_store_for_strangers(server):
+    """The drawing board's own channel, which would keep anything in memory."""
+    board = next(
+        one["id"] for one in server.http.get("config").json()["components"]
+        if one["props"].get("elem_id") == "board"
+    )  # fmt: skip
+    data = {"component_id": board, "fn_name": "accept_blobs", "session_hash": "x", "id": "x"}
+    files = {"file": ("x.png", b"x")}
+    answer = server.http.post(
+        "gradio_api/component_server",
+        data=data | {"type": "layer", "index": "999999999"},
+        files=files,
+    )
+    assert answer.status_code == 404
+
+
+# --- Names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<img src=x onerror=alert(1)>.jpg",
+        "../../../tmp/up.jpg",
+        "a" * 500 + ".jpg",
+        "x\x00y.jpg",
+        "'; rm -rf.jpg",
+    ],
+)
+def test_a_hostile_file_name_stays_a_name(name, server, pair):
+    photo = server.upload(CASTLE.read_bytes(), name)
+    event, data = server.call("stylize", **pair | {"content": photo, "steps": 1})
+    assert event == "complete", data
+    path = Path(data[0]["path"])
+    assert path.is_relative_to(server.folder)
+    assert len(path.name) < 256
+    assert "/" not in path.name
