@@ -16,11 +16,12 @@ from typing import Any
 import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from starlette.routing import Route
 
 from nst_core import PreviewError, WeightsError, __version__, film
 from nst_core.presets import PRESETS
-from nst_core.transfer import warm_up
-from page import actions, controls, examples, mixing
+from nst_core.transfer import is_warm, warm_up
+from page import actions, controls, examples, journal, mixing
 from page.components import Board, PictureInput
 from page.turns import MOST_WAITING
 
@@ -50,9 +51,18 @@ async def refuse(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, status_code=422)
 
 
+async def health(_request: Request) -> JSONResponse:
+    """For whoever watches over the server; answers during a run as well."""
+    jobs = actions.TURNS.count()
+    return JSONResponse({"status": "ok", "version": __version__, "warm": is_warm(), "jobs": jobs})
+
+
 # How the page is served, here and in the tests.
 LAUNCH: dict[str, Any] = {
-    "app_kwargs": {"exception_handlers": {TypeError: refuse, ValueError: refuse}},
+    "app_kwargs": {
+        "exception_handlers": {TypeError: refuse, ValueError: refuse},
+        "routes": [Route("/health", health)],
+    },
     "allowed_paths": [str(examples.FOLDER)],
     "share": False,
     "ssr_mode": False,
@@ -554,6 +564,7 @@ def warm_up_quietly() -> None:
 
 def main() -> None:
     """Serve the page, and load TensorFlow while the visitor looks around."""
+    journal.start()
     page = make_page()
     page.launch(prevent_thread_lock=True, **LAUNCH)
     threading.Thread(target=warm_up_quietly, name="warm-up", daemon=True).start()

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import secrets
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +39,7 @@ from nst_core.presets import PRESETS
 from nst_core.recipe import Source, Stretch
 from nst_core.settings import SPECS
 from nst_core.transfer import check_choices
-from page import controls, examples, mixing, studio
+from page import controls, examples, journal, mixing, studio
 from page.studio import Painting, Studio
 from page.turns import BusyError, Ticket, Turns
 from page.words import (
@@ -112,19 +113,20 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Show
 
 
 def _paint(content: str | None, style: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
-    with TURNS.join(_session()) as ticket:
+    with journal.job("paint") as facts, TURNS.join(_session()) as ticket:
         photo, painting = _both(content, style)
         settings, more = controls.read(values), values[len(controls.NAMES) :]
         check_choices(settings)
         styles, keep = mixing.read(painting, more)
+        facts |= {"size": settings.size, "paintings": len(styles)}
         yield Shown(_first_sight(photo, styles, settings), ready_text(), None)
-        yield from _wait(ticket)
+        yield from _wait(ticket, facts)
         name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
         made = recipe.make(photo, styles, settings, keep)
         easel = Easel(photo, styles, settings, keep)
         chosen = (photo, painting, *more)
         at = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
-        yield from _watch(secrets.token_urlsafe(16), at, easel.paint(), ticket)
+        yield from _watch(secrets.token_urlsafe(16), at, easel.paint(), ticket, facts)
 
 
 def _first_sight(photo: str, styles: Sequence[Style], settings: Settings) -> np.ndarray:
@@ -134,13 +136,14 @@ def _first_sight(photo: str, styles: Sequence[Style], settings: Settings) -> np.
     return images.to_uint8(studio.load(photo, settings.size, settings.enlarge).rgb)
 
 
-def _wait(ticket: Ticket) -> Iterator[Shown]:
+def _wait(ticket: Ticket, facts: dict[str, Any]) -> Iterator[Shown]:
     """Say what there is to wait for, until it is the ticket's turn."""
     place = None
     for place in TURNS.wait(ticket):
         yield Shown(status=waiting_text(place))
     if place is not None:
         yield Shown(status=ready_text())
+    facts["waited"] = round(time.monotonic() - ticket.joined, 3)
 
 
 def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
@@ -149,12 +152,12 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
 
 
 def _go_on(token: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
-    with TURNS.join(_session()) as ticket:
+    with journal.job("continue") as facts, TURNS.join(_session()) as ticket:
         begun = _begun(token).easel.settings
         settings = dataclasses.replace(
             controls.read(values), size=begun.size, enlarge=begun.enlarge
         )
-        yield from _wait(ticket)
+        yield from _wait(ticket, facts)
         painting = _begun(token)  # as it is after the wait
         stretch = Stretch(painting.easel.settings, painting.frame.step)
         frames = painting.easel.resume(settings)
@@ -162,7 +165,7 @@ def _go_on(token: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
             painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
         )
         at = functools.partial(dataclasses.replace, painting, recipe=made)
-        yield from _watch(token or "", at, frames, ticket)
+        yield from _watch(token or "", at, frames, ticket, facts)
 
 
 def _begun(token: str | None) -> Painting:
@@ -178,11 +181,14 @@ def _watch(
     at: Callable[..., Painting],
     frames: Generator[Frame, None, None],
     ticket: Ticket,
+    facts: dict[str, Any],
 ) -> Iterator[Shown]:
     """Show every frame, and keep the painting as it is `at` that frame; end with the turn."""
     color = None
     with contextlib.closing(frames):
         for frame in frames:
+            height, width, _ = frame.image.shape
+            facts |= {"width": width, "height": height, "steps": frame.step}
             painting = at(frame=frame)
             if color is not None:
                 painting = painting.recolored(color)
@@ -194,6 +200,7 @@ def _watch(
             kept = STUDIO.find(token)
             color = kept.color if kept else None  # may have been changed meanwhile
             if ticket.is_over and not frame.done:
+                facts["outcome"] = "turn over"
                 yield Shown(studio.save_picture(kept or painting), turn_over_text(frame))
                 return
 
@@ -262,8 +269,8 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
     try:
         photo, painting = _both(content, style)
         styles, keep = mixing.read(painting, more)
-        with TURNS.join(_session()) as ticket:
-            for _ in TURNS.wait(ticket):
+        with journal.job("preview") as facts, TURNS.join(_session()) as ticket:
+            for _ in _wait(ticket, facts):
                 pass
             with contextlib.closing(stream(photo, styles, Settings(size=size), keep)) as frames:
                 frame = next(frames)

@@ -43,7 +43,7 @@ class Board(gr.ImageEditor):
     is_template = True
 
     # Gradio's would keep whatever anybody sends in memory; what is drawn here comes as files.
-    accept_blobs = None  # type: ignore[assignment]
+    accept_blobs = None
 
     def preprocess(self, payload: Any) -> Any:
         return payload.layers[0].path if payload and payload.layers else None

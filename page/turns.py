@@ -31,7 +31,8 @@ class Ticket:
     """One who waits, or whose turn it is."""
 
     session: str
-    ends: float = float("inf")  # of the monotonic clock
+    joined: float  # of the monotonic clock, as is the next
+    ends: float = float("inf")
 
     @property
     def is_over(self) -> bool:
@@ -70,7 +71,7 @@ class Turns:
 
         Raises `BusyError` when there are too many.
         """
-        ticket = Ticket(session)
+        ticket = Ticket(session, time.monotonic())
         with self._changed:
             self._check_room(session)
             self._waiting.append(ticket)
@@ -91,6 +92,11 @@ class Turns:
             yield place
             with self._changed:
                 self._changed.wait_for(lambda: self._running is ticket, LOOK_AGAIN)
+
+    def count(self) -> int:
+        """How many are painted or wait."""
+        with self._changed:
+            return len(self._waiting) + (self._running is not None)
 
     def _check_room(self, session: str) -> None:
         own = sum(ticket.session == session for ticket in self._waiting)

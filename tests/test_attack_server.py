@@ -11,6 +11,7 @@ from typing import Any
 
 import corpus
 import httpx
+import psutil
 import pytest
 import visitor
 from conftest import ROOT, example
@@ -28,6 +29,15 @@ class Server:
     def __init__(self, address: str, folder: Path) -> None:
         self.address, self.folder = address, folder
         self.http = httpx.Client(base_url=address, timeout=60)
+
+    @property
+    def pid(self) -> int:
+        """The process that listens at the address."""
+        port = int(self.address.rstrip("/").rpartition(":")[2])
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+                return found.pid
+        raise ProcessLookupError(self.address)
 
     def log(self) -> str:
         return (self.folder / "app.log").read_text()

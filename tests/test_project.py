@@ -32,6 +32,7 @@ FLOORS = {
     "nst_core.job": 2,
     "nst_core.transfer": 3,
     "nst_core.__main__": 4,
+    "page.journal": 0,
     "page.turns": 0,
     "page.words": 4,
     "page.components": 4,
