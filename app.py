@@ -7,8 +7,14 @@ page answers first.
 
 from __future__ import annotations
 
+import functools
+import json
+import os
+import signal
 import sys
 import threading
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +27,7 @@ from starlette.routing import Route
 from nst_core import PreviewError, WeightsError, __version__, film
 from nst_core.presets import PRESETS
 from nst_core.transfer import is_warm, warm_up
-from page import actions, controls, examples, journal, mixing
+from page import actions, controls, examples, journal, mixing, studio
 from page.components import Board, PictureInput
 from page.turns import MOST_WAITING
 
@@ -76,6 +82,7 @@ LAUNCH: dict[str, Any] = {
     "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
 }
 
+SWEEP_EVERY = 60.0  # s
 MOST_EVENTS = 500  # that wait at once for anything, most of them for a moment only
 
 # For events that are the page's own affair.
@@ -119,7 +126,6 @@ def make_page() -> gr.Blocks:
     with gr.Blocks(
         title="Neural Style Transfer",
         analytics_enabled=False,
-        delete_cache=(600, 3600),
         fill_width=True,
     ) as page:
         token = gr.State(None)
@@ -562,12 +568,32 @@ def warm_up_quietly() -> None:
         print(f"Warning: {error}", file=sys.stderr)
 
 
+def keep_tidy(kept: Collection[Path]) -> None:
+    """`studio.sweep` now and then, for a thread of its own; `kept` are the page's own files."""
+    while True:
+        try:
+            studio.sweep(kept)
+        except OSError as error:
+            print(f"Warning: the files of visitors could not be swept: {error}", file=sys.stderr)
+        time.sleep(SWEEP_EVERY)
+
+
+def end(_signal: int, _frame: object) -> None:
+    """On SIGTERM: at once, as nothing is ever half-written; what was put by is there again."""
+    journal.LOG.info(json.dumps({"server": "ends", "jobs": actions.TURNS.count()}))
+    os._exit(0)
+
+
 def main() -> None:
     """Serve the page, and load TensorFlow while the visitor looks around."""
     journal.start()
+    signal.signal(signal.SIGTERM, end)
     page = make_page()
+    shown = json.dumps(page.get_config_file(), default=str)
+    own = {path for path in studio.files() if str(path) in shown}
     page.launch(prevent_thread_lock=True, **LAUNCH)
-    threading.Thread(target=warm_up_quietly, name="warm-up", daemon=True).start()
+    for work in (warm_up_quietly, functools.partial(keep_tidy, own)):
+        threading.Thread(target=work, daemon=True).start()
     page.block_thread()
 
 

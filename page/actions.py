@@ -56,6 +56,9 @@ BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 # Under a pair's finished picture that was on the page before anybody painted.
 PAINTED_BEFORE = "Painted before. Press **Paint** to watch it being painted."
 
+# Under a visitor's last picture when nothing but its file is left.
+PUT_BY = "Your last picture. The server was started again since; **Paint** begins anew."
+
 # What the page opens with.
 OPENING = "gallery"
 OPENING_PAIR = examples.PAIRS[0]
@@ -94,10 +97,7 @@ def stylize(content: str | None, style: str | None, *values: Any) -> Iterator[tu
     """Paint a photo in the style of a painting; streams the picture on its way."""
     picture = losses = None
     for shown in paint(content, style, *values):
-        if not _is_skipped(shown.picture):
-            picture = shown.picture
-        elif isinstance(picture, np.ndarray):  # who waits holds no picture
-            picture = studio.save_image(images.to_pil(picture), "photo")
+        picture = picture if _is_skipped(shown.picture) else shown.picture
         losses = losses if _is_skipped(shown.losses) else shown.losses
         yield picture, shown.status, losses
 
@@ -112,7 +112,9 @@ def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Show
     yield from _in_words(_paint(content, style, values))
 
 
-def _paint(content: str | None, style: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
+def _paint(
+    content: str | None, style: str | None, values: tuple[Any, ...]
+) -> Generator[Shown, None, None]:
     with journal.job("paint") as facts, TURNS.join(_session()) as ticket:
         photo, painting = _both(content, style)
         settings, more = controls.read(values), values[len(controls.NAMES) :]
@@ -151,7 +153,7 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
     yield from _in_words(_go_on(token, values))
 
 
-def _go_on(token: str | None, values: tuple[Any, ...]) -> Iterator[Shown]:
+def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None, None]:
     with journal.job("continue") as facts, TURNS.join(_session()) as ticket:
         begun = _begun(token).easel.settings
         settings = dataclasses.replace(
@@ -195,14 +197,21 @@ def _watch(
             painting.reel.add(frame.painted)
             painting.history.extend((frame.step, *term) for term in frame.losses.items())
             STUDIO.keep(token, painting)
-            picture = studio.save_picture(painting) if frame.done else painting.frame.image
+            picture = _finished(token, painting) if frame.done else painting.frame.image
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
             kept = STUDIO.find(token)
             color = kept.color if kept else None  # may have been changed meanwhile
             if ticket.is_over and not frame.done:
                 facts["outcome"] = "turn over"
-                yield Shown(studio.save_picture(kept or painting), turn_over_text(frame))
+                yield Shown(_finished(token, kept or painting), turn_over_text(frame))
                 return
+
+
+def _finished(token: str, painting: Painting) -> str:
+    """The file of a picture at its best quality, put by for those who come back."""
+    path = studio.save_picture(painting)
+    studio.put_by(token, path)
+    return path
 
 
 def _session() -> str:
@@ -211,13 +220,28 @@ def _session() -> str:
     return getattr(request, "session_hash", None) or secrets.token_hex(8)
 
 
-def _in_words(run: Iterator[Shown]) -> Iterator[Shown]:
-    """What goes wrong, told as a notice and in the status line; the picture so far stays."""
+def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
+    """What goes wrong, told as a notice and in the status line; the picture so far stays.
+
+    Pictures become files here: Gradio would write them where no error of ours is left to tell.
+    """
     try:
-        yield from run
+        with contextlib.closing(run):
+            for shown in run:
+                is_array = isinstance(shown.picture, np.ndarray)
+                picture = studio.save_frame(shown.picture) if is_array else shown.picture
+                yield shown._replace(picture=picture)
+    except OSError as error:
+        yield from _told(
+            f"The server cannot write pictures now ({error.strerror}); try again soon."
+        )
     except (*TOLD, DivergenceError) as error:
-        yield Shown(status=str(error))
-        raise gr.Error(str(error), print_exception=False) from None
+        yield from _told(str(error))
+
+
+def _told(text: str) -> Iterator[Shown]:
+    yield Shown(status=text)
+    raise gr.Error(text, print_exception=False)
 
 
 def _both(content: str | None, style: str | None) -> tuple[str, str]:
@@ -229,13 +253,13 @@ def _both(content: str | None, style: str | None) -> tuple[str, str]:
 def stop(token: str | None) -> Shown:
     """After Stop: the picture at its best quality, and what happened."""
     painting = STUDIO.find(token)
-    if painting is None:
+    if token is None or painting is None:
         return Shown(status="Stopped before the first step.")
     if painting.frame.done:  # of the run before
         text = "Stopped before the first step; the last picture is kept."
     else:
         text = stopped_text(painting.frame)
-    return Shown(studio.save_picture(painting), text)
+    return Shown(_finished(token, painting), text)
 
 
 def at_work() -> tuple[Any, ...]:
@@ -258,7 +282,7 @@ def at_rest(token: str | None) -> Tools:
         paint=gr.update(interactive=True),
         stop=gr.update(interactive=False),
         go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
-        save=save_button(painting),
+        save=save_button(painting) if painting else _button(studio.find_by(token)),
         blend=gr.update(interactive=painting is not None),
         chart=gr.update(visible=painting is not None),
     )
@@ -284,8 +308,11 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
 
 def save_button(painting: Painting | None, percent: float = 100) -> Any:
     """The button that saves the PNG, ready when there is one."""
-    value = studio.save_picture(painting, percent / 100) if painting else None
-    return gr.update(value=value, interactive=painting is not None)
+    return _button(studio.save_picture(painting, percent / 100) if painting else None)
+
+
+def _button(path: str | None) -> Any:
+    return gr.update(value=path, interactive=path is not None)
 
 
 def blend(token: str | None, percent: float) -> Any:
@@ -468,7 +495,10 @@ def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
             return _linked(asked)
         if remembered and painting:
             return _last(remembered, painting)
-    except SettingsError as error:
+        path = studio.find_by(remembered)
+        if path:
+            return [*_choice_of(path), *Shown(path, PUT_BY, None, remembered)]
+    except (ImageError, SettingsError) as error:
         gr.Warning(f"The link asks for what is not possible: {error}")
     pair = [str(path) for path in map(examples.path_of, examples.KINDS, OPENING_PAIR)]
     stage = Shown(str(examples.painted_path(*OPENING_PAIR)), PAINTED_BEFORE)
@@ -551,19 +581,25 @@ def make_link(base: str, content: str | None, style: str | None, *values: Any) -
 def take_recipe(path: str) -> list[Any]:
     """Photo, painting, preset, controls and the rest from a PNG that was painted here."""
     try:
-        made = recipe.read(path)
-        check_choices(made.settings)
-        paintings = [_example_of("style", source) for source in made.style]
-        more = mixing.show(made, paintings)
+        content, style, *rest = _choice_of(path)
     except (ImageError, SettingsError) as error:
         gr.Warning(str(error))
         return _nothing()
     gr.Info("Settings taken from the picture's recipe.")
-    pictures = [
-        gr.skip() if path is None else path
-        for path in (_example_of("content", made.content), paintings[0])
-    ]
-    return [*pictures, None, *controls.show(made.settings), *more]
+    return [content or gr.skip(), style or gr.skip(), *rest]
+
+
+def _choice_of(path: str) -> list[Any]:
+    """What a painted PNG's recipe chose: photo and painting if known, preset, controls, the rest.
+
+    Raises `ImageError` or `SettingsError` as `recipe.read` does.
+    """
+    made = recipe.read(path)
+    check_choices(made.settings)
+    paintings = [_example_of("style", source) for source in made.style]
+    more = mixing.show(made, paintings)
+    content = _example_of("content", made.content)
+    return [content, paintings[0], None, *controls.show(made.settings), *more]
 
 
 def _example_of(kind: str, source: Source) -> str | None:

@@ -7,11 +7,14 @@ have painted since.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import shutil
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,12 @@ MOST_PAINTINGS = 32
 # Of these, how many keep the optimizer's memory: 45 MB each at 512 px, 180 MB at 1024 px. The
 # others go on from their picture alone.
 MOST_MEMORIES = 4
+
+# Files of visitors: how long they stay, and how many bytes. A film's 10 MB, a run's pictures 20 MB.
+OLDEST = 6 * 3600.0  # s
+MOST_BYTES = 2e9
+
+FRAME_QUALITY = 85  # of the JPEGs on the way: some 80 kB at 512 px
 
 
 @dataclass(frozen=True)
@@ -122,10 +131,20 @@ def save_picture(painting: Painting, share: float = 1.0) -> str:
 
 
 def save_image(image: Image.Image, name: str, made: str = "") -> str:
-    """The path of a PNG that holds `image`, where Gradio serves files from and cleans up."""
+    """The path of a PNG that holds `image`, where Gradio serves files from."""
     notes = {recipe.KEY: made} if made else None
     digest = _digest(image.tobytes(), made.encode())
     return _once(digest, f"{name}.png", lambda path: images.save(image, path, notes))
+
+
+def save_frame(pixels: np.ndarray) -> str:
+    """The path of a JPEG of a picture on its way, uint8 [H, W, 3]: quick to write and to send."""
+
+    def write(path: Path) -> None:
+        with images.replacing(path) as part:
+            Image.fromarray(pixels).save(part, "JPEG", quality=FRAME_QUALITY)
+
+    return _once(_digest(pixels.tobytes()), "frame.jpg", write)
 
 
 def save_film(painting: Painting, ending: str) -> str:
@@ -134,6 +153,41 @@ def save_film(painting: Painting, ending: str) -> str:
     moments = painting.moments()
     name = f"{painting.name}{ending}"
     return _once(digest, name, lambda path: film.save(moments, path))
+
+
+def put_by(token: str, path: str) -> None:
+    """Keep a copy of a picture under its token, to be found when the server was started again."""
+    folder = _put_by(token)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(path, folder / Path(path).name)
+
+
+def find_by(token: str | None) -> str | None:
+    """The picture that was put by under this token."""
+    return next(map(str, _put_by(token).glob("*.png")), None) if token else None
+
+
+def _put_by(token: str) -> Path:
+    return Path(get_upload_folder()) / _digest(token.encode())
+
+
+def sweep(kept: Collection[Path]) -> None:
+    """Delete files that are old, and the oldest of those that are too many; not those `kept`."""
+    found = [(path.stat(), path) for path in files() if path not in kept]
+    room, now = MOST_BYTES, time.time()
+    # Not the time of modification: Gradio copies that from the original.
+    for status, path in sorted(found, key=lambda one: one[0].st_ctime, reverse=True):
+        room -= status.st_size
+        if room < 0 or now - status.st_ctime > OLDEST:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others are in it
+                path.parent.rmdir()
+
+
+def files() -> list[Path]:
+    """All files that were uploaded or made for visitors."""
+    return [path for path in Path(get_upload_folder()).rglob("*") if path.is_file()]
 
 
 def _digest(*parts: bytes) -> str:
@@ -146,7 +200,9 @@ def _digest(*parts: bytes) -> str:
 def _once(digest: str, name: str, write: Callable[[Path], None]) -> str:
     """Write a file unless it is there already; returns its path."""
     path = Path(get_upload_folder()) / digest / name
-    if not path.exists():
+    if path.exists():
+        path.touch()  # as if it were new, for `sweep`
+    else:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path)
     return str(path)

@@ -86,6 +86,8 @@ class Turns:
         """Where the ticket stands, about once a second, until it is its turn."""
         while True:
             with self._changed:
+                if self._running is not None and self._running.is_over:
+                    self._leave(self._running)  # nobody asks it for more, nor lets it go
                 if self._running is ticket:
                     return
                 place = self._place(ticket)
@@ -123,7 +125,7 @@ class Turns:
 
     def _leave(self, ticket: Ticket) -> None:
         if ticket is not self._running:
-            self._waiting.remove(ticket)
+            self._waiting = [one for one in self._waiting if one is not ticket]
             return
         now = time.monotonic()
         self._lengths.append(now - self._began)

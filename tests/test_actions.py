@@ -49,10 +49,23 @@ def step_of(shown: Shown) -> int:
 # --- Painting -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _own_turns(monkeypatch):
+    """A run that a failed test leaves behind keeps no other waiting."""
+    monkeypatch.setattr(actions, "TURNS", actions.Turns())
+
+
+def pixels(path: str) -> np.ndarray:
+    """A picture that is shown."""
+    with Image.open(path) as image:
+        return np.asarray(image, int)
+
+
 def test_the_first_thing_shown_is_the_photo():
     run = actions.paint(CASTLE, WAVE, *values_of(size=96))
     shown = next(run)
-    np.testing.assert_array_equal(shown.picture, images.to_uint8(images.load(CASTLE, 96).rgb))
+    photo = images.to_uint8(images.load(CASTLE, 96).rgb)
+    assert np.abs(pixels(shown.picture) - photo).mean() < 6  # a small JPEG
     assert shown[1:] == (words.ready_text(), None, gr.skip())
     run.close()
 
@@ -146,8 +159,7 @@ def test_a_first_look_is_the_runs_first_picture():
     next(run)
     expected = next(run).picture
     run.close()
-    with Image.open(actions.preview(CASTLE, WAVE, 96)) as image:
-        np.testing.assert_array_equal(np.asarray(image), expected)
+    assert np.abs(pixels(actions.preview(CASTLE, WAVE, 96)) - pixels(expected)).mean() < 6
     with pytest.raises(gr.Error, match="Choose a photo first"):
         actions.preview(None, WAVE, 96)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from pathlib import Path
 
 import av
@@ -93,3 +95,66 @@ def test_a_film_has_all_pictures_of_the_run(painting, ending):
     else:
         with Image.open(path) as image:
             assert (image.n_frames, image.size) == (len(painting.reel), (96, 64))
+
+
+# --- The visitors' files ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
+def put(path: Path, size: int = 10) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(size))
+    time.sleep(0.02)  # the clock of files is coarse
+    return path
+
+
+def test_what_is_put_by_is_found_by_its_token_only(cache, painting):
+    path = studio.save_picture(painting)
+    assert studio.find_by("token") is None
+    studio.put_by("token", path)
+    studio.put_by("token", path)
+    found = studio.find_by("token")
+    assert Path(found).name == "castle-great-wave.png"
+    assert recipe.read(found).settings == painting.recipe.settings
+    for other in (None, "", "toke", "../token", "*"):
+        assert studio.find_by(other) is None
+
+
+def test_old_files_are_swept_and_the_pages_own_are_not(cache, monkeypatch):
+    own, old = put(cache / "a" / "own.jpg"), put(cache / "b" / "old.png")
+    studio.sweep({own})
+    assert old.exists()
+    later = time.time() + studio.OLDEST + 1
+    monkeypatch.setattr(studio.time, "time", lambda: later)
+    studio.sweep({own})
+    assert own.exists()
+    assert not old.parent.exists()
+
+
+def test_the_oldest_make_room(cache, monkeypatch):
+    first, second, third = (put(cache / name / "x.png", 40) for name in "abc")
+    monkeypatch.setattr(studio, "MOST_BYTES", 100)
+    studio.sweep(set())
+    assert [path.exists() for path in (first, second, third)] == [False, True, True]
+
+
+def test_a_copy_of_an_old_file_is_new(cache):
+    original = put(cache / "original.jpg")
+    os.utime(original, (0, 0))
+    studio.sweep(set())
+    assert original.exists()
+
+
+def test_a_picture_that_is_made_again_counts_as_new(cache, painting, monkeypatch):
+    path = Path(studio.save_picture(painting))
+    other = put(cache / "b" / "x.png", path.stat().st_size)
+    assert studio.save_picture(painting) == str(path)
+    monkeypatch.setattr(studio, "MOST_BYTES", path.stat().st_size * 1.5)
+    studio.sweep(set())
+    assert path.exists()
+    assert not other.exists()

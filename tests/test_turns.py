@@ -115,6 +115,16 @@ def test_a_turn_does_not_last_for_ever():
         assert ticket.is_over
 
 
+def test_a_turn_that_nobody_ends_is_taken_over():
+    short = Turns(longest=0.05)
+    with short.join("a") as first, short.join("b") as second:
+        assert list_places(short, second)
+        time.sleep(0.06)
+        assert list_places(short, second) == []
+        assert first.is_over
+    assert short.count() == 0
+
+
 def test_what_is_remembered_stays_small(visitors):
     for number in range(200):
         visitors.leave(*visitors.join(str(number)))

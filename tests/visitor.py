@@ -42,11 +42,9 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[str]:
-    """The app as the README starts it, on a free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def started(folder: Path, port: int | None = None) -> Iterator[str]:
+    """The app as the README starts it, on a port of the loopback address."""
+    port = port or free_port()
     environment = os.environ | {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(folder / "cache"),
@@ -61,6 +59,12 @@ def started(folder: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:

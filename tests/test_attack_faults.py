@@ -1,0 +1,101 @@
+"""What goes wrong around the app: it is killed, told to end, and its disk takes nothing more."""
+
+from __future__ import annotations
+
+import re
+import resource
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import visitor
+from PIL import Image
+from playwright.sync_api import expect
+from test_attack_load import LONG, begin, jobs, read_events, wait_until_idle
+from test_attack_server import CASTLE, WAVE, Server
+from visitor import SHORT, paint_to_the_end, save, visit
+
+from nst_core import recipe
+
+END = 5.0  # s
+
+
+def pair_of(server: Server) -> dict:
+    photo, painting = (server.upload(path.read_bytes(), path.name) for path in (CASTLE, WAVE))
+    return {"content": photo, "style": painting, "size": 64}
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Files that somebody could take for a picture and that are none."""
+    broken = []
+    for path in [*folder.rglob("*.png"), *folder.rglob("*.jpg")]:
+        try:
+            with Image.open(path) as image:
+                image.load()
+        except OSError:
+            broken.append(path)
+    return broken
+
+
+def test_told_to_end_during_a_run(tmp_path):
+    with visitor.started(tmp_path) as address:
+        server = Server(address, tmp_path)
+        read_events(server, begin(server, **pair_of(server), **LONG), 3)
+        path = begin(server, **pair_of(server), **LONG)
+        with server.http.stream("GET", path) as events:
+            next(line for line in events.iter_lines() if "generating" in line)
+            process = psutil.Process(server.pid)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+        assert time.monotonic() - began < END
+    assert '"server": "ends", "jobs": 1' in server.log()
+    assert "Traceback" not in server.log()
+    assert unfinished(tmp_path / "cache") == []
+
+
+def test_killed_and_started_again_the_last_picture_is_still_there(browser, tmp_path):
+    port = visitor.free_port()
+    with visitor.started(tmp_path, port) as address, visit(browser, address, SHORT) as page:
+        paint_to_the_end(page)
+        before = save(page, "#save", tmp_path)
+        psutil.Process(Server(address, tmp_path).pid).kill()
+        page.wait_for_timeout(500)
+        with visitor.started(tmp_path, port):
+            page.goto(address)
+            expect(page.locator("#status")).to_contain_text("Your last picture", timeout=15_000)
+            expect(page.locator("#setting-size input[type=number]")).to_have_value("128")
+            expect(page.locator("#title")).to_contain_text("Neuschwanstein")
+            folder = tmp_path / "again"
+            folder.mkdir()
+            after = save(page, "#save", folder)
+            assert after.read_bytes() == before.read_bytes()
+            paint_to_the_end(page)
+
+
+def test_a_full_disk_is_told_and_costs_nothing(tmp_path):
+    """No file may grow beyond 20 kB; painted as before as soon as there is room again."""
+    with visitor.started(tmp_path) as address:
+        server = Server(address, tmp_path)
+        pair = pair_of(server) | {"size": 384, "steps": 2}
+        assert server.call("stylize", **pair)[0] == "complete"
+        limit = (20_000, resource.RLIM_INFINITY)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limit)
+        event, data = server.call("stylize", **pair, seed=1, init="noise")
+        assert event == "error"
+        assert "cannot write pictures now" in data["error"]
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        event, data = server.call("stylize", **pair, seed=1, init="noise")
+        assert event == "complete"
+        assert recipe.read(data[0]["path"]).settings.seed == 1
+        assert unfinished(tmp_path / "cache") == []
+        wait_until_idle(server, 10)
+        assert jobs(server)[-1]["outcome"] == "done"
+
+
+def test_nothing_depends_on_the_wall_clock():
+    """Turns, budgets and frames go by the monotonic clock, which never jumps."""
+    for path in [*Path("nst_core").glob("*.py"), *Path("page").glob("*.py"), Path("app.py")]:
+        found = re.findall(r"time\.time\(\)|datetime\.now|utcnow", path.read_text())
+        assert not found or path.name == "studio.py", path  # the age of files
