@@ -1,33 +1,24 @@
-"""The page: how it is laid out, what is wired to what, and how it is served.
+"""The page: how it is laid out, and what is wired to what.
 
 What happens on a click is in `page/actions.py`, the controls in `page/controls.py`, the example
-pictures in `page/examples.py`; the engine is `nst_core`. TensorFlow loads in the background, so the
-page answers first.
+pictures in `page/examples.py`, how it is served in `page/serving.py`; the engine is `nst_core`.
+TensorFlow loads in the background, so the page answers first.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import os
-import signal
-import sys
 import threading
-import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from fastapi import Request
-from fastapi.responses import JSONResponse
-from starlette.routing import Route
 
-from nst_core import PreviewError, WeightsError, __version__, film
+from nst_core import __version__, film
 from nst_core.presets import PRESETS
-from nst_core.transfer import is_warm, warm_up
-from page import actions, controls, examples, journal, mixing, studio
+from page import actions, controls, examples, journal, mixing, serving, studio
 from page.components import Board, PictureInput
 from page.turns import MOST_WAITING
 
@@ -51,38 +42,13 @@ BRUSHES = "".join(
     for number, colour in enumerate(mixing.BRUSHES, start=1)
 )
 
-
-async def refuse(_request: Request, error: Exception) -> JSONResponse:
-    """Gradio's answer to a parameter that an endpoint does not have, in its own words."""
-    return JSONResponse({"detail": str(error)}, status_code=422)
-
-
-async def health(_request: Request) -> JSONResponse:
-    """For whoever watches over the server; answers during a run as well."""
-    jobs = actions.TURNS.count()
-    return JSONResponse({"status": "ok", "version": __version__, "warm": is_warm(), "jobs": jobs})
-
-
 # How the page is served, here and in the tests.
-LAUNCH: dict[str, Any] = {
-    "app_kwargs": {
-        "exception_handlers": {TypeError: refuse, ValueError: refuse},
-        "routes": [Route("/health", health)],
-    },
-    "allowed_paths": [str(examples.FOLDER)],
-    "share": False,
-    "ssr_mode": False,
-    "enable_monitoring": False,
-    "run_history": False,
-    "max_file_size": "50mb",
-    "max_threads": 3 * MOST_WAITING,
-    "state_session_capacity": 100,
+LAUNCH: dict[str, Any] = serving.OPTIONS | {
     "theme": THEME,
     "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
     "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
 }
 
-SWEEP_EVERY = 60.0  # s
 MOST_EVENTS = 500  # that wait at once for anything, most of them for a moment only
 
 # For events that are the page's own affair.
@@ -560,39 +526,15 @@ def make_picker(kind: str, label: str) -> gr.Gallery:
 # --- Serving ------------------------------------------------------------------------------------
 
 
-def warm_up_quietly() -> None:
-    """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
-    try:
-        warm_up()
-    except (WeightsError, PreviewError) as error:
-        print(f"Warning: {error}", file=sys.stderr)
-
-
-def keep_tidy(kept: Collection[Path]) -> None:
-    """`studio.sweep` now and then, for a thread of its own; `kept` are the page's own files."""
-    while True:
-        try:
-            studio.sweep(kept)
-        except OSError as error:
-            print(f"Warning: the files of visitors could not be swept: {error}", file=sys.stderr)
-        time.sleep(SWEEP_EVERY)
-
-
-def end(_signal: int, _frame: object) -> None:
-    """On SIGTERM: at once, as nothing is ever half-written; what was put by is there again."""
-    journal.LOG.info(json.dumps({"server": "ends", "jobs": actions.TURNS.count()}))
-    os._exit(0)
-
-
 def main() -> None:
     """Serve the page, and load TensorFlow while the visitor looks around."""
     journal.start()
-    signal.signal(signal.SIGTERM, end)
+    serving.end_when_told()
     page = make_page()
     shown = json.dumps(page.get_config_file(), default=str)
     own = {path for path in studio.files() if str(path) in shown}
     page.launch(prevent_thread_lock=True, **LAUNCH)
-    for work in (warm_up_quietly, functools.partial(keep_tidy, own)):
+    for work in (serving.warm_up_quietly, functools.partial(serving.keep_tidy, own)):
         threading.Thread(target=work, daemon=True).start()
     page.block_thread()
 

@@ -4,7 +4,7 @@ It has a flag for every field of `Settings`.
 
 Progress goes to standard error; with `--json` one JSON object goes to standard output. Exit codes:
 0 done, 1 the run diverged (the last good picture is written), 2 bad input (nothing is written),
-130 stopped by Ctrl-C (the picture so far is written).
+3 out of memory and 130 stopped by Ctrl-C (the picture so far is written).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from nst_core.regions import MOST_PAINTINGS, Style
 from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, parse, spell
 from nst_core.transfer import CHOICES, DivergenceError, Frame, stream
 
-DONE, DIVERGED, BAD_INPUT, STOPPED = 0, 1, 2, 130
+DONE, DIVERGED, BAD_INPUT, OUT_OF_MEMORY, STOPPED = 0, 1, 2, 3, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -225,6 +225,9 @@ def _follow(frames: Iterator[Frame]) -> tuple[Frame, int]:
         except DivergenceError as error:
             tqdm.write(f"error: {error}", file=sys.stderr)
             return error.frame, DIVERGED
+        except MemoryError as error:
+            tqdm.write(f"error: {error}", file=sys.stderr)
+            return frame, OUT_OF_MEMORY
         except KeyboardInterrupt:
             tqdm.write("Stopped; the picture so far is kept.", file=sys.stderr)
             return frame, STOPPED

@@ -184,6 +184,24 @@ def stream(
     return Easel(content, style, settings, keep).paint()
 
 
+def _telling_of_memory(
+    run: Callable[..., Generator[Frame, None, None]],
+) -> Callable[..., Generator[Frame, None, None]]:
+    """The same run; an allocation that fails in it is a `MemoryError` with words."""
+
+    @functools.wraps(run)
+    def told(*arguments: Any) -> Generator[Frame, None, None]:
+        try:
+            yield from run(*arguments)
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise MemoryError(
+                "There was not enough memory to go on; the picture so far is kept. "
+                "Choose a smaller size, or close other programs."
+            ) from error
+
+    return told
+
+
 class Easel:
     """A picture being painted, that can be stopped, kept, and gone on with.
 
@@ -264,6 +282,7 @@ class Easel:
         if self._standing:
             self._standing = replace(self._standing, memory=None)
 
+    @_telling_of_memory
     def _paint(self) -> Generator[Frame, None, None]:
         settings, job = self.settings, self._job
         run = _Run(job, settings, began=time.monotonic())
@@ -276,6 +295,7 @@ class Easel:
         standing = _Standing(progress, start.canvas, settings.optimizer, None)
         yield from self._optimise(run, standing, first)
 
+    @_telling_of_memory
     def _resume(self, standing: _Standing) -> Generator[Frame, None, None]:
         run = _Run(self._job, self.settings, began=time.monotonic())
         progress = standing.progress

@@ -66,6 +66,9 @@ OPENING_PAIR = examples.PAIRS[0]
 STUDIO = Studio()
 TURNS = Turns()
 
+# Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
+MOST_UNREAD = 100
+
 # What keeps a run from beginning, told in the words of the error.
 TOLD = (ImageError, SettingsError, WeightsError, PreviewError, BusyError)
 
@@ -201,8 +204,8 @@ def _watch(
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
             kept = STUDIO.find(token)
             color = kept.color if kept else None  # may have been changed meanwhile
-            if ticket.is_over and not frame.done:
-                facts["outcome"] = "turn over"
+            if not frame.done and (ticket.is_over or _unread() > MOST_UNREAD):
+                facts["outcome"] = "turn over" if ticket.is_over else "unread"
                 yield Shown(_finished(token, kept or painting), turn_over_text(frame))
                 return
 
@@ -212,6 +215,15 @@ def _finished(token: str, painting: Painting) -> str:
     path = studio.save_picture(painting)
     studio.put_by(token, path)
     return path
+
+
+def _unread() -> int:
+    """How many events wait for the visitor to read them; nobody may have opened their stream."""
+    blocks, request = LocalContext.blocks.get(None), LocalContext.request.get(None)
+    if blocks is None or request is None:
+        return 0
+    events = blocks._queue.pending_messages_per_session.get(request.session_hash)
+    return events.qsize() if events else 0
 
 
 def _session() -> str:
@@ -235,7 +247,7 @@ def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
         yield from _told(
             f"The server cannot write pictures now ({error.strerror}); try again soon."
         )
-    except (*TOLD, DivergenceError) as error:
+    except (*TOLD, DivergenceError, MemoryError) as error:
         yield from _told(str(error))
 
 
@@ -298,7 +310,7 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
                 pass
             with contextlib.closing(stream(photo, styles, Settings(size=size), keep)) as frames:
                 frame = next(frames)
-    except TOLD as error:
+    except (*TOLD, MemoryError) as error:
         raise gr.Error(str(error), print_exception=False) from None
     return studio.save_image(frame.to_pil(), "preview")
 

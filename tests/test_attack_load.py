@@ -127,6 +127,17 @@ def test_a_client_that_is_killed_ends_its_work(server, pair):
     assert wait_until_idle(server, 10) < STEP + 0.5
 
 
+def test_a_run_that_nobody_reads_ends(server, pair, attack):
+    """Its stream is never opened."""
+    before = len(jobs(server))
+    began = time.monotonic()
+    begin(server, **pair, **LONG | {"frame_interval": 0})
+    while len(jobs(server)) == before and time.monotonic() - began < 60:
+        time.sleep(0.1)
+    assert [job["outcome"] for job in jobs(server)[before:]] == ["unread"]
+    attack.tell(f"never read: the work ended after {time.monotonic() - began:.1f} s")
+
+
 def test_who_waits_and_goes_away_is_forgotten(server, pair):
     first = begin(server, **pair, **LONG)
     reader = threading.Thread(target=read_events, args=(server, first, 40))
@@ -200,7 +211,7 @@ def test_one_session_does_not_keep_the_others_waiting(server):
     files = [gradio_client.handle_file(str(path)) for path in (CASTLE, WAVE)]
 
     def submit(client: gradio_client.Client) -> Any:
-        return client.submit(*files, size=64, steps=40, api_name="/stylize")
+        return client.submit(*files, size=64, steps=25, api_name="/stylize")
 
     mine = [submit(greedy) for _ in range(5)]
     while at_work(server) < 5:
@@ -221,7 +232,7 @@ FLAT = 0.05  # by how much the memory may grow after the warm-up
 
 def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
     """Runs, first looks, mistakes and runs that are left, one after another."""
-    seconds = attack.extent(short=30, full=1800)
+    seconds = attack.extent(short=20, full=1800)
     log_start = len(jobs(server))
     process = psutil.Process(server.pid)
     samples: list[tuple[int, int, int]] = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,9 +88,9 @@ def pair(server) -> dict[str, Any]:
     return {"content": photo, "style": painting, "size": 64}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _still_paints(server, pair):
-    """After every attack the next visitor gets a picture."""
+    """After all attacks the next visitor gets a picture."""
     yield
     event, data = server.call("preview", **pair)
     assert event == "complete", data
@@ -210,6 +212,20 @@ def test_pages_of_the_operator_are_shut(server):
         assert server.http.get(page).status_code in (403, 404), page
 
 
+def test_answers_carry_safe_headers(server):
+    for path in ("", "config", "gradio_api/info", "health", "nowhere"):
+        headers = server.http.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert "object-src 'none'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.svg", "script.js", "page.xml", "x.png.html"])
+def test_an_upload_is_never_shown_as_a_page(name, server):
+    uploaded = server.upload(b"<html><script>alert(1)</script></html>", name)
+    answer = server.http.get(f"gradio_api/file={uploaded['path']}")
+    assert answer.headers["content-disposition"].startswith("attachment")
+
+
 # --- Pictures inside requests -------------------------------------------------------------------
 
 
@@ -233,6 +249,22 @@ def test_base64_that_is_damaged_or_too_long(server, pair):
         event, data = server.call("preview", **pair | {"content": payload})
         assert event == "error"
         assert re.search(message, data["error"])
+
+
+def test_who_goes_away_during_an_upload_leaves_no_traceback(server):
+    """The connection ends in the middle of the picture."""
+    host, port = server.address.removeprefix("http://").rstrip("/").split(":")
+    head = (
+        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        '--b\r\nContent-Disposition: form-data; name="files"; filename="x.png"\r\n\r\n'
+    )
+    before = server.log().count("Traceback")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + bytes(5000))
+        time.sleep(0.3)
+    time.sleep(0.7)
+    assert server.log().count("Traceback") == before
 
 
 def test_an_upload_that_is_too_large_is_refused(server):

@@ -13,8 +13,9 @@ from nst_core import memory
 from nst_core.features import PRECISIONS
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("style_scale", ["1", "2"])
+@pytest.mark.parametrize(
+    ("precision", "style_scale"), [*((one, "1") for one in PRECISIONS), ("bfloat16", "2")]
+)
 def test_the_forecast_agrees_with_a_real_run(precision, style_scale):
     command = [sys.executable, "-m", "benchmarks.scaling", "--one", "512", precision, style_scale]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -61,3 +62,36 @@ def test_ulimit_counts():
     command = f"ulimit -v 1000000 && {sys.executable} -c '{code}'"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
     assert 0 < float(done.stdout) < 1000000 * 1024, done
+
+
+FAILING = """
+import json, resource, psutil
+from nst_core import Settings, stream, stylize
+from nst_core.transfer import warm_up
+warm_up()
+pair = "examples/content/castle.jpg", "examples/style/great-wave.jpg"
+frames = stream(*pair, Settings(size=768, steps=6, init="content", precision="float32"))
+frame = next(frames)
+room = psutil.Process().memory_info().vms + ROOM
+resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
+told = ""
+try:
+    for frame in frames:
+        pass
+except MemoryError as error:
+    told = str(error)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+after = stylize(*pair, Settings(size=128, steps=2))
+print(json.dumps([told, frame.step, list(frame.image.shape), after.done]))
+"""
+
+
+@pytest.mark.parametrize("room", [50e6, 600e6])
+def test_an_allocation_that_fails_ends_that_run_only(room):
+    code = FAILING.replace("ROOM", str(int(room)))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told, _step, shape, is_done = json.loads(done.stdout)
+    assert "not enough memory" in told
+    assert shape == [512, 768, 3]
+    assert is_done

@@ -29,7 +29,7 @@ def open_more(page) -> None:
     page.locator("#more > button").click()
     expect(page.locator("#board canvas").first).to_be_visible()
     # The photo arrives on the board some time after the board itself.
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(3000)
 
 
 def choose_painting(page, field: int, nth: int) -> None:

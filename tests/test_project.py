@@ -41,7 +41,8 @@ FLOORS = {
     "page.mixing": 5,
     "page.controls": 6,
     "page.actions": 7,
-    "app": 8,
+    "page.serving": 8,
+    "app": 9,
 }
 PACKAGES = ("nst_core", "page")
 

@@ -1,0 +1,115 @@
+"""How the page is served: what is open, what answers carry, and what a server does besides."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nst_core import PreviewError, WeightsError, __version__
+from nst_core.transfer import is_warm, warm_up
+from page import actions, examples, journal, studio
+from page.turns import MOST_WAITING
+
+SWEEP_EVERY = 60.0  # s
+
+# On every answer. No frame options: a Space is shown inside of another page.
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "content-security-policy": "object-src 'none'; base-uri 'self'; form-action 'self'",
+}
+
+
+class Headers:
+    """Adds `HEADERS` to whatever the app inside answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.encode(), text.encode()) for name, text in HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+async def refuse(_request: Request, error: Exception) -> JSONResponse:
+    """Gradio's answer to a parameter that an endpoint does not have, in its own words."""
+    return JSONResponse({"detail": str(error)}, status_code=422)
+
+
+async def forget(_request: Request, _error: Exception) -> Response:
+    """For a visitor who went away in the middle of an upload: no reason for a traceback."""
+    return Response(status_code=499)
+
+
+async def health(_request: Request) -> JSONResponse:
+    """For whoever watches over the server; answers during a run as well."""
+    jobs = actions.TURNS.count()
+    return JSONResponse({"status": "ok", "version": __version__, "warm": is_warm(), "jobs": jobs})
+
+
+# For `gr.Blocks.launch`.
+OPTIONS: dict[str, Any] = {
+    "app_kwargs": {
+        "exception_handlers": {
+            TypeError: refuse,
+            ValueError: refuse,
+            ClientDisconnect: forget,
+        },
+        "middleware": [Middleware(Headers)],
+        "routes": [Route("/health", health)],
+    },
+    "allowed_paths": [str(examples.FOLDER)],
+    "share": False,
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "run_history": False,
+    "max_file_size": "50mb",
+    "max_threads": 3 * MOST_WAITING,
+    "state_session_capacity": 100,
+}
+
+
+def warm_up_quietly() -> None:
+    """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
+    try:
+        warm_up()
+    except (WeightsError, PreviewError) as error:
+        print(f"Warning: {error}", file=sys.stderr)
+
+
+def keep_tidy(kept: Collection[Path]) -> NoReturn:
+    """`studio.sweep` now and then, for a thread of its own; `kept` are the page's own files."""
+    while True:
+        try:
+            studio.sweep(kept)
+        except OSError as error:
+            print(f"Warning: the files of visitors could not be swept: {error}", file=sys.stderr)
+        time.sleep(SWEEP_EVERY)
+
+
+def end_when_told() -> None:
+    """On SIGTERM end at once: nothing is ever half-written, and what was put by stays."""
+
+    def end(_signal: int, _frame: object) -> NoReturn:
+        journal.LOG.info(json.dumps({"server": "ends", "jobs": actions.TURNS.count()}))
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
