@@ -37,12 +37,12 @@ from nst_core.color import COLOR_MODES
 from nst_core.film import Reel
 from nst_core.presets import PRESETS
 from nst_core.recipe import Source, Stretch
-from nst_core.settings import SPECS
 from nst_core.transfer import check_choices
 from page import controls, examples, journal, mixing, studio
 from page.studio import Painting, Studio
 from page.turns import BusyError, Ticket, Turns
 from page.words import (
+    plain,
     plot_data,
     ready_text,
     status_text,
@@ -68,6 +68,8 @@ TURNS = Turns()
 
 # Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
 MOST_UNREAD = 100
+
+LONGEST_STEP = 10.0  # s, that a run which is cancelled may still take
 
 # What keeps a run from beginning, told in the words of the error.
 TOLD = (ImageError, SettingsError, WeightsError, PreviewError, BusyError)
@@ -252,13 +254,14 @@ def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
 
 
 def _told(text: str) -> Iterator[Shown]:
-    yield Shown(status=text)
-    raise gr.Error(text, print_exception=False)
+    yield Shown(status=plain(text))
+    raise gr.Error(plain(text), print_exception=False)
 
 
 def _both(content: str | None, style: str | None) -> tuple[str, str]:
     if content is None or style is None:
         raise ImageError(f"Choose a {'photo' if content is None else 'painting'} first.")
+    studio.check_there(content, style)
     return content, style
 
 
@@ -288,7 +291,11 @@ def at_work() -> tuple[Any, ...]:
 
 
 def at_rest(token: str | None) -> Tools:
-    """The tools when nothing is being painted."""
+    """The tools when nothing is being painted.
+
+    Not before the work has ended: Gradio may lose a run that is begun while it still cancels one.
+    """
+    TURNS.wait_until_left(_session(), LONGEST_STEP)
     painting = STUDIO.find(token)
     return Tools(
         paint=gr.update(interactive=True),
@@ -311,7 +318,7 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
             with contextlib.closing(stream(photo, styles, Settings(size=size), keep)) as frames:
                 frame = next(frames)
     except (*TOLD, MemoryError) as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        raise gr.Error(plain(str(error)), print_exception=False) from None
     return studio.save_image(frame.to_pil(), "preview")
 
 
@@ -469,7 +476,7 @@ def choose_preset(name: str | None, *taste: Any) -> list[Any]:
         kept = dict(zip(controls.TASTE, taste, strict=True))
         return controls.show(Settings(**kept | dict(PRESETS[name].changes)))
     except SettingsError as error:
-        gr.Warning(str(error))
+        gr.Warning(plain(str(error)))
         return unchanged
 
 
@@ -478,9 +485,9 @@ def check_upload(path: str | None) -> Any:
     if path is None:
         return gr.skip()
     try:
-        picture = studio.load(path, int(SPECS["size"].maximum or 0))
+        picture = studio.load(path, int(controls.MOST["size"]))
     except ImageError as error:
-        gr.Warning(str(error))
+        gr.Warning(plain(str(error)))
         return None
     if Path(path).suffix.lower() in BROWSER_READABLE:
         return gr.skip()
@@ -511,7 +518,7 @@ def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
         if path:
             return [*_choice_of(path), *Shown(path, PUT_BY, None, remembered)]
     except (ImageError, SettingsError) as error:
-        gr.Warning(f"The link asks for what is not possible: {error}")
+        gr.Warning(plain(f"The link asks for what is not possible: {error}"))
     pair = [str(path) for path in map(examples.path_of, examples.KINDS, OPENING_PAIR)]
     stage = Shown(str(examples.painted_path(*OPENING_PAIR)), PAINTED_BEFORE)
     opening = controls.show(PRESETS[OPENING].settings)
@@ -577,7 +584,7 @@ def make_link(base: str, content: str | None, style: str | None, *values: Any) -
     try:
         settings = controls.read(values)
     except SettingsError as error:
-        gr.Warning(str(error))
+        gr.Warning(plain(str(error)))
         return gr.skip()
     more = dict(zip(mixing.MORE, values[len(controls.NAMES) :], strict=False))
     given = {"content": content, "style": style} | more
@@ -595,7 +602,7 @@ def take_recipe(path: str) -> list[Any]:
     try:
         content, style, *rest = _choice_of(path)
     except (ImageError, SettingsError) as error:
-        gr.Warning(str(error))
+        gr.Warning(plain(str(error)))
         return _nothing()
     gr.Info("Settings taken from the picture's recipe.")
     return [content or gr.skip(), style or gr.skip(), *rest]
@@ -635,7 +642,7 @@ def show_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
     try:
         picture = mixing.board(content) if content else None
     except ImageError as error:
-        gr.Warning(str(error))
+        gr.Warning(plain(str(error)))
         picture = None
     if picture is None:
         return None, content
@@ -664,7 +671,7 @@ def take_regions(layer: str | None) -> list[Any]:
     try:
         return mixing.drawn(layer)
     except ImageError as error:
-        gr.Warning(str(error))
+        gr.Warning(plain(str(error)))
         return [gr.skip()] * len(mixing.MASKS)
 
 

@@ -13,12 +13,15 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from nst_core import Settings
-from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, parse, spell
+from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, parse, spell, unwanted
 from nst_core.transfer import CHOICES
 from page.mixing import MORE
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
 NAMES = [name for name, spec in SPECS.items() if not spec.local]
+
+# What visitors may ask of a machine that they share, where that is less than it can do.
+MOST: dict[str, float] = {"size": 2048}
 
 # Those that stand beside the Paint button; the rest are advanced.
 FOREMOST = ("size", "strength", "color")
@@ -51,7 +54,7 @@ def _make(name: str) -> Any:
     if name in CHOICES:
         choices = [(getattr(choice, "label", key), key) for key, choice in CHOICES[name].items()]
         return gr.Dropdown(choices, value=value, **common)
-    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": spec.maximum}
+    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": MOST.get(name, spec.maximum)}
     if spec.step is not None:
         return gr.Slider(value=value, step=spec.step, **limits, **common)
     precision = 0 if isinstance(value, int) else None
@@ -62,7 +65,15 @@ def read(values: Iterable[Any]) -> Settings:
     """`Settings` from the controls' values, which come in the order of `NAMES`."""
     given = dict(zip(NAMES, values, strict=False))
     texts = {name: value for name, value in given.items() if isinstance(value, str)}
-    return Settings(**given | {name: parse(name, text) for name, text in texts.items()})
+    return _checked(Settings(**given | {name: parse(name, text) for name, text in texts.items()}))
+
+
+def _checked(settings: Settings) -> Settings:
+    for name, most in MOST.items():
+        if getattr(settings, name) > most:
+            wanted = f"at most {most:g} {SPECS[name].unit} here; the command line takes more"
+            raise unwanted(name, getattr(settings, name), wanted)
+    return settings
 
 
 def show(settings: Settings) -> list[Any]:
@@ -88,7 +99,7 @@ def to_query(others: Mapping[str, Any], settings: Settings) -> str:
 
 def from_query(query: Mapping[str, str]) -> Settings:
     """The settings that an address asks for; raises `SettingsError`."""
-    return Settings(**{name: parse(name, text) for name, text in query.items()})
+    return _checked(Settings(**{name: parse(name, text) for name, text in query.items()}))
 
 
 def describe(function: Callable[..., Any], names: Iterable[str], returns: Iterable[str]) -> None:

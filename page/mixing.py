@@ -53,6 +53,7 @@ def read(style: str, more: Sequence[Any]) -> tuple[list[Style], str | None]:
             )
         if painting is not None:
             styles.append(Style(painting, weight, mask, f"painting {number}"))
+    studio.check_there(*(given[name] for name in (*STYLES[1:], *MASKS)))
     return styles, given["keep"]
 
 

@@ -49,6 +49,48 @@ class Headers:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+# What all visitors together may upload: a talk's whole audience at once, and then a disk's worth of
+# pictures an hour and not a minute.
+UPLOAD_BURST = 500e6  # bytes
+UPLOAD_RATE = 2e6  # bytes/s
+UPLOAD_PATH = "/gradio_api/upload"
+
+
+class UploadLimit:
+    """Refuses uploads that come faster than `rate`, once `burst` is used up."""
+
+    def __init__(
+        self, app: ASGIApp, burst: float = UPLOAD_BURST, rate: float = UPLOAD_RATE
+    ) -> None:
+        self._app, self._burst, self._rate = app, burst, rate
+        self._room, self._at = burst, time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].endswith(UPLOAD_PATH):
+            await self._app(scope, receive, send)
+            return
+        self._refill()
+        if self._room <= 0:
+            seconds = round(1 - self._room / self._rate)
+            text = f"There are too many uploads now; try again in {seconds} s."
+            headers = {"retry-after": str(seconds)}
+            await JSONResponse({"detail": text}, 429, headers)(scope, receive, send)
+            return
+
+        async def charged() -> Message:
+            message = await receive()
+            self._room -= len(message.get("body", b""))
+            # One request of many files, which has no end, is hung up on.
+            return message if self._room > -self._burst else {"type": "http.disconnect"}
+
+        await self._app(scope, charged, send)
+
+    def _refill(self) -> None:
+        now = time.monotonic()
+        self._room = min(self._burst, self._room + self._rate * (now - self._at))
+        self._at = now
+
+
 async def refuse(_request: Request, error: Exception) -> JSONResponse:
     """Gradio's answer to a parameter that an endpoint does not have, in its own words."""
     return JSONResponse({"detail": str(error)}, status_code=422)
@@ -73,7 +115,7 @@ OPTIONS: dict[str, Any] = {
             ValueError: refuse,
             ClientDisconnect: forget,
         },
-        "middleware": [Middleware(Headers)],
+        "middleware": [Middleware(Headers), Middleware(UploadLimit)],
         "routes": [Route("/health", health)],
     },
     "allowed_paths": [str(examples.FOLDER)],

@@ -25,7 +25,7 @@ from PIL import Image
 
 from nst_core import Easel, Frame, film, images, recipe
 from nst_core.film import Reel
-from nst_core.images import ImageSource, Picture
+from nst_core.images import ImageError, ImageSource, Picture
 from nst_core.recipe import Recipe
 
 # Paintings kept for those who come back: at 512 px some 10 MB each, most of it the film's pictures.
@@ -37,6 +37,9 @@ MOST_MEMORIES = 4
 
 # Files of visitors: how long they stay, and how many bytes. A film's 10 MB, a run's pictures 20 MB.
 OLDEST = 6 * 3600.0  # s
+
+# Files by path and last change, and when `sweep` saw them first, by a clock that never jumps.
+_SEEN: dict[tuple[Path, float], float] = {}
 MOST_BYTES = 2e9
 
 FRAME_QUALITY = 85  # of the JPEGs on the way: some 80 kB at 512 px
@@ -123,6 +126,13 @@ def load(source: ImageSource, size: int, enlarge: bool = False) -> Picture:
         return images.load(source, size, enlarge)
 
 
+def check_there(*paths: str | None) -> None:
+    """Raise `ImageError` for a file that was swept since; where it was is nobody's affair."""
+    for path in filter(None, paths):
+        if not Path(path).exists():
+            raise ImageError(f"{Path(path).name!r} is no longer on the server; choose it again.")
+
+
 def save_picture(painting: Painting, share: float = 1.0) -> str:
     """The path of a PNG of the painting, its recipe inside, blended with the photo."""
     pixels = painting.blended(share)
@@ -173,13 +183,22 @@ def _put_by(token: str) -> Path:
 
 
 def sweep(kept: Collection[Path]) -> None:
-    """Delete files that are old, and the oldest of those that are too many; not those `kept`."""
-    found = [(path.stat(), path) for path in files() if path not in kept]
-    room, now = MOST_BYTES, time.time()
-    # Not the time of modification: Gradio copies that from the original.
-    for status, path in sorted(found, key=lambda one: one[0].st_ctime, reverse=True):
-        room -= status.st_size
-        if room < 0 or now - status.st_ctime > OLDEST:
+    """Delete files that are old, and the oldest of those that are too many; not those `kept`.
+
+    They are as old as they have been seen here: a clock that jumps makes none of them older.
+    """
+    found = {(path, path.stat().st_ctime): path for path in files() if path not in kept}
+    now = time.monotonic()
+    # The time of its last change tells a file that was written anew. Not that of its modification:
+    # Gradio copies it from the original.
+    seen = {one: _SEEN.get(one, now) for one in found}
+    _SEEN.clear()
+    _SEEN.update(seen)
+    room = MOST_BYTES
+    for one in sorted(found, key=lambda one: (seen[one], one[1]), reverse=True):
+        path = found[one]
+        room -= path.stat().st_size
+        if room < 0 or now - seen[one] > OLDEST:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # others are in it
                 path.parent.rmdir()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 MOST_WAITING = 32  # visitors; each holds a thread, but no picture
 MOST_OF_ONE = 4  # of them with the same session
 LONGEST = 600.0  # s, of one turn
-LOOK_AGAIN = 1.0  # s, between two looks of one who waits
+LOOK_AGAIN = 0.5  # s, between two looks of one who waits
 USUAL = 30.0  # s, of a turn as long as none was taken yet
 REMEMBERED = 20  # turns, whose length foretells that of the next
 
@@ -95,6 +95,15 @@ class Turns:
             with self._changed:
                 self._changed.wait_for(lambda: self._running is ticket, LOOK_AGAIN)
 
+    def wait_until_left(self, session: str, seconds: float) -> None:
+        """Until nothing of this session waits or runs, but no longer than so many seconds."""
+
+        def has_left() -> bool:
+            return all(one.session != session for one in [self._running, *self._waiting] if one)
+
+        with self._changed:
+            self._changed.wait_for(has_left, seconds)
+
     def count(self) -> int:
         """How many are painted or wait."""
         with self._changed:
@@ -124,6 +133,7 @@ class Turns:
         self._changed.notify_all()
 
     def _leave(self, ticket: Ticket) -> None:
+        self._changed.notify_all()
         if ticket is not self._running:
             self._waiting = [one for one in self._waiting if one is not ticket]
             return

@@ -12,6 +12,16 @@ from page.turns import Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
 
+NO_MARKUP = str.maketrans("<>", "‹›")
+
+
+def plain(text: str) -> str:
+    """A notice that may quote what a stranger wrote, with nothing in it that a page could obey.
+
+    Gradio shows notices as HTML; escaped, they would be unreadable to other programs.
+    """
+    return text.translate(NO_MARKUP)
+
 
 def ready_text() -> str:
     """The status line before the first frame."""

@@ -186,6 +186,11 @@ def declared() -> Files:
     for width, height in ((HUGE, HUGE), (0, 0), (-64, -64), (64, -(2**31))):
         whole[18:26] = struct.pack("<ii", width, height)
         yield f"says-{width}x{height}.bmp", bytes(whole)
+    whole = bytearray(encoded(scene(), "heic"))
+    size = whole.index(b"ispe") + 8
+    for width, height in ((HUGE, HUGE), (16_000, 16_000), (0, 64)):
+        whole[size : size + 8] = struct.pack(">II", width, height)
+        yield f"says-{width}x{height}.heic", bytes(whole)
     for width, height in ((1, 1), (1, 4000), (4000, 1), (15, 15), (16, 16), (16, 8000), (8000, 17)):
         for ending in ("png", "jpg", "webp"):
             yield f"is-{width}x{height}.{ending}", encoded(scene(width, height), ending)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import av
 import numpy as np
@@ -323,6 +323,15 @@ def test_a_link_opens_the_same_pair_and_settings(short, browser, page_address):
     with visit(browser, page_address, "?" + urlsplit(link).query) as other:
         expect(other.locator("#setting-size input[type=number]")).to_have_value("128")
         expect(other.locator("#title")).to_contain_text("Great Wave")
+
+
+def test_a_link_with_markup_shows_it_as_text(browser, page_address):
+    evil = quote("<img src=x onerror=window.hit=1>")
+    with visit(browser, page_address, f"?content=castle&color={evil}") as page:
+        notice = page.locator(".toast-body")
+        expect(notice).to_contain_text("‹img src=x onerror=window.hit=1›")
+        expect(notice.locator("img")).to_have_count(0)
+        assert page.evaluate("window.hit") is None
 
 
 # --- Come back ----------------------------------------------------------------------------------

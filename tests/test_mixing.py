@@ -81,10 +81,11 @@ def test_two_paintings_from_the_gallery_with_weights(mixer, tmp_path):
 
 def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
     choose_painting(mixer, 2, 3)
+    mixer.get_by_text("Regions as pictures").click()  # where what is drawn arrives
     draw(mixer, "Painting 2", (0.35, 0.3), (0.65, 0.3))
-    mixer.wait_for_timeout(1500)
+    expect(mixer.locator("#mask_2 img")).to_be_visible()
     draw(mixer, "The photo stays", (0.4, 0.65), (0.6, 0.65))
-    mixer.wait_for_timeout(1500)
+    expect(mixer.locator("#keep img")).to_be_visible()
     paint_to_the_end(mixer)
     shoot(mixer, "regions")
     saved = save(mixer, "#save", tmp_path)

@@ -129,11 +129,25 @@ def test_old_files_are_swept_and_the_pages_own_are_not(cache, monkeypatch):
     own, old = put(cache / "a" / "own.jpg"), put(cache / "b" / "old.png")
     studio.sweep({own})
     assert old.exists()
-    later = time.time() + studio.OLDEST + 1
-    monkeypatch.setattr(studio.time, "time", lambda: later)
+    later = time.monotonic() + studio.OLDEST + 1
+    monkeypatch.setattr(studio.time, "monotonic", lambda: later)
+    new = put(cache / "c" / "new.png")
     studio.sweep({own})
     assert own.exists()
+    assert new.exists()
     assert not old.parent.exists()
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_jumps_deletes_nothing(jump, cache, monkeypatch):
+    path = put(cache / "a" / "x.png")
+    studio.sweep(set())
+    now = time.time() + jump
+    monkeypatch.setattr(studio.time, "time", lambda: now)
+    os.utime(path, (now, now))
+    studio.sweep(set())
+    studio.sweep(set())
+    assert path.exists()
 
 
 def test_the_oldest_make_room(cache, monkeypatch):

@@ -125,6 +125,18 @@ def test_a_turn_that_nobody_ends_is_taken_over():
     assert short.count() == 0
 
 
+def test_waiting_until_a_session_has_left(visitors):
+    first, second = visitors.join("a", "b")
+    visitors.turns.wait_until_left("c", 5)
+    threading.Timer(0.2, visitors.leave, [second]).start()
+    began = time.monotonic()
+    visitors.turns.wait_until_left("b", 5)
+    assert 0.1 < time.monotonic() - began < 2
+    began = time.monotonic()
+    visitors.turns.wait_until_left(first.session, 0.2)
+    assert time.monotonic() - began < 2
+
+
 def test_what_is_remembered_stays_small(visitors):
     for number in range(200):
         visitors.leave(*visitors.join(str(number)))

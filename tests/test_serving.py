@@ -1,0 +1,57 @@
+"""What stands between the network and Gradio."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from page import serving
+
+
+async def count(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The time that it is, to be changed."""
+    now = [0.0]
+    monkeypatch.setattr(serving.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def ask(clock):
+    """Send so many bytes to a path; an upload limit of 1000 bytes and 100 a second."""
+    routes = [Route(path, count, methods=["POST"]) for path in (serving.UPLOAD_PATH, "/other")]
+    app = serving.UploadLimit(Starlette(routes=routes), burst=1000, rate=100)
+
+    def send(size: int, path: str = serving.UPLOAD_PATH) -> httpx.Response:
+        return TestClient(app).post(path, content=bytes(size))
+
+    return send
+
+
+def test_uploads_beyond_the_rate_are_told_when_to_come_again(ask, clock):
+    assert ask(600).text == "600"
+    assert ask(600).text == "600"  # begun while there was room
+    refused = ask(1)
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "3"
+    assert "try again in 3 s" in refused.json()["detail"]
+    assert ask(5000, "/other").text == "5000"
+    clock[0] = 3.0
+    assert ask(50).text == "50"
+    clock[0] = 1000.0  # no more room than at first
+    assert ask(1000).text == "1000"
+    assert ask(1).status_code == 429
+
+
+def test_an_upload_that_never_ends_is_hung_up_on(ask):
+    with pytest.raises(ClientDisconnect):
+        ask(2500)
