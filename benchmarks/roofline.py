@@ -75,7 +75,8 @@ def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[
     """Rounds of a matrix product, a step and an update at each of the sizes."""
     extractor = Extractor(USED_LAYERS, SETTINGS.pooling, None, precision)
     load_vgg16(None)
-    compiled = compile_step(extractor, SETTINGS.content_layer, STYLE_LAYERS, OPTIMIZER)
+    choices = extractor, SETTINGS.content_layer, STYLE_LAYERS, OPTIMIZER
+    compiled = compile_step(*choices, precision=precision)
     update = tf.function(OPTIMIZER.update, reduce_retracing=True)
     subjects = [_subject(extractor, compiled, update, side) for side in sides]
     multiply = report.matrix_product(precision)
@@ -96,7 +97,7 @@ def _subject(extractor: Extractor, compiled: CompiledStep, update: Any, side: in
     # Another painting's Gram matrices would be as good: none is ever reached.
     grams = {layer: tf.zeros([features[layer].shape[-1]] * 2) for layer in STYLE_LAYERS}
     style = StyleTargets(grams, tf.constant(1.0), {})
-    targets = Targets(tf.cast(features[SETTINGS.content_layer], tf.float32), (style,))
+    targets = Targets(features[SETTINGS.content_layer], (style,))
     state: State = compiled.start(image, targets, weights)
     state = compiled.step(state, targets, weights, rate)  # with a pair in L-BFGS' memory
     subject = Subject(

@@ -48,8 +48,8 @@ def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]
         for name in ("content/castle.jpg", "style/great-wave.jpg")
     )
     transfer.warm_up()
-    needed = memory.needed(size**2, round(size * style_scale) ** 2, precision)
-    foretold = psutil.Process().memory_info().rss + needed
+    needed = memory.of_whole(size**2, round(size * style_scale) ** 2, precision)
+    foretold = psutil.Process().memory_info().rss + needed.total
     steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE))
     settings = Settings(size=size, steps=steps, precision=precision, style_scale=style_scale)
     stylize(photo, painting, settings)

@@ -27,10 +27,35 @@ LAYERS: tuple[str, ...] = tuple(
     for conv in range(1, convs + 1)
 )
 
+
+def max_pool(x: tf.Tensor) -> tf.Tensor:
+    """The largest of each 2 x 2 positions; what is left over at the end of an odd side is dropped.
+
+    Its gradient pools once more. TensorFlow's fast one needs what the pooling left behind, which
+    is gone where the gradient is compiled by itself, as for tiles; there, the other takes seven
+    times as long. Where both are compiled together, the second pooling is the first.
+    """
+
+    def pool(x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.max_pool2d(x, ksize=2, strides=2, padding="VALID")
+
+    @tf.custom_gradient
+    def pooled(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                again = pool(x)
+            return tape.gradient(again, x, upstream)
+
+        return pool(x), gradient
+
+    return pooled(x)
+
+
 # "max" is VGG-16 as trained; Gatys et al. found that the average "gives slightly more appealing
 # results" (2015, section "Methods").
 POOLINGS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    "max": lambda x: tf.nn.max_pool2d(x, ksize=2, strides=2, padding="VALID"),
+    "max": max_pool,
     "average": lambda x: tf.nn.avg_pool2d(x, ksize=2, strides=2, padding="VALID"),
 }
 
@@ -39,6 +64,7 @@ POOLINGS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 # pixels, and the features of that margin count like all others. Cutting them off again copies
 # every map and its gradient, a fifth of a step; 16 pixels leave the edges no calmer than 8.
 MARGIN = 8
+COARSEST_STRIDE = 16  # pixels, of block5
 PRECISIONS = ("float32", "bfloat16")  # of the activations
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 
@@ -63,19 +89,41 @@ class Extractor:
     precision: str = "float32"
 
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.of_continued(mirror_borders(image))
+
+    def of_continued(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The features of an image that has its margin already, or of a part of one.
+
+        Those of a part are the whole's if it begins at multiples of `COARSEST_STRIDE`, except near
+        where it was cut, as far as `reach` tells.
+        """
         kernels = _kernels(self.weights, self.precision)
-        x = tf.cast(preprocess(mirror_borders(image)), self.precision)
+        x = tf.cast(preprocess(image), self.precision)
         features = {}
         for layer in LAYERS:
             if layer.endswith("_conv1") and layer != LAYERS[0]:
                 x = POOLINGS[self.pooling](x)
-            kernel, bias = kernels[layer]
+            # Nobody trains them; a function's gradient would be taken for them all the same.
+            kernel, bias = map(tf.stop_gradient, kernels[layer])
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias))
             if layer in self.layers:
                 features[layer] = x
             if len(features) == len(set(self.layers)):
                 break
         return features
+
+
+def stride(layer: str) -> int:
+    """How many pixels lie between two positions of a layer: 1 in block1, twice as many in each."""
+    return 2 ** (int(layer[len("block")]) - 1)
+
+
+def reach(layer: str) -> int:
+    """How many pixels, beyond its own s x s, a position of a layer sees on each side.
+
+    Every 3 x 3 convolution sees one position further, of its own stride.
+    """
+    return sum(stride(earlier) for earlier in LAYERS[: LAYERS.index(layer) + 1])
 
 
 def mirror_borders(image: tf.Tensor) -> tf.Tensor:

@@ -137,7 +137,8 @@ def without_transparency(picture: Picture) -> Picture:
 
 def to_uint8(rgb: np.ndarray) -> np.ndarray:
     """Float RGB [1, H, W, 3] in [0, 1] to the uint8 pixels [H, W, 3] that a screen shows."""
-    return np.rint(np.asarray(rgb)[0] * 255.0).clip(0, 255).astype(np.uint8)
+    levels = np.asarray(rgb)[0] * np.float32(255)
+    return np.rint(levels, out=levels).clip(0, 255, out=levels).astype(np.uint8)
 
 
 def to_pil(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Image.Image:
@@ -168,8 +169,13 @@ def save(
         options = {**options, "pnginfo": _png_texts(notes or {})}
     buffer = io.BytesIO()
     image.save(buffer, name, **options)
+    write_whole(buffer.getvalue(), path)
+
+
+def write_whole(data: bytes, path: Path) -> None:
+    """Write a file that is there whole or not at all; raises `OSError` when it cannot be."""
     with replacing(path) as part:
-        part.write_bytes(buffer.getvalue())
+        part.write_bytes(data)
 
 
 def read_notes(path: str | os.PathLike[str]) -> dict[str, str]:

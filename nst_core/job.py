@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from nst_core import images, memory
+from nst_core import images, memory, tiles
 from nst_core.color import COLOR_MODES
 from nst_core.device import PRECISION_CHOICES
 from nst_core.features import Extractor, at_layers
 from nst_core.images import ImageSource, Picture
 from nst_core.lazy import tf
-from nst_core.losses import gram_matrix, guided, make_guide
+from nst_core.losses import make_guide
 from nst_core.pyramid import resize
 from nst_core.regions import Layout, Region, Style, lay_out
 from nst_core.schedule import SHORTEST_SIDE, Scale
@@ -32,7 +32,13 @@ class Job:
 
     photo: Picture  # at the size that it is painted at
     layout: Layout  # the paintings in their own colours
+    tile: int | None  # side of the tiles that it is painted in, pixels; None for no tiles
     notice: str = ""  # what was done otherwise than asked for, in words
+
+    def tile_at(self, scale: Scale) -> int | None:
+        """The same at a scale; one that is as small as a tile needs none."""
+        is_small = max(scale.height, scale.width) <= (self.tile or 0)
+        return None if is_small else self.tile
 
     @property
     def has_places(self) -> bool:
@@ -80,11 +86,11 @@ def make_job(
         SettingsError: a size that was asked for does not fit.
     """
     photo, paintings = _load(content, styles, settings, settings.size)
-    size, notice = _size_that_fits(photo, paintings, settings), ""
+    (size, tile), notice = _fitting(photo, paintings, settings), ""
     if size != settings.size:
         notice = f"There is not enough free memory for {settings.size} px: painted at {size} px."
         photo, paintings = _load(content, styles, settings, size)
-    return Job(photo, lay_out(styles, paintings, photo, keep, settings.feather), notice)
+    return Job(photo, lay_out(styles, paintings, photo, keep, settings.feather), tile, notice)
 
 
 def _load(
@@ -102,21 +108,29 @@ def _load_painting(source: ImageSource, size: int, scale: float) -> Picture:
     return images.load(source, round(max(painting.size) * scale), enlarge=True)
 
 
-def _size_that_fits(photo: Picture, paintings: Sequence[Picture], settings: Settings) -> int:
-    """The size asked for, or less if that was only the default and memory is short."""
-    largest_painting = max(math.prod(painting.size) for painting in paintings)
+def _fitting(
+    photo: Picture, paintings: Sequence[Picture], settings: Settings
+) -> tuple[int, int | None]:
+    """Size, and side of tiles: what was asked for, or what fits if that was only the default."""
     precision, room = PRECISION_CHOICES[settings.precision](), memory.available()
-    needed = memory.needed(math.prod(photo.size), largest_painting, precision)
-    factor = memory.fitting_factor(needed, room)
+    pixels = math.prod(photo.size)
+    largest_painting = max(math.prod(painting.size) for painting in paintings)
+    tile, need = settings.tile, memory.of_whole(pixels, largest_painting, precision)
+    if tile or pixels > tiles.MOST_AT_ONCE or need.total > room:
+        side = tile or tiles.SIDE
+        in_tiles = memory.of_tiles(max(pixels, largest_painting), tiles.most_held(side), precision)
+        if tile or in_tiles.total < need.total:
+            tile, need = side, in_tiles
+    factor = need.fitting_factor(room)
     if factor >= 1:
-        return settings.size
+        return settings.size, tile
     largest = int(max(photo.size) * factor) // 16 * 16
     smallest = SPECS["size"].minimum or 0
     if settings.size == DEFAULTS["size"] and largest >= smallest:
-        return largest
+        return largest, tile
     remedy = f"try size={largest}" if largest >= smallest else "close other programs"
     raise SettingsError(
-        f"size is {settings.size}, which needs {needed / 1e9:.1f} GB of memory here, but "
+        f"size is {settings.size}, which needs {need.total / 1e9:.1f} GB of memory here, but "
         f"{room / 1e9:.1f} GB are free; {remedy}."
     )
 
@@ -165,43 +179,55 @@ def make_problem(
         layout: the job's, with the paintings in the colours that they are painted in.
     """
     small = resize(job.photo.rgb, scale.height, scale.width)
-    content = tf.cast(extractor(tf.constant(small))[settings.content_layer], tf.float32)
-    layers = [layer for layer, _ in settings.style_layers]
+    tile = job.tile_at(scale)
+    content = tiles.features_of(extractor, small, settings.content_layer, tile)
+    layers = tuple(layer for layer, _ in settings.style_layers)
     factor = scale.height / job.photo.rgb.shape[1]
-    styles = tuple(
-        _style_targets(extractor, region, layers, scale, factor) for region in layout.regions
-    )
+    styles = []
+    for region in layout.regions:
+        grams = _mixed_grams(extractor, region.paintings, layers, factor, tile)
+        styles.append(_style_targets(region, grams, scale))
     if not job.has_places:
-        return Problem(small, Targets(content, styles))
+        return Problem(small, Targets(content, tuple(styles)))
     place = np.zeros_like(job.photo.rgb[..., :1]) if layout.kept is None else layout.kept
     kept = Kept(tf.constant(small), tf.constant(resize(place, scale.height, scale.width)))
-    return Problem(small, Targets(content, styles, kept))
+    return Problem(small, Targets(content, tuple(styles), kept))
 
 
-def _style_targets(
-    extractor: Extractor, region: Region, layers: Sequence[str], scale: Scale, factor: float
-) -> StyleTargets:
-    grams = dict.fromkeys(layers, 0.0)
-    for painting, share in region.paintings:
-        found = _grams(extractor, painting, layers, factor)
-        grams = {layer: gram + share * found[layer] for layer, gram in grams.items()}
+def _style_targets(region: Region, grams: dict[str, tf.Tensor], scale: Scale) -> StyleTargets:
     if region.place is None:
         return StyleTargets(grams, tf.constant(1.0), {})
     place = resize(region.place, scale.height, scale.width)
-    guides = {layer: make_guide(part) for layer, part in at_layers(place, layers).items()}
+    guides = {layer: make_guide(part) for layer, part in at_layers(place, grams).items()}
     return StyleTargets(grams, tf.constant(place.mean()), guides)
 
 
+def _mixed_grams(
+    extractor: Extractor,
+    paintings: Sequence[tuple[Picture, float]],
+    layers: tuple[str, ...],
+    factor: float,
+    tile: int | None,
+) -> dict[str, tf.Tensor]:
+    """The paintings' Gram matrices at a scale, each by its share."""
+    found = [
+        (_grams(extractor, painting, layers, factor, tile), share) for painting, share in paintings
+    ]
+    return {layer: tf.add_n([share * grams[layer] for grams, share in found]) for layer in layers}
+
+
 def _grams(
-    extractor: Extractor, painting: Picture, layers: Sequence[str], factor: float
+    extractor: Extractor,
+    painting: Picture,
+    layers: tuple[str, ...],
+    factor: float,
+    tile: int | None,
 ) -> dict[str, tf.Tensor]:
     """The painting's Gram matrices at a scale; what is transparent of it does not count."""
     height, width = (max(SHORTEST_SIDE, round(side * factor)) for side in painting.rgb.shape[1:3])
-    features = extractor(tf.constant(resize(painting.rgb, height, width)))
-    if painting.alpha is None:
-        return {layer: gram_matrix(features[layer]) for layer in layers}
-    alpha = painting.alpha[np.newaxis, :, :, np.newaxis] / np.float32(255)
-    places = at_layers(resize(alpha, height, width), layers)
-    return {
-        layer: gram_matrix(guided(features[layer], make_guide(places[layer]))) for layer in layers
-    }
+    small, guides = resize(painting.rgb, height, width), {}
+    if painting.alpha is not None:
+        alpha = painting.alpha[np.newaxis, :, :, np.newaxis] / np.float32(255)
+        places = at_layers(resize(alpha, height, width), layers)
+        guides = {layer: make_guide(place) for layer, place in places.items()}
+    return tiles.gram_matrices(extractor, small, layers, guides, tile)

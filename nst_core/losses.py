@@ -29,15 +29,21 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
     Divided by the number of positions, which the paper does inside the loss (eq. 4): so pictures
     and paintings of different sizes can be compared.
     """
-    flat = tf.reshape(features, [-1, features.shape[-1]])  # [M, N]
-    return _correlations(flat) / tf.cast(tf.shape(flat)[0], tf.float32)
+    return correlations(features) / positions(features)
 
 
-def _correlations(flat: tf.Tensor) -> tf.Tensor:
-    """F^T F in float32, with its gradient by hand: F (U + U^T), which eq. 6 of the paper uses.
+def positions(features: tf.Tensor) -> tf.Tensor:
+    """M = H W of features [1, H, W, N], float32 scalar."""
+    return tf.cast(tf.reduce_prod(tf.shape(features)[:3]), tf.float32)
 
-    It takes one product, in the precision of F; TensorFlow's own takes two in float32.
+
+def correlations(features: tf.Tensor) -> tf.Tensor:
+    """G_ij = sum_k F_ik F_jk, float32 [N, N]; those of the parts of a picture add up to its own.
+
+    With its gradient by hand: F (U + U^T), which eq. 6 of the paper uses. It takes one product, in
+    the precision of F; TensorFlow's own takes two in float32.
     """
+    flat = tf.reshape(features, [-1, features.shape[-1]])  # [M, N]
 
     @tf.custom_gradient
     def product(flat: tf.Tensor) -> tuple[tf.Tensor, Any]:
@@ -86,11 +92,11 @@ def guided(features: tf.Tensor, guide: Guide) -> tf.Tensor:
 
 
 def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """How far the picture's features are from the photo's, both [1, H, W, N].
+    """How far the picture's features are from the photo's, both [1, H, W, N] in any precision.
 
     L_content = 1/2 sum_ij (F_ij - P_ij)^2                      (Gatys et al. 2015, eq. 1)
     """
-    difference = tf.cast(features, tf.float32) - target
+    difference = tf.cast(features, tf.float32) - tf.cast(target, tf.float32)
     return tf.reduce_sum(tf.square(difference)) / 2
 
 
@@ -112,9 +118,19 @@ def style_loss(
         target_grams: layer name -> `gram_matrix` of the painting's features [N_l, N_l].
         layer_weights: layer name -> w_l; these are the layers that count.
     """
+    grams = {layer: gram_matrix(features[layer]) for layer in layer_weights}
+    return gram_loss(grams, target_grams, layer_weights)
+
+
+def gram_loss(
+    grams: Mapping[str, tf.Tensor],
+    target_grams: Mapping[str, tf.Tensor],
+    layer_weights: Mapping[str, tf.Tensor | float],
+) -> tf.Tensor:
+    """`style_loss` of a picture whose Gram matrices are known already: layer name -> [N_l, N_l]."""
     terms = []
     for layer, weight in layer_weights.items():
-        difference = gram_matrix(features[layer]) - target_grams[layer]
+        difference = grams[layer] - target_grams[layer]
         channels = tf.cast(tf.shape(difference)[0], tf.float32)
         terms.append(weight * tf.reduce_sum(tf.square(difference)) / (4 * channels**2))
     return tf.add_n(terms)

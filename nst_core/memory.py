@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,11 @@ import psutil
 # which the gradient needs again, and the pairs that L-BFGS remembers. Measured by
 # `benchmarks/scaling.py`.
 BYTES_PER_PIXEL = {"float32": 3000, "bfloat16": 2000}
+
+# The same in tiles, where no activations count but those of the tiles that are held; and bytes per
+# pixel of those. Measured by `benchmarks/tiling.py`.
+BYTES_PER_TILED_PIXEL = 260
+BYTES_PER_HELD_PIXEL = {"float32": 1700, "bfloat16": 900}
 
 # Bytes per pixel of a painting, whose activations are only looked at once, before the first step.
 # They matter where a painting is larger than the photo. Measured with 4 times its pixels.
@@ -35,25 +41,44 @@ CGROUPS = (
 )
 
 
-def needed(photo: int, painting: int, precision: str) -> int:
-    """Bytes that a run will add to the process, at its peak.
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a run will add to the process, at its peak."""
+
+    fixed: float  # whatever the picture's size
+    growing: float  # in proportion to the number of its pixels
+
+    @property
+    def total(self) -> float:
+        return self.fixed + self.growing
+
+    def fitting_factor(self, room: float) -> float:
+        """By what all sides have to be multiplied for the run to fit into `room` bytes.
+
+        0 if none does; 1 or more means that it fits as it is.
+        """
+        return (max(0.0, room - self.fixed) / self.growing) ** 0.5
+
+
+def of_whole(photo: int, painting: int, precision: str) -> Need:
+    """The need of a run that looks at the whole picture at once.
 
     Args:
         photo, painting: how many pixels they have; of several paintings, the largest.
     """
-    held = max(
-        BYTES_PER_PIXEL[precision] * photo,
-        BYTES_PER_PAINTING_PIXEL[precision] * painting,
-    )
-    return round(BYTES_PER_RUN + held)
+    per_picture = BYTES_PER_PIXEL[precision] * photo
+    return Need(BYTES_PER_RUN, max(per_picture, BYTES_PER_PAINTING_PIXEL[precision] * painting))
 
 
-def fitting_factor(needs: float, room: float) -> float:
-    """By what all sides have to be multiplied for a run to fit into `room` bytes; 0 if none does.
+def of_tiles(photo: int, held: int, precision: str) -> Need:
+    """The need of a run in tiles.
 
-    `needs` is what `needed` tells for the sides as they are; 1 or more means that it fits as it is.
+    Args:
+        photo: how many pixels it has.
+        held: how many pixels have their activations in memory at once.
     """
-    return (max(0.0, room - BYTES_PER_RUN) / (needs - BYTES_PER_RUN)) ** 0.5
+    tiles = BYTES_PER_HELD_PIXEL[precision] * held
+    return Need(BYTES_PER_RUN + tiles, BYTES_PER_TILED_PIXEL * photo)
 
 
 def available(root: Path = Path("/sys/fs/cgroup")) -> float:

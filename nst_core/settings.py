@@ -47,7 +47,7 @@ class Spec:
     maximum: float | None = None
     step: float | None = None  # of a slider; without one the number is typed
     unit: str = ""
-    local: bool = False  # names something on this machine: not for strangers on a web page
+    local: bool = False  # of this machine, its files or its memory: not for strangers on a web page
 
 
 def _setting(default: Any, label: str, help: str, **rest: Any) -> Any:
@@ -66,7 +66,7 @@ class Settings:
         "Size",
         "Long side of the result; a smaller photo is not enlarged",
         minimum=64,
-        maximum=2048,
+        maximum=4096,
         step=64,
         unit="px",
     )
@@ -152,6 +152,16 @@ class Settings:
         "Numbers of VGG-16's activations; auto takes the faster on this machine, by a short trial",
     )
     enlarge: bool = _setting(False, "Enlarge", "Enlarge a photo that is smaller than the size")
+    tile: int | None = _setting(
+        None,
+        "Tile",
+        "Paint in tiles of so many pixels a side, the same picture in less memory; empty means "
+        "where it would otherwise be too much",
+        minimum=128,
+        maximum=4096,
+        unit="px",
+        local=True,
+    )
     frame_interval: float = _setting(
         0.25,
         "Frame interval",
@@ -176,7 +186,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, spec in SPECS.items():
-            value = _CONVERTERS[_kind(name)](name, getattr(self, name))
+            value = getattr(self, name)
+            if value is None and is_optional(name):
+                continue
+            value = _CONVERTERS[_kind(name)](name, value)
             _check_range(name, value, spec)
             object.__setattr__(self, name, value)
 
@@ -282,7 +295,7 @@ def unwanted(name: str, value: Any, wanted: str) -> SettingsError:
 
 
 def _check_range(name: str, value: Any, spec: Spec) -> None:
-    if spec.minimum is None or spec.maximum is None or value is None:
+    if spec.minimum is None or spec.maximum is None:
         return
     if not spec.minimum <= value <= spec.maximum:
         unit = f" {spec.unit}" if spec.unit else ""
@@ -306,13 +319,7 @@ def _to_int(name: str, value: Any) -> int:
     return int(number)
 
 
-def _to_float(name: str, value: Any) -> float | None:
-    return None if value is None and is_optional(name) else _number(name, value)
-
-
-def _to_str(name: str, value: Any) -> str | None:
-    if value is None and is_optional(name):
-        return None
+def _to_str(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise unwanted(name, value, _WANTED[str])
     return value
@@ -339,7 +346,7 @@ def _to_layers(name: str, value: Any) -> StyleLayers:
 
 _CONVERTERS: dict[Any, Callable[[str, Any], Any]] = {
     int: _to_int,
-    float: _to_float,
+    float: _number,
     str: _to_str,
     bool: _to_bool,
     StyleLayers: _to_layers,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from nst_core import images
+from nst_core import images, tiles
 from nst_core.color import COLOR_MODES
 from nst_core.device import PRECISION_CHOICES, expected_pace, xla_helps
 from nst_core.features import LAYERS, POOLINGS, Extractor, load_vgg16
@@ -193,7 +193,8 @@ def _telling_of_memory(
     def told(*arguments: Any) -> Generator[Frame, None, None]:
         try:
             yield from run(*arguments)
-        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as error:
+            # oneDNN, which has no memory for a convolution or pooling, aborts it.
             raise MemoryError(
                 "There was not enough memory to go on; the picture so far is kept. "
                 "Choose a smaller size, or close other programs."
@@ -291,8 +292,9 @@ class Easel:
             layout = job.recolored(settings.color)
             start = INITS[settings.init](job, layout, settings, progress.scale)
         first = run.first_frame(start.picture, progress)
-        yield first
         standing = _Standing(progress, start.canvas, settings.optimizer, None)
+        del start  # worth its memory if it is large
+        yield first
         yield from self._optimise(run, standing, first)
 
     @_telling_of_memory
@@ -315,13 +317,13 @@ class Easel:
         sent = time.monotonic()
         with _device:
             choices = _static_choices(settings)
-            compiled = _compiled(*choices, job.regions)
             layout = job.recolored(settings.color)
             weights, rate = _loss_weights(settings), _learning_rate(settings)
 
         pace = _Pace(progress.work_done)
         while True:
             with _device:
+                compiled = _compiled(*choices, job.regions, job.tile_at(progress.scale))
                 problem = make_problem(choices[0], job, layout, settings, progress.scale)
                 canvas = add_detail(canvas, problem.photo)
             # Setting up a finer scale takes as long as some steps: let nobody wait for its first.
@@ -333,6 +335,7 @@ class Easel:
                 state: State = compiled.start(tf.constant(canvas), problem.targets, weights)
                 if memory is not None:
                     state = state._replace(optimizer=memory)
+                canvas = memory = None  # worth their memory if they are large
             if is_set_up and _is_due(settings, sent):
                 last = run.frame_of(state, progress, pace.eta(progress))
                 sent = time.monotonic()
@@ -358,8 +361,7 @@ class Easel:
                     yield last
             if progress.is_finest:
                 return
-            progress, memory = progress.at_the_next_scale(), None
-            canvas = state.image.numpy()
+            progress, canvas = progress.at_the_next_scale(), state.image.numpy()
 
 
 def _is_due(settings: Settings, sent: float) -> bool:
@@ -382,7 +384,7 @@ def warm_up() -> None:
     grey = np.full([1, 64, 64, 3], 0.5, np.float32)
     preview(grey, [(grey, 1.0)], None)
     load_vgg16(None)  # outside the trace, or the step would be traced a second time
-    _compiled(*_static_choices(Settings()), 0)
+    _compiled(*_static_choices(Settings()), 0, None)
 
 
 def is_warm() -> bool:
@@ -399,6 +401,11 @@ def _static_choices(settings: Settings) -> tuple[Extractor, str, tuple[str, ...]
     return extractor, settings.content_layer, style_layers, settings.optimizer
 
 
+def compiled_by(settings: Settings) -> Any:
+    """What has to be equal for two runs to share what is compiled."""
+    return _static_choices(settings), settings.tile
+
+
 @functools.lru_cache(maxsize=8)
 def _compiled(
     extractor: Extractor,
@@ -406,16 +413,15 @@ def _compiled(
     style_layers: tuple[str, ...],
     optimizer: str,
     regions: int,
+    tile: int | None,
 ) -> CompiledStep:
-    """The compiled step, kept between runs."""
-    return compile_step(
-        extractor,
-        content_layer,
-        style_layers,
-        OPTIMIZERS[optimizer],
-        regions=regions,
-        use_xla=xla_helps(),
-    )
+    """The compiled step, kept between runs; in tiles of this side, or None for the whole."""
+    choices = extractor, content_layer, style_layers, OPTIMIZERS[optimizer]
+    if tile is None:
+        return compile_step(
+            *choices, regions=regions, precision=extractor.precision, use_xla=xla_helps()
+        )
+    return tiles.compile_step(*choices, regions=regions, side=tile)
 
 
 def content_weight(settings: Settings) -> float:

@@ -56,7 +56,7 @@ def test_a_bad_value_is_refused_by_name(name, value):
 
 
 def test_the_error_says_what_arrived_and_what_is_needed():
-    with pytest.raises(SettingsError, match=r"size is 7, but it must be between 64 and 2048 px"):
+    with pytest.raises(SettingsError, match=r"size is 7, but it must be between 64 and 4096 px"):
         Settings(size=7)
 
 

@@ -132,8 +132,8 @@ def test_lbfgs_direction_is_scipys_inverse_hessian_times_the_gradient(rng):
     memory[0][:4], memory[1][:4] = moves[::-1], bends[::-1]
     slots = np.zeros(step.LBFGS_MEMORY)
     slots[:4] = rho[::-1]
-    vectors = (tf.constant(v, tf.float32) for v in (gradient, *memory, slots))
-    got = step._quasi_newton(*vectors, spread=lambda x: x)
+    vectors = (tf.unstack(tf.constant(v, tf.float32)) for v in (*memory, slots))
+    got = step._quasi_newton(tf.constant(gradient, tf.float32), *vectors, spread=lambda x: x)
     np.testing.assert_allclose(got, scale * matrix @ gradient, rtol=1e-4)
 
 

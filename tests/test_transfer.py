@@ -76,7 +76,7 @@ def test_a_size_that_does_not_fit_into_memory_is_refused_with_one_that_does(
     castle, great_wave, monkeypatch
 ):
     wanted = Settings(size=768, enlarge=True)
-    monkeypatch.setattr(memory, "available", lambda: memory.needed(256 * 384, 0, "float32"))
+    monkeypatch.setattr(memory, "available", lambda: memory.of_whole(256 * 384, 0, "float32").total)
     with pytest.raises(
         SettingsError, match=r"size is 768, .* GB are free; try size=(\d+)"
     ) as error:
@@ -90,7 +90,7 @@ def test_a_size_that_does_not_fit_into_memory_is_refused_with_one_that_does(
 
 
 def test_the_default_size_gives_way_where_memory_is_short(castle_512, great_wave, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: memory.needed(70 * 104, 0, "float32"))
+    monkeypatch.setattr(memory, "available", lambda: memory.of_whole(70 * 104, 0, "float32").total)
     settings = Settings(steps=1, precision="float32")
     frame = stylize(castle_512, great_wave, settings)
     assert frame.image.shape[:2] == (64, 96)
@@ -299,7 +299,7 @@ def test_transparency_comes_back(castle, great_wave):
 def test_runs_of_other_shapes_and_weights_trace_nothing(castle, great_wave):
     settings = Settings(size=96, steps=2)
     stylize(castle, great_wave, settings)
-    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings), 0)
+    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings), 0, None)
     mix = [(great_wave, 2), (castle, 1)]
     for size, weight, style in [(64, 1e-3, great_wave), (80, 1e-4, mix), (96, 7e-4, mix[::-1])]:
         stylize(castle, style, Settings(size=size, steps=2, content_weight=weight))
@@ -309,7 +309,7 @@ def test_runs_of_other_shapes_and_weights_trace_nothing(castle, great_wave):
 
 def test_runs_with_other_masks_trace_nothing(castle, great_wave):
     settings = Settings(size=96, steps=2)
-    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings), 2)
+    compiled = nst_core.transfer._compiled(*nst_core.transfer._static_choices(settings), 2, None)
     for size, column in [(96, 6), (64, 14), (80, 10)]:
         mask = np.zeros([20, 20], np.uint8)
         mask[:, :column] = 255
