@@ -1,6 +1,6 @@
 """The command line: `python -m nst_core CONTENT STYLE... -o OUT.png`.
 
-It has a flag for every field of `Settings`.
+It has a flag for every field of `Settings`. `python -m nst_core batch` is in `batch_command.py`.
 
 Progress goes to standard error; with `--json` one JSON object goes to standard output. Exit codes:
 0 done, 1 the run diverged (the last good picture is written), 2 bad input (nothing is written),
@@ -16,35 +16,28 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from tqdm import tqdm
 
-from nst_core import __version__, film, images, recipe
+from nst_core import __version__, batch_command, film, flags, images, recipe
 from nst_core.features import WeightsError
 from nst_core.film import FilmError, Reel
+from nst_core.flags import DIVERGED, DONE, OUT_OF_MEMORY, STOPPED, Parser
 from nst_core.images import ImageError, ImageSource
-from nst_core.presets import PRESETS
 from nst_core.preview import PreviewError
 from nst_core.recipe import Recipe
 from nst_core.regions import MOST_PAINTINGS, Style
-from nst_core.settings import DEFAULTS, SPECS, Settings, SettingsError, parse, spell
-from nst_core.transfer import CHOICES, DivergenceError, Frame, stream
-
-DONE, DIVERGED, BAD_INPUT, OUT_OF_MEMORY, STOPPED = 0, 1, 2, 3, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is for those who ask for it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+from nst_core.settings import Settings, SettingsError
+from nst_core.transfer import DivergenceError, Frame, stream
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser, its flags derived from `Settings`."""
-    parser = _Parser(
-        prog="python -m nst_core", description="Paint a photo in the style of a painting."
+    parser = Parser(
+        prog="python -m nst_core",
+        description="Paint a photo in the style of a painting.",
+        epilog=f"Many at once: python -m nst_core {batch_command.NAME} --help",
     )
     parser.add_argument("content", metavar="CONTENT", help="the photo")
     parser.add_argument(
@@ -59,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--film", metavar="FILM", type=Path, help=f"also write a film of the run ({endings})"
     )
     parser.add_argument(
-        "--mix", metavar="W,W,...", type=_weights, help="weights of the paintings, like 2,1"
+        "--mix", metavar="W,W,...", type=flags.weights, help="weights of the paintings, like 2,1"
     )
     parser.add_argument(
         "--mask",
@@ -73,11 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--keep", metavar="FILE", type=Path, help="leave the photo as it is where this is white"
     )
     base = parser.add_mutually_exclusive_group()
-    base.add_argument(
-        "--preset",
-        choices=PRESETS,
-        help="settings that belong together; other flags overrule them",
-    )
+    flags.add_preset(base)
     base.add_argument(
         "--recipe",
         metavar="PNG",
@@ -88,48 +77,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="replace OUT and FILM if they exist")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     parser.add_argument("--version", action="version", version=__version__)
-    group = parser.add_argument_group("settings")
-    for name in SPECS:
-        _add_setting(group, name)
+    flags.add_settings(parser)
     return parser
-
-
-def _add_setting(group: Any, name: str) -> None:
-    spec, default = SPECS[name], DEFAULTS[name]
-    flag = "--" + name.replace("_", "-")
-    text = _help_text(name)
-    if isinstance(default, bool):
-        group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
-        return
-    metavar = spec.unit.upper() or name.split("_")[-1].upper()
-    group.add_argument(flag, dest=name, metavar=metavar, type=_converter(name), help=text)
-
-
-def _help_text(name: str) -> str:
-    spec, default = SPECS[name], DEFAULTS[name]
-    parts = [spec.help]
-    if isinstance(default, str) and name in CHOICES:
-        parts.append(f"one of {', '.join(CHOICES[name])}")
-    if default is not None and not isinstance(default, bool):
-        parts.append(f"default {spell(default)}")
-    return "; ".join(parts).replace("%", "%%")
-
-
-def _converter(name: str) -> Any:
-    def convert(text: str) -> Any:
-        try:
-            return parse(name, text)
-        except SettingsError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
-
-
-def _weights(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of weights like 2,1") from None
 
 
 def _numbered(text: str) -> tuple[int, Path]:
@@ -141,11 +90,14 @@ def _numbered(text: str) -> tuple[int, Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == [batch_command.NAME]:
+        return batch_command.main(arguments[1:])
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
         base = recipe.read(options.recipe) if options.recipe else None
-        settings = _settings(options, base)
+        settings = flags.read_settings(options, base.settings if base else None)
         styles, keep = _styles(options, base)
         images.writable_format(options.output)
         _check_output(options.output, options.force)
@@ -167,18 +119,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(_outcome(options.output, frame, settings)))
     return code
-
-
-def _settings(options: argparse.Namespace, base: Recipe | None) -> Settings:
-    """Those of the flags, on top of those of a preset, a recipe or the defaults."""
-    values: dict[str, Any] = {}
-    if options.preset:
-        values |= PRESETS[options.preset].changes
-    if base:
-        values |= base.settings.to_dict()
-    given = {name: getattr(options, name) for name in SPECS}
-    values |= {name: value for name, value in given.items() if value is not None}
-    return Settings.from_dict(values)
 
 
 def _styles(

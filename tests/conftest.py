@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,14 @@ def example(name: str) -> Path:
     return EXAMPLES / f"{name}.jpg"
 
 
+def take_interrupts() -> None:
+    """For a process that is sent Ctrl-C, and whose parents may have been told to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--full", action="store_true", help="attack in full: 20,000 files, half an hour of visitors"
+        "--full", action="store_true", help="attack in full: 50,000 files, half an hour of visitors"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, example
+from conftest import ROOT, example, take_interrupts
 from PIL import Image
 
 from nst_core import Settings, Style, recipe, stylize
@@ -68,7 +68,7 @@ def test_paints_a_picture_and_says_so_in_json(tmp_path):
     [
         (["absent.jpg", WAVE], "no picture file 'absent.jpg'"),
         ([CASTLE, str(ROOT / "README.md")], "'README.md' is not a picture"),
-        ([CASTLE, WAVE, "--size", "7"], "size is 7, but it must be between 64 and 2048 px"),
+        ([CASTLE, WAVE, "--size", "7"], "size is 7, but it must be between 64 and 4096 px"),
         ([CASTLE, WAVE, "--size", "big"], "size is 'big', but it must be a whole number"),
         ([CASTLE, WAVE, "--steps", "nan"], "steps is 'nan'"),
         ([CASTLE, WAVE, "--learning-rate", "nan"], "learning_rate is nan"),
@@ -169,6 +169,7 @@ def test_ctrl_c_keeps_the_picture_so_far(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=take_interrupts,
     )
     progress = ""
     assert process.stderr is not None

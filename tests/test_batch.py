@@ -1,0 +1,227 @@
+"""Many pictures in one go: folders, tables, going on after a kill, and what fails."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, example, take_interrupts
+from PIL import Image
+
+from nst_core import Settings, batch, recipe, stylize, transfer
+from nst_core.__main__ import main
+from nst_core.batch import BatchError
+
+QUICK = ["--size", "64", "--steps", "2", "--precision", "float32"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two photos, two paintings and a text beside them; and where the pictures go."""
+    for kind, names in (("content", ("castle", "cat")), ("style", ("great-wave", "ejiri"))):
+        (tmp_path / kind).mkdir()
+        for name in names:
+            shutil.copy(example(f"{kind}/{name}"), tmp_path / kind)
+    (tmp_path / "content" / "notes.txt").write_text("no picture")
+    return tmp_path / "content", tmp_path / "style", tmp_path / "painted"
+
+
+def run(*arguments):
+    return main(["batch", *map(str, arguments)])
+
+
+def summary(folder):
+    with (folder / batch.SUMMARY).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def outcomes(folder):
+    return [row["outcome"] for row in summary(folder)]
+
+
+# --- Folders ------------------------------------------------------------------------------------
+
+
+def test_every_photo_in_the_style_of_every_painting(folders, capsys):
+    photos, paintings, out = folders
+    assert run(photos, paintings, "-o", out, *QUICK, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["outcomes"] == {"painted": 4}
+    rows = summary(out)
+    names = ["castle-ejiri", "castle-great-wave", "cat-ejiri", "cat-great-wave"]
+    assert [row["output"] for row in rows] == [f"{name}.png" for name in names]
+    assert {path.name for path in out.iterdir()} == {"summary.csv", *(f"{n}.png" for n in names)}
+    for row in rows:
+        settings = Settings(size=64, steps=2, precision="float32")
+        expected = stylize(row["content"], row["style"], settings)
+        with Image.open(out / row["output"]) as image:
+            np.testing.assert_array_equal(np.asarray(image), expected.image)
+        assert recipe.read(out / row["output"]).settings == settings
+        assert (int(row["width"]), int(row["height"])) == (64, 43)
+        assert float(row["loss"]) == pytest.approx(expected.losses["total"])
+
+
+def test_what_is_there_already_is_not_painted_again(folders, steps_done):
+    photos, paintings, out = folders
+    assert run(photos, paintings, "-o", out, *QUICK) == 0
+    done = len(steps_done)
+    (out / "cat-ejiri.png").unlink()
+    assert run(photos, paintings, "-o", out, *QUICK) == 0
+    assert len(steps_done) == done + 2
+    assert outcomes(out) == ["there already", "there already", "painted", "there already"]
+    assert run(photos, paintings, "-o", out, *QUICK, "--force") == 0
+    assert outcomes(out) == ["painted"] * 4
+
+
+def test_a_picture_that_was_painted_otherwise_is_not_lost(folders, capsys):
+    photos, paintings, out = folders
+    (paintings / "ejiri.jpg").unlink()
+    assert run(photos, paintings, "-o", out, *QUICK) == 0
+    before = (out / "cat-great-wave.png").read_bytes()
+    (out / "castle-great-wave.png").write_text("mine")
+    assert run(photos, paintings, "-o", out, *QUICK, "--seed", "1") == 4
+    assert outcomes(out) == ["failed", "failed"]
+    assert "was painted otherwise; move it away, or --force" in summary(out)[1]["reason"]
+    assert (out / "cat-great-wave.png").read_bytes() == before
+    assert (out / "castle-great-wave.png").read_text() == "mine"
+
+
+def test_a_failed_job_does_not_stop_the_others(folders, capsys):
+    photos, paintings, out = folders
+    (photos / "broken.jpg").write_bytes((photos / "cat.jpg").read_bytes()[:2000])
+    assert run(photos, paintings, "-o", out, *QUICK) == 4
+    rows = summary(out)
+    assert [row["outcome"] for row in rows] == ["failed"] * 2 + ["painted"] * 4
+    assert rows[0]["reason"].startswith("The picture is truncated")
+    assert "broken-ejiri.png: failed: The picture is truncated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["photo.png", "Photo.JPEG"])
+def test_pictures_of_the_same_name_stay_apart(name, folders):
+    photos, paintings, out = folders
+    shutil.copy(photos / "cat.jpg", photos / "photo.webp")
+    shutil.copy(photos / "cat.jpg", photos / name)
+    names = [task.output.name for task in batch.from_folders(photos, paintings, out, Settings())]
+    assert len({one.lower() for one in names}) == len(names) == 8
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+def test_a_table_has_any_setting_in_each_row(folders, tmp_path):
+    out = folders[2]
+    (tmp_path / "jobs.csv").write_text(
+        "content,style,mix,output,steps,init,style_layers\n"
+        "content/cat.jpg,style/ejiri.jpg,,,,,\n"
+        "content/cat.jpg,style/ejiri.jpg,,grey.png,3,grey,bold shapes\n"
+        'content/castle.jpg,style/ejiri.jpg; style/great-wave.jpg,"2,1",,,content,\n'
+        "content/cat.jpg,style/ejiri.jpg,,grey.png,,,\n"
+        "content/cat.jpg,style/ejiri.jpg,,../out.png,,,\n"
+        "content/cat.jpg,style/ejiri.jpg,,,many,,\n"
+        'content/cat.jpg,style/ejiri.jpg,"1,2",,,,\n'
+        "content/cat.jpg,style/nowhere.jpg,,,,,\n"
+    )
+    assert run("--jobs", tmp_path / "jobs.csv", "-o", out, *QUICK) == 4
+    rows = summary(out)
+    assert [row["outcome"] for row in rows] == ["painted"] * 3 + ["failed"] * 5
+    reasons = ("Another row", "output is", "steps is 'many'", "mix has 2", "nowhere.jpg")
+    for row, reason in zip(rows[3:], reasons, strict=True):
+        assert reason in row["reason"]
+    assert [row["steps"] for row in rows[:3]] == ["2", "3", "2"]
+    made = recipe.read(out / "castle-ejiri-great-wave.png")
+    assert [source.weight for source in made.style] == [2, 1]
+    grey = recipe.read(out / "grey.png").settings
+    assert (grey.init, grey.steps, grey.seed) == ("grey", 3, 0)
+    assert run("--jobs", tmp_path / "jobs.csv", "-o", out, *QUICK) == 4
+    assert outcomes(out)[:3] == ["there already"] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("content,style,colour\na,b,c\n", "unknown column 'colour'"),
+        ("content\na\n", "lacks content or style"),
+        ("content,style\n", "no row below its head"),
+        ("", "lacks content or style"),
+    ],
+)
+def test_a_table_without_sense_is_told_before_the_work(text, told, tmp_path, capsys):
+    (tmp_path / "jobs.csv").write_text(text)
+    with pytest.raises(SystemExit, match="2"):
+        run("--jobs", tmp_path / "jobs.csv", "-o", tmp_path / "out", *QUICK)
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_without_sense_are_told(tmp_path, folders, capsys):
+    with pytest.raises(BatchError, match="not a folder"):
+        batch.pictures_in(tmp_path / "nowhere")
+    with pytest.raises(BatchError, match="no picture in"):
+        batch.pictures_in(tmp_path)
+    for arguments in ([folders[0]], [], [folders[0], folders[1], "--jobs", "x.csv"]):
+        with pytest.raises(SystemExit, match="2"):
+            run(*arguments, "-o", folders[2])
+        assert "Give a folder of photos and one of paintings" in capsys.readouterr().err
+
+
+# --- One model, and nothing traced twice --------------------------------------------------------
+
+
+def test_what_shares_the_compiled_step_goes_in_a_row(folders, tmp_path, monkeypatch):
+    """Ten kinds of step, more than are kept, in turns: each is compiled once all the same."""
+    out = folders[2]
+    kinds = [f"block{block}_conv{conv}" for block in (1, 2, 3) for conv in (1, 2)]
+    kinds += ["block4_conv1", "block4_conv2", "block5_conv1", "block5_conv2"]
+    with (tmp_path / "jobs.csv").open("w") as file:
+        file.write("content,style,size,style_layers\n")
+        for size in (64, 72):
+            for kind in kinds:
+                file.write(f"content/cat.jpg,style/ejiri.jpg,{size},{kind}\n")
+    tasks = batch.from_table(tmp_path / "jobs.csv", out, Settings(steps=1, precision="float32"))
+    order = []
+
+    def paint_all(numbered):
+        order.extend(task.settings for _, task in numbered)
+        return iter(())
+
+    list(batch.run(tasks, paint_all, lambda task: False))
+    assert len(order) == 20
+    compiled = [transfer.compiled_by(settings) for settings in order]
+    assert compiled[::2] == compiled[1::2]
+    assert len(set(map(repr, compiled))) == 10
+
+
+# --- Ending early -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_batch_that_was_stopped_goes_on(how, code, folders):
+    photos, paintings, out = folders
+    command = [sys.executable, "-m", "nst_core", "batch", photos, paintings, "-o", out]
+    command += ["--size", "64", "--precision", "float32", "--init", "content", "--steps", "60"]
+    process = subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=take_interrupts,
+    )
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("*.png"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(how)
+    assert process.wait(timeout=30) == code
+    there = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    assert 2 <= len(there) < 4
+    for path in there:
+        with Image.open(path) as image:
+            image.load()  # nothing is half-written
+    assert main(list(map(str, command[3:]))) == 0
+    assert sorted(outcomes(out)) == ["painted"] * (4 - len(there)) + ["there already"] * len(there)
+    assert {path: path.stat().st_mtime_ns for path in there} == there
