@@ -1,0 +1,79 @@
+"""A batch on a Ray cluster: a lost machine costs nothing, and the pictures are a local run's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, example
+
+from nst_core import Settings, batch
+from nst_core.__main__ import main
+
+# As many threads as a worker has: with others, the last digits of sums differ.
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for kind, names in (("content", ("castle", "cat", "dog")), ("style", ("great-wave", "ejiri"))):
+        (tmp_path / kind).mkdir()
+        for name in names:
+            shutil.copy(example(f"{kind}/{name}"), tmp_path / kind)
+    return tmp_path / "content", tmp_path / "style"
+
+
+def run(command, **environment):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_machine_is_lost_and_every_picture_is_there_once(folders, tmp_path):
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    done = run(["tests/lost_node.py", *folders, there])
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["alive"] == 2  # the head and one that paints
+    assert sorted(told["outcomes"]) == [[number, batch.PAINTED, ""] for number in range(6)]
+    flags = ["--size=64", "--steps=20", "--init=content", "--precision=float32"]
+    alone = run(["-m", "nst_core", "batch", *folders, "-o", here, *flags], **ONE_THREAD)
+    assert alone.returncode == 0, alone.stderr
+    names = {path.name for path in here.glob("*.png")}
+    assert {path.name for path in there.iterdir()} == names
+    assert len(names) == 6
+    for name in names:
+        assert (there / name).read_bytes() == (here / name).read_bytes(), name
+
+
+def test_no_ray_is_told_before_the_work(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SystemExit, match="2"):
+        main(["batch", *map(str, folders), "-o", str(tmp_path / "out"), "--ray", "local"])
+    assert "pip install -r requirements-ray.txt" in capsys.readouterr().err
+
+
+def test_a_task_travels_with_its_pictures(folders, tmp_path):
+    """Names stay, since the recipe holds them; the same picture in two places is one file."""
+    from nst_core.cluster import _Parcel
+
+    photo = folders[0] / "cat.jpg"
+    task = batch.Task(photo, ((folders[1] / "ejiri.jpg", 2.0), (photo, 1.0)), Settings(), tmp_path)
+    parcel = _Parcel.of(task)
+    assert len(parcel.pictures) == 2
+    (tmp_path / "worker").mkdir()
+    moved = parcel.unpacked(tmp_path / "worker")
+    assert moved.content.name == "cat.jpg"
+    assert moved.content.read_bytes() == photo.read_bytes()
+    assert moved.content == moved.style[1][0] != photo
+    assert [weight for _, weight in moved.style] == [2.0, 1.0]
