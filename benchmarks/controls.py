@@ -87,7 +87,7 @@ def begin(styles: list[Style], keep: np.ndarray | None, precision: str) -> Run:
     settings = Settings(size=SIZE, precision=precision)
     job = make_job(PHOTO, as_styles(styles), settings, keep)
     choices = transfer._static_choices(settings)
-    compiled = transfer._compiled(*choices, job.regions)
+    compiled = transfer._compiled(*choices, job.regions, job.tile)
     _, height, width, _ = job.photo.rgb.shape
     layout = job.recolored(settings.color)
     problem = make_problem(choices[0], job, layout, settings, Scale(height, width, 1))

@@ -20,9 +20,10 @@ import numpy as np
 
 from benchmarks import report, roofline
 from nst_core.features import PRECISIONS
+from nst_core.step import LBFGS_MEMORY
 
 SIZES = (128, 192, 256, 384, 512, 768, 1024)
-STEPS_PER_SCALE = 3
+STEPS_PER_SCALE = LBFGS_MEMORY + 1  # enough to fill it
 RANGE = (256, 1024)  # where the time per pixel and step should be the same
 
 
@@ -37,7 +38,7 @@ class Measurement(NamedTuple):
 
 
 def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]:
-    """Paint at one size, and tell this process's memory in bytes: as foretold, and at its peak."""
+    """Paint at one size, and tell this process's bytes: before, as foretold, and at the peak."""
     import psutil
 
     from nst_core import Settings, images, memory, stylize, transfer
@@ -49,11 +50,11 @@ def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]
     )
     transfer.warm_up()
     needed = memory.of_whole(size**2, round(size * style_scale) ** 2, precision)
-    foretold = psutil.Process().memory_info().rss + needed.total
+    before = psutil.Process().memory_info().rss
     steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE))
     settings = Settings(size=size, steps=steps, precision=precision, style_scale=style_scale)
     stylize(photo, painting, settings)
-    return {"foretold": foretold, "peak": peak_memory()}
+    return {"before": before, "foretold": before + needed.total, "peak": peak_memory()}
 
 
 def _square(picture: np.ndarray, size: int) -> np.ndarray:
@@ -79,8 +80,8 @@ def measure(precision: str) -> list[Measurement]:
         done = subprocess.run(
             command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True
         )
-        step = statistics.median(timed.steps)
-        found.append(Measurement(precision, timed.side, step, **json.loads(done.stdout)))
+        step, told = statistics.median(timed.steps), json.loads(done.stdout)
+        found.append(Measurement(precision, timed.side, step, told["peak"], told["foretold"]))
     return found
 
 

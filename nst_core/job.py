@@ -17,6 +17,7 @@ from nst_core.features import Extractor, at_layers
 from nst_core.images import ImageSource, Picture
 from nst_core.lazy import tf
 from nst_core.losses import make_guide
+from nst_core.memory import Need
 from nst_core.pyramid import resize
 from nst_core.regions import Layout, Region, Style, lay_out
 from nst_core.schedule import SHORTEST_SIDE, Scale
@@ -49,6 +50,22 @@ class Job:
     def regions(self) -> int:
         """How many regions the compiled step has to know; 0 for one style everywhere."""
         return len(self.layout.regions) if self.has_places else 0
+
+    def check_memory(self, scale: Scale, precision: str) -> None:
+        """Raise `MemoryError` when a scale has come to need more than there is by now.
+
+        Better than to try it: libraries below TensorFlow end the process where they get no memory.
+        """
+        share = scale.pixels / math.prod(self.photo.size)
+        painting = max(
+            math.prod(picture.size)
+            for region in self.layout.regions
+            for picture, _ in region.paintings
+        )
+        need = _need(scale.pixels, round(share * painting), self.tile_at(scale), precision)
+        # What a run takes whatever its size, it has taken already.
+        if need.total - memory.BYTES_PER_RUN > memory.available():
+            raise MemoryError(f"{need.total:.0f} bytes")
 
     @functools.cached_property
     def pixels(self) -> np.ndarray:
@@ -115,12 +132,11 @@ def _fitting(
     precision, room = PRECISION_CHOICES[settings.precision](), memory.available()
     pixels = math.prod(photo.size)
     largest_painting = max(math.prod(painting.size) for painting in paintings)
-    tile, need = settings.tile, memory.of_whole(pixels, largest_painting, precision)
-    if tile or pixels > tiles.MOST_AT_ONCE or need.total > room:
-        side = tile or tiles.SIDE
-        in_tiles = memory.of_tiles(max(pixels, largest_painting), tiles.most_held(side), precision)
-        if tile or in_tiles.total < need.total:
-            tile, need = side, in_tiles
+    tile, need = settings.tile, _need(pixels, largest_painting, settings.tile, precision)
+    if tile is None and (pixels > tiles.MOST_AT_ONCE or need.total > room):
+        in_tiles = _need(pixels, largest_painting, tiles.SIDE, precision)
+        if in_tiles.total < need.total:
+            tile, need = tiles.SIDE, in_tiles
     factor = need.fitting_factor(room)
     if factor >= 1:
         return settings.size, tile
@@ -133,6 +149,13 @@ def _fitting(
         f"size is {settings.size}, which needs {need.total / 1e9:.1f} GB of memory here, but "
         f"{room / 1e9:.1f} GB are free; {remedy}."
     )
+
+
+def _need(photo: int, painting: int, tile: int | None, precision: str) -> Need:
+    """What a run needs, from the pixels of photo and largest painting, and the side of tiles."""
+    if tile is None:
+        return memory.of_whole(photo, painting, precision)
+    return memory.of_tiles(max(photo, painting), tiles.most_held(tile), precision)
 
 
 # --- Colours ------------------------------------------------------------------------------------

@@ -323,6 +323,7 @@ class Easel:
         pace = _Pace(progress.work_done)
         while True:
             with _device:
+                job.check_memory(progress.scale, choices[0].precision)
                 compiled = _compiled(*choices, job.regions, job.tile_at(progress.scale))
                 problem = make_problem(choices[0], job, layout, settings, progress.scale)
                 canvas = add_detail(canvas, problem.photo)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 import visitor
 from PIL import Image
 from playwright.sync_api import expect
@@ -23,6 +24,13 @@ from visitor import SHORT, paint_to_the_end, save, visit
 from nst_core import recipe
 
 END = 5.0  # s
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("faults")
+    with visitor.started(folder) as address:
+        yield Server(address, folder)
 
 
 def pair_of(server: Server) -> dict:
@@ -80,24 +88,22 @@ def test_killed_and_started_again_the_last_picture_is_still_there(browser, tmp_p
             paint_to_the_end(page)
 
 
-def test_a_full_disk_is_told_and_costs_nothing(tmp_path):
+def test_a_full_disk_is_told_and_costs_nothing(server):
     """No file may grow beyond 20 kB; painted as before as soon as there is room again."""
-    with visitor.started(tmp_path) as address:
-        server = Server(address, tmp_path)
-        pair = pair_of(server) | {"size": 384, "steps": 2}
-        assert server.call("stylize", **pair)[0] == "complete"
-        limit = (20_000, resource.RLIM_INFINITY)
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limit)
-        event, data = server.call("stylize", **pair, seed=1, init="noise")
-        assert event == "error"
-        assert "cannot write pictures now" in data["error"]
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-        event, data = server.call("stylize", **pair, seed=1, init="noise")
-        assert event == "complete"
-        assert recipe.read(data[0]["path"]).settings.seed == 1
-        assert unfinished(tmp_path / "cache") == []
-        wait_until_idle(server, 10)
-        assert jobs(server)[-1]["outcome"] == "done"
+    pair = pair_of(server) | {"size": 384, "steps": 2}
+    assert server.call("stylize", **pair)[0] == "complete"
+    limit = (20_000, resource.RLIM_INFINITY)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limit)
+    event, data = server.call("stylize", **pair, seed=1, init="noise")
+    assert event == "error"
+    assert "cannot write pictures now" in data["error"]
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    event, data = server.call("stylize", **pair, seed=1, init="noise")
+    assert event == "complete"
+    assert recipe.read(data[0]["path"]).settings.seed == 1
+    assert unfinished(server.folder / "cache") == []
+    wait_until_idle(server, 10)
+    assert jobs(server)[-1]["outcome"] == "done"
 
 
 @contextlib.contextmanager
@@ -112,19 +118,17 @@ def read_only(folder: Path) -> Iterator[None]:
         subprocess.run([command, off, folder], check=True)
 
 
-def test_a_read_only_cache_is_told_and_costs_nothing(tmp_path):
-    with visitor.started(tmp_path) as address:
-        server = Server(address, tmp_path)
-        pair = pair_of(server) | {"steps": 2}
-        assert server.call("stylize", **pair)[0] == "complete"
-        with read_only(tmp_path / "cache"):
-            event, data = server.call("stylize", **pair, seed=1, init="noise")
-            assert event == "error"
-            assert "cannot write pictures now" in data["error"]
-            assert server.http.get("health").status_code == 200
-        event, data = server.call("stylize", **pair, seed=1, init="noise")
-        assert event == "complete"
-        assert recipe.read(data[0]["path"]).settings.seed == 1
+def test_a_read_only_cache_is_told_and_costs_nothing(server):
+    pair = pair_of(server) | {"steps": 2}
+    assert server.call("stylize", **pair)[0] == "complete"
+    with read_only(server.folder / "cache"):
+        event, data = server.call("stylize", **pair, seed=2, init="noise")
+        assert event == "error"
+        assert "cannot write pictures now" in data["error"]
+        assert server.http.get("health").status_code == 200
+    event, data = server.call("stylize", **pair, seed=2, init="noise")
+    assert event == "complete"
+    assert recipe.read(data[0]["path"]).settings.seed == 2
 
 
 def test_nothing_depends_on_the_wall_clock():

@@ -214,7 +214,7 @@ def test_one_session_does_not_keep_the_others_waiting(server):
     files = [gradio_client.handle_file(str(path)) for path in (CASTLE, WAVE)]
 
     def submit(client: gradio_client.Client) -> Any:
-        return client.submit(*files, size=64, steps=25, api_name="/stylize")
+        return client.submit(*files, size=64, steps=10, api_name="/stylize")
 
     mine = [submit(greedy) for _ in range(5)]
     while at_work(server) < 5:
@@ -235,7 +235,7 @@ FLAT = 0.05  # by how much the memory may grow after the warm-up
 
 def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
     """Runs, first looks, mistakes and runs that are left, one after another."""
-    seconds = attack.extent(short=20, full=1800)
+    seconds = attack.extent(short=15, full=1800)
     log_start = len(jobs(server))
     process = psutil.Process(server.pid)
     samples: list[tuple[int, int, int]] = []

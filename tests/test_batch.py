@@ -205,7 +205,7 @@ def test_what_shares_the_compiled_step_goes_in_a_row(folders, tmp_path, monkeypa
 def test_a_batch_that_was_stopped_goes_on(how, code, folders):
     photos, paintings, out = folders
     command = [sys.executable, "-m", "nst_core", "batch", photos, paintings, "-o", out]
-    command += ["--size", "64", "--precision", "float32", "--init", "content", "--steps", "60"]
+    command += ["--size", "64", "--precision", "float32", "--init", "content", "--steps", "30"]
     process = subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,

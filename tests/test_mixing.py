@@ -28,6 +28,11 @@ def mixer(short):
 def open_more(page) -> None:
     page.locator("#more > button").click()
     expect(page.locator("#board canvas").first).to_be_visible()
+
+
+def open_board(page) -> None:
+    """Ready to draw, and to see where what is drawn arrives."""
+    page.get_by_text("Regions as pictures").click()
     # The photo arrives on the board some time after the board itself.
     page.wait_for_timeout(3000)
 
@@ -81,7 +86,7 @@ def test_two_paintings_from_the_gallery_with_weights(mixer, tmp_path):
 
 def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
     choose_painting(mixer, 2, 3)
-    mixer.get_by_text("Regions as pictures").click()  # where what is drawn arrives
+    open_board(mixer)
     draw(mixer, "Painting 2", (0.35, 0.3), (0.65, 0.3))
     expect(mixer.locator("#mask_2 img")).to_be_visible()
     draw(mixer, "The photo stays", (0.4, 0.65), (0.6, 0.65))
@@ -198,7 +203,7 @@ def test_a_phone_draws_regions_by_touch(browser, page_address):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with visit(browser, page_address, SHORT, **phone) as page:
         open_more(page)
-        page.get_by_text("Regions as pictures").click()
+        open_board(page)
         page.locator("#brush").get_by_text("The photo stays", exact=True).click()
         page.wait_for_timeout(1000)
         canvas = page.locator("#board canvas").first

@@ -95,7 +95,7 @@ def test_axe_finds_nothing_serious(scheme, browser, page_address):
         page.locator("#more > button").click()
         page.get_by_text("Regions as pictures").click()
         page.get_by_role("tab", name="Paintings").click()
-        page.wait_for_timeout(3000)
+        page.wait_for_timeout(1500)
         assert serious(Axe().run(page)) == []
         open_view(page, "Picture")
         paint_to_the_end(page)

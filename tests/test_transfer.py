@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT, example
 
 import nst_core.transfer
@@ -338,6 +339,34 @@ def test_an_abandoned_run_does_not_block_the_next(castle, great_wave):
     abandoned = stream(castle, great_wave, Settings(size=96, steps=1000, frame_interval=0))
     next(abandoned)
     next(abandoned)
+    assert stylize(castle, great_wave, QUICK).done
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+        tf.errors.AbortedError(None, None, "could not create a primitive"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_allocation_that_fails_ends_that_run_only(error, castle, great_wave, before_each_step):
+    calls = []
+
+    def fail_at_the_third(state):
+        calls.append(1)
+        if len(calls) == 3:
+            raise error
+        return state
+
+    before_each_step(fail_at_the_third)
+    easel = Easel(castle, great_wave, QUICK)
+    seen = []
+    with pytest.raises(MemoryError, match="not enough memory to go on; the picture so far is kept"):
+        seen.extend(easel.paint())
+    assert [frame.step for frame in seen] == [0, 1, 2]
+    assert [frame.step for frame in easel.resume()] == [2, 3]
     assert stylize(castle, great_wave, QUICK).done
 
 
