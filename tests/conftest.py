@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import corpus
 import numpy as np
 import pytest
 import visitor
+from stranger import Server
 
 from nst_core import images, transfer
 
@@ -125,6 +127,28 @@ def steps_done(before_each_step) -> list[int]:
 def browser() -> Iterator[Any]:
     with visitor.chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """The app that all attacks share, but for those it does not survive."""
+    folder = tmp_path_factory.mktemp("attacked")
+    with visitor.started(folder) as address:
+        yield Server(address, folder)
+
+
+@pytest.fixture(scope="session")
+def pair(server) -> dict[str, Any]:
+    """Photo and painting, uploaded, and the shortest of runs."""
+    pair = server.upload_pair()
+    server.call("stylize", **pair, steps=2)  # warm
+    return pair
+
+
+@pytest.fixture(scope="session")
+def hostile_files(tmp_path_factory) -> list[Path]:
+    """The corpus of `corpus.py`."""
+    return corpus.write(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,10 @@ def main() -> None:
     )
     nodes = [machines.add_node(num_cpus=1, **LOOPBACK) for _ in range(2)]
     machines.wait_for_nodes()
-    settings = Settings(size=64, steps=20, init="content", precision="float32")
+    settings = Settings(size=64, steps=10, init="content", precision="float32")
     tasks = batch.from_folders(photos, paintings, out, settings)
     ended = batch.run(tasks, cluster.painter(machines.address), batch.is_painted)
-    outcomes = [next(ended) for _ in range(2)]
+    outcomes = [next(ended)]
     machines.remove_node(nodes[1], allow_graceful=False)
     outcomes += ended
     alive = sum(node["Alive"] for node in ray.nodes())

@@ -13,29 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 import visitor
 from PIL import Image
 from playwright.sync_api import expect
-from test_attack_load import LONG, begin, jobs, read_events, wait_until_idle
-from test_attack_server import CASTLE, WAVE, Server
+from stranger import LONG, Server
 from visitor import SHORT, paint_to_the_end, save, visit
 
 from nst_core import recipe
 
 END = 5.0  # s
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("faults")
-    with visitor.started(folder) as address:
-        yield Server(address, folder)
-
-
-def pair_of(server: Server) -> dict:
-    photo, painting = (server.upload(path.read_bytes(), path.name) for path in (CASTLE, WAVE))
-    return {"content": photo, "style": painting, "size": 64}
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -53,9 +39,9 @@ def unfinished(folder: Path) -> list[Path]:
 def test_told_to_end_during_a_run(tmp_path):
     with visitor.started(tmp_path) as address:
         server = Server(address, tmp_path)
-        read_events(server, begin(server, **pair_of(server), **LONG), 3)
-        wait_until_idle(server, 10)
-        path = begin(server, **pair_of(server), **LONG)
+        server.read_events(server.begin(**server.upload_pair(), **LONG), 3)
+        server.wait_until_idle(10)
+        path = server.begin(**server.upload_pair(), **LONG)
         with server.http.stream("GET", path) as events:
             lines = events.iter_lines()  # held, or the client would hang up
             next(line for line in lines if "generating" in line)
@@ -90,7 +76,7 @@ def test_killed_and_started_again_the_last_picture_is_still_there(browser, tmp_p
 
 def test_a_full_disk_is_told_and_costs_nothing(server):
     """No file may grow beyond 20 kB; painted as before as soon as there is room again."""
-    pair = pair_of(server) | {"size": 384, "steps": 2}
+    pair = server.upload_pair() | {"size": 384, "steps": 2}
     assert server.call("stylize", **pair)[0] == "complete"
     limit = (20_000, resource.RLIM_INFINITY)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limit)
@@ -102,8 +88,8 @@ def test_a_full_disk_is_told_and_costs_nothing(server):
     assert event == "complete"
     assert recipe.read(data[0]["path"]).settings.seed == 1
     assert unfinished(server.folder / "cache") == []
-    wait_until_idle(server, 10)
-    assert jobs(server)[-1]["outcome"] == "done"
+    server.wait_until_idle(10)
+    assert server.jobs()[-1]["outcome"] == "done"
 
 
 @contextlib.contextmanager
@@ -119,7 +105,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 def test_a_read_only_cache_is_told_and_costs_nothing(server):
-    pair = pair_of(server) | {"steps": 2}
+    pair = server.upload_pair() | {"steps": 2}
     assert server.call("stylize", **pair)[0] == "complete"
     with read_only(server.folder / "cache"):
         event, data = server.call("stylize", **pair, seed=2, init="noise")

@@ -3,55 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 import gradio_client
-import httpx
 import numpy as np
 import psutil
 import pytest
-import visitor
-from test_attack_server import CASTLE, WAVE, Server
+from stranger import CASTLE, LONG, WAVE, Server
 
 from nst_core import recipe
 from page import turns
 
 STEP = 1.0  # s; within so long after a visitor has gone the work ends
 VISITORS = 50
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("load")
-    with visitor.started(folder) as address:
-        yield Server(address, folder)
-
-
-@pytest.fixture(scope="module")
-def pair(server) -> dict[str, Any]:
-    photo, painting = (server.upload(path.read_bytes(), path.name) for path in (CASTLE, WAVE))
-    pair = {"content": photo, "style": painting, "size": 64}
-    server.call("stylize", **pair, steps=2)  # warm
-    return pair
-
-
-def jobs(server: Server) -> list[dict[str, Any]]:
-    """The lines of the log, one for each job that has ended, and when that was."""
-    lines = re.findall(r"^(.{23}) ({\"job\".*})$", server.log(), re.MULTILINE)
-    return [json.loads(line) | {"end": ended(clock)} for clock, line in lines]
-
-
-def ended(clock: str) -> float:
-    return datetime.strptime(clock, "%Y-%m-%d %H:%M:%S,%f").timestamp()
 
 
 def check_one_at_a_time(found: list[dict[str, Any]]) -> None:
@@ -65,60 +35,26 @@ def check_one_at_a_time(found: list[dict[str, Any]]) -> None:
     assert max(overlaps) < 0.01, overlaps  # s, as exact as the log's clock
 
 
-def at_work(server: Server) -> int:
-    return server.http.get("health").json()["jobs"]
-
-
-def begin(server: Server, **parameters: Any) -> str:
-    """Start a run; returns where its events are."""
-    body = json.dumps(parameters)
-    kind = {"content-type": "application/json"}
-    answer = server.http.post("gradio_api/call/v2/stylize", content=body, headers=kind)
-    return f"gradio_api/call/stylize/{answer.json()['event_id']}"
-
-
-def wait_until_idle(server: Server, seconds: float) -> float:
-    """How long it took until nobody painted or waited."""
-    began = time.monotonic()
-    while at_work(server):
-        assert time.monotonic() - began < seconds, server.log()[-2000:]
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
 # --- Going away ---------------------------------------------------------------------------------
-
-LONG = {"steps": 5000, "frame_interval": 0.1}
-
-
-def read_events(server: Server, path: str, count: int) -> None:
-    """Read some events of a run, and hang up."""
-    with (
-        httpx.Client(base_url=server.address, timeout=60) as client,
-        client.stream("GET", path) as events,
-    ):
-        lines = (line for line in events.iter_lines() if line.startswith("event: generating"))
-        for _ in range(count):
-            next(lines)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_a_client_that_hangs_up_ends_its_work(count, server, pair, attack):
-    before = len(jobs(server))
-    read_events(server, begin(server, **pair, **LONG), count)
-    took = wait_until_idle(server, 10)
+    before = len(server.jobs())
+    server.read_events(server.begin(**pair, **LONG), count)
+    took = server.wait_until_idle(10)
     assert took < STEP
     if count == 0:  # gone before it was taken from the queue, it must not begin either
         time.sleep(STEP)
-        assert at_work(server) == 0
-    ended = [job["outcome"] for job in jobs(server)[before:]]
+        assert server.at_work() == 0
+    ended = [job["outcome"] for job in server.jobs()[before:]]
     assert ended == ["stopped"] or (ended == [] and count == 0)
     attack.tell(f"hung up after {count} pictures: the work ended after {took:.2f} s")
 
 
 def test_a_client_that_is_killed_ends_its_work(server, pair):
     """The connection ends without a word, as when a phone leaves the network."""
-    path = begin(server, **pair, **LONG)
+    path = server.begin(**pair, **LONG)
     stream = server.http.stream("GET", path)
     events = stream.__enter__()
     lines = events.iter_lines()
@@ -127,39 +63,39 @@ def test_a_client_that_is_killed_ends_its_work(server, pair):
     connection = events.extensions["network_stream"].get_extra_info("socket")
     connection.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER 0: a reset
     connection.close()
-    assert wait_until_idle(server, 10) < STEP + 0.5
+    assert server.wait_until_idle(10) < STEP + 0.5
 
 
 def test_a_run_that_nobody_reads_ends(server, pair, attack):
     """Its stream is never opened."""
-    before = len(jobs(server))
+    before = len(server.jobs())
     began = time.monotonic()
-    begin(server, **pair, **LONG | {"frame_interval": 0})
-    while len(jobs(server)) == before and time.monotonic() - began < 60:
+    server.begin(**pair, **LONG | {"frame_interval": 0})
+    while len(server.jobs()) == before and time.monotonic() - began < 60:
         time.sleep(0.1)
-    assert [job["outcome"] for job in jobs(server)[before:]] == ["unread"]
+    assert [job["outcome"] for job in server.jobs()[before:]] == ["unread"]
     attack.tell(f"never read: the work ended after {time.monotonic() - began:.1f} s")
 
 
 def test_who_waits_and_goes_away_is_forgotten(server, pair):
-    first = begin(server, **pair, **LONG)
-    reader = threading.Thread(target=read_events, args=(server, first, 40))
+    first = server.begin(**pair, **LONG)
+    reader = threading.Thread(target=server.read_events, args=(first, 40))
     reader.start()
-    while not at_work(server):
+    while not server.at_work():
         time.sleep(0.02)
-    read_events(server, begin(server, **pair, **LONG), 1)  # its first event: the photo
+    server.read_events(server.begin(**pair, **LONG), 1)  # its first event: the photo
     reader.join(timeout=60)
-    wait_until_idle(server, 10)
-    assert [job["outcome"] for job in jobs(server)[-2:]] == ["stopped", "stopped"]
+    server.wait_until_idle(10)
+    assert [job["outcome"] for job in server.jobs()[-2:]] == ["stopped", "stopped"]
     assert server.call("preview", **pair)[0] == "complete"
 
 
 def test_runs_that_are_begun_and_left_at_once_do_not_overlap(server, pair):
-    before = len(jobs(server))
+    before = len(server.jobs())
     for _ in range(8):
-        read_events(server, begin(server, **pair, **LONG), 2)
-    wait_until_idle(server, 10)
-    found = jobs(server)[before:]
+        server.read_events(server.begin(**pair, **LONG), 2)
+    server.wait_until_idle(10)
+    found = server.jobs()[before:]
     assert [job["outcome"] for job in found] == ["stopped"] * 8
     check_one_at_a_time(found)
 
@@ -182,20 +118,20 @@ def paint_until_served(server: Server, pair: dict[str, Any], seed: int) -> tuple
 
 
 def test_fifty_clients_at_once(server, pair, attack):
-    wait_until_idle(server, 10)
+    server.wait_until_idle(10)
     began = time.monotonic()
-    before = len(jobs(server))
+    before = len(server.jobs())
     with ThreadPoolExecutor(VISITORS) as crowd:
         work = [crowd.submit(paint_until_served, server, pair, seed) for seed in range(VISITORS)]
         health = []
         while not all(one.done() for one in work):
             asked = time.monotonic()
-            at_work(server)
+            server.at_work()
             health.append(time.monotonic() - asked)
             time.sleep(0.2)
     found = [one.result() for one in work]
     assert [seed for seed, _ in found] == list(range(VISITORS))  # nobody got another's picture
-    ended = jobs(server)[before:]
+    ended = server.jobs()[before:]
     outcomes = Counter(job["outcome"] for job in ended)
     assert outcomes["done"] == VISITORS
     assert set(outcomes) <= {"done", "BusyError"}
@@ -217,7 +153,7 @@ def test_one_session_does_not_keep_the_others_waiting(server):
         return client.submit(*files, size=64, steps=10, api_name="/stylize")
 
     mine = [submit(greedy) for _ in range(5)]
-    while at_work(server) < 5:
+    while server.at_work() < 5:
         time.sleep(0.02)
     submit(other).result(timeout=60)
     assert sum(job.done() for job in mine) <= 2
@@ -225,7 +161,7 @@ def test_one_session_does_not_keep_the_others_waiting(server):
         assert job.result(timeout=60)[1].startswith("Done")
     with pytest.raises(Exception, match="pictures of yours are waiting already; try again in"):
         [job.result(timeout=60) for job in [submit(greedy) for _ in range(7)]]
-    wait_until_idle(server, 60)
+    server.wait_until_idle(60)
 
 
 # --- For long -----------------------------------------------------------------------------------
@@ -236,7 +172,7 @@ FLAT = 0.05  # by how much the memory may grow after the warm-up
 def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
     """Runs, first looks, mistakes and runs that are left, one after another."""
     seconds = attack.extent(short=15, full=1800)
-    log_start = len(jobs(server))
+    log_start = len(server.jobs())
     process = psutil.Process(server.pid)
     samples: list[tuple[int, int, int]] = []
     began = time.monotonic()
@@ -246,7 +182,7 @@ def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
         for visit in chance.sample(list(VISITS), len(VISITS)):
             VISITS[visit](server, pair)
             visits[visit] += 1
-        wait_until_idle(server, 10)
+        server.wait_until_idle(10)
         samples.append((process.memory_info().rss, process.num_threads(), process.num_fds()))
     third = len(samples) // 3
     early, late = np.array(samples[third : 2 * third]), np.array(samples[2 * third :])
@@ -254,7 +190,7 @@ def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
     cache = sum(file.stat().st_size for file in (server.folder / "cache").rglob("*"))
     attack.tell(
         f"{seconds} s of visits, {sum(visits.values())} of them, "
-        f"{len(jobs(server)) - log_start} jobs: memory {memory:+.1%}, threads {threads:+.1%}, "
+        f"{len(server.jobs()) - log_start} jobs: memory {memory:+.1%}, threads {threads:+.1%}, "
         f"open files {files:+.1%}, cache {cache / 1e6:.0f} MB"
     )
     assert memory < FLAT
@@ -275,7 +211,7 @@ def a_mistake(server: Server, pair: dict[str, Any]) -> None:
 
 
 def a_run_that_is_left(server: Server, pair: dict[str, Any]) -> None:
-    read_events(server, begin(server, **pair, **LONG), 2)
+    server.read_events(server.begin(**pair, **LONG), 2)
 
 
 def a_look_at_the_page(server: Server, _pair: dict[str, Any]) -> None:

@@ -2,90 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import random
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import corpus
-import httpx
-import psutil
 import pytest
-import visitor
-from conftest import ROOT, example
+from conftest import ROOT
+from stranger import CASTLE, file, inline
 
 from page import components
 
 SECONDS = 10.0  # for any answer to what is refused
 PASSWORDS = "/etc/passwd"
-CASTLE, WAVE = example("content/castle"), example("style/great-wave")
-
-
-class Server:
-    """The app in a process of its own, and its log."""
-
-    def __init__(self, address: str, folder: Path) -> None:
-        self.address, self.folder = address, folder
-        self.http = httpx.Client(base_url=address, timeout=60)
-
-    @property
-    def pid(self) -> int:
-        """The process that listens at the address."""
-        port = int(self.address.rstrip("/").rpartition(":")[2])
-        for found in psutil.net_connections("tcp"):
-            if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
-                return found.pid
-        raise ProcessLookupError(self.address)
-
-    def log(self) -> str:
-        return (self.folder / "app.log").read_text()
-
-    def upload(self, content: bytes, name: str) -> dict[str, Any]:
-        """A file as parameter, after its upload."""
-        answer = self.http.post("gradio_api/upload", files={"files": (name, content)})
-        assert answer.status_code == 200, answer.text
-        return file(answer.json()[0])
-
-    def call(self, endpoint: str, **parameters: Any) -> tuple[str, Any]:
-        """The last event of a call, "complete" or "error", and its data."""
-        # Not `json=`: a stranger may send NaN, which is no JSON.
-        body = json.dumps(parameters).encode()
-        kind = {"content-type": "application/json"}
-        answer = self.http.post(f"gradio_api/call/v2/{endpoint}", content=body, headers=kind)
-        if answer.status_code != 200:
-            return f"status {answer.status_code}", answer.json()
-        path = f"gradio_api/call/{endpoint}/{answer.json()['event_id']}"
-        events = self.http.get(path).text.strip().split("\n\n")
-        event, data = events[-1].split("\n")
-        return event.removeprefix("event: "), json.loads(data.removeprefix("data: "))
-
-
-def file(path: str, **more: Any) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}} | more
-
-
-def inline(content: bytes, kind: str = "image/png") -> dict[str, Any]:
-    """A picture inside the request, which no limit on uploads sees."""
-    text = base64.b64encode(content).decode()
-    return {"url": f"data:{kind};base64,{text}", "meta": {"_type": "gradio.FileData"}}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("attacked")
-    with visitor.started(folder) as address:
-        yield Server(address, folder)
-
-
-@pytest.fixture(scope="module")
-def pair(server) -> dict[str, Any]:
-    """Photo and painting, uploaded, and the shortest of runs."""
-    photo, painting = (server.upload(path.read_bytes(), path.name) for path in (CASTLE, WAVE))
-    return {"content": photo, "style": painting, "size": 64}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -238,6 +172,29 @@ def test_pictures_inside_a_request_are_looked_at_as_all_others(server, pair):
         event, data = server.call("preview", **pair | {"content": inline(content)})
         assert event == "error"
         assert re.search("not a picture|truncated|million|empty", data["error"])
+
+
+def test_hostile_files_through_the_interface(hostile_files, server, pair, attack):
+    """Uploaded, and inside of the request: each is painted or refused in words."""
+    files = random.Random(4).sample(hostile_files, attack.extent(30, len(hostile_files)))
+    pid, before = server.pid, server.log().count("Traceback")
+    outcomes: Counter[str] = Counter()
+    longest = 0.0
+    for path in files:
+        content = path.read_bytes()
+        for payload in (server.upload(content, path.name), inline(content)):
+            began = time.monotonic()
+            event, data = server.call("preview", **pair | {"content": payload})
+            longest = max(longest, time.monotonic() - began)
+            outcomes[event] += 1
+            assert event == "complete" or len(data["error"]) > 30, (path.name, event, data)
+    assert set(outcomes) == {"complete", "error"}
+    assert server.pid == pid
+    assert server.log().count("Traceback") == before
+    attack.tell(
+        f"{len(files)} hostile files by upload and in base64: {outcomes['complete']} painted, "
+        f"{outcomes['error']} refused, at most {longest:.1f} s for one"
+    )
 
 
 def test_base64_that_is_damaged_or_too_long(server, pair):

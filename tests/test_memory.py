@@ -46,7 +46,8 @@ def test_a_run_of_the_fitting_size_needs_what_there_is():
         ),
     ],
 )
-def test_a_containers_limit_counts(limit, used, statistics, line, tmp_path):
+def test_a_containers_limit_counts(limit, used, statistics, line, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_pooled", lambda: 0.0)
     free = memory.available(tmp_path)
     (tmp_path / limit).parent.mkdir(exist_ok=True)
     (tmp_path / limit).write_text("50000\n")

@@ -168,7 +168,7 @@ def test_the_gradient_does_not_jump_where_tiles_meet(compiled, rng):
 def test_steps_go_where_the_wholes_go(compiled, rng):
     targets, image = targets_for(rng, 100, 130, 0), tf.constant(noisy(rng, 100, 130))
     states = []
-    for one in (compiled[0][0], compiled[0][1][0]):
+    for one in (compiled[0][0], compiled[0][1][1]):
         state = one.start(image, targets, WEIGHTS)
         for _ in range(4):
             state = one.step(state, targets, WEIGHTS, tf.constant(1.0))

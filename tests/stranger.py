@@ -1,0 +1,115 @@
+"""The running app as strangers reach it: by HTTP, with whatever parameters they like."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CASTLE, WAVE = EXAMPLES / "content" / "castle.jpg", EXAMPLES / "style" / "great-wave.jpg"
+
+LONG = {"steps": 5000, "frame_interval": 0.1}  # a run that only ends when it is made to
+
+
+class Server:
+    """The app in a process of its own, and its log."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self.address, self.folder = address, folder
+        self.http = httpx.Client(base_url=address, timeout=60)
+
+    @property
+    def pid(self) -> int:
+        """The process that listens at the address."""
+        port = int(self.address.rstrip("/").rpartition(":")[2])
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+                return found.pid
+        raise ProcessLookupError(self.address)
+
+    # --- What it is asked ---
+
+    def upload(self, content: bytes, name: str) -> dict[str, Any]:
+        """A file as parameter, after its upload."""
+        answer = self.http.post("gradio_api/upload", files={"files": (name, content)})
+        assert answer.status_code == 200, answer.text
+        return file(answer.json()[0])
+
+    def upload_pair(self) -> dict[str, Any]:
+        """Photo and painting as parameters, and the smallest size."""
+        photo, painting = (self.upload(path.read_bytes(), path.name) for path in (CASTLE, WAVE))
+        return {"content": photo, "style": painting, "size": 64}
+
+    def call(self, endpoint: str, **parameters: Any) -> tuple[str, Any]:
+        """The last event of a call, "complete" or "error", and its data."""
+        answer = self._post(endpoint, parameters)
+        if answer.status_code != 200:
+            return f"status {answer.status_code}", answer.json()
+        path = f"gradio_api/call/{endpoint}/{answer.json()['event_id']}"
+        events = self.http.get(path).text.strip().split("\n\n")
+        event, data = events[-1].split("\n")
+        return event.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+    def begin(self, **parameters: Any) -> str:
+        """Start a run; returns where its events are."""
+        return f"gradio_api/call/stylize/{self._post('stylize', parameters).json()['event_id']}"
+
+    def read_events(self, path: str, count: int) -> None:
+        """Read some events of a run, and hang up."""
+        with (
+            httpx.Client(base_url=self.address, timeout=60) as client,
+            client.stream("GET", path) as events,
+        ):
+            lines = (line for line in events.iter_lines() if line.startswith("event: generating"))
+            for _ in range(count):
+                next(lines)
+
+    def _post(self, endpoint: str, parameters: dict[str, Any]) -> httpx.Response:
+        # Not `json=`: a stranger may send NaN, which is no JSON.
+        body = json.dumps(parameters).encode()
+        kind = {"content-type": "application/json"}
+        return self.http.post(f"gradio_api/call/v2/{endpoint}", content=body, headers=kind)
+
+    # --- What it tells ---
+
+    def log(self) -> str:
+        return (self.folder / "app.log").read_text()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The lines of the log, one for each job that has ended, and when that was."""
+        lines = re.findall(r"^(.{23}) ({\"job\".*})$", self.log(), re.MULTILINE)
+        return [json.loads(line) | {"end": _seconds(clock)} for clock, line in lines]
+
+    def at_work(self) -> int:
+        """How many are painted or wait."""
+        return self.http.get("health").json()["jobs"]
+
+    def wait_until_idle(self, seconds: float) -> float:
+        """How long it took until nobody painted or waited."""
+        began = time.monotonic()
+        while self.at_work():
+            assert time.monotonic() - began < seconds, self.log()[-2000:]
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+
+def file(path: str, **more: Any) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}} | more
+
+
+def inline(content: bytes, kind: str = "image/png") -> dict[str, Any]:
+    """A picture inside the request, which no limit on uploads sees."""
+    text = base64.b64encode(content).decode()
+    return {"url": f"data:{kind};base64,{text}", "meta": {"_type": "gradio.FileData"}}
+
+
+def _seconds(clock: str) -> float:
+    return datetime.strptime(clock, "%Y-%m-%d %H:%M:%S,%f").timestamp()
