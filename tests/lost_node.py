@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 # Ray's switch for systems whose firewall would ask: everything stays on the loopback address.
@@ -36,7 +37,11 @@ def main() -> None:
     outcomes = [next(ended)]
     machines.remove_node(nodes[1], allow_graceful=False)
     outcomes += ended
-    alive = sum(node["Alive"] for node in ray.nodes())
+    deadline = time.monotonic() + 60
+    while (alive := sum(node["Alive"] for node in ray.nodes())) > 2:  # until Ray is sure
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
     print(
         json.dumps(
             {"alive": alive, "outcomes": [[n, one.outcome, one.reason] for n, one in outcomes]}

@@ -20,7 +20,7 @@ ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP
 
 @pytest.fixture
 def folders(tmp_path):
-    for kind, names in (("content", ("castle", "cat")), ("style", ("great-wave", "ejiri"))):
+    for kind, names in (("content", ("castle", "cat", "dog")), ("style", ("great-wave", "ejiri"))):
         (tmp_path / kind).mkdir()
         for name in names:
             shutil.copy(example(f"{kind}/{name}"), tmp_path / kind)
@@ -45,13 +45,13 @@ def test_a_machine_is_lost_and_every_picture_is_there_once(folders, tmp_path):
     assert done.returncode == 0, done.stderr
     (told,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     assert told["alive"] == 2  # the head and one that paints
-    assert sorted(told["outcomes"]) == [[number, batch.PAINTED, ""] for number in range(4)]
+    assert sorted(told["outcomes"]) == [[number, batch.PAINTED, ""] for number in range(6)]
     flags = ["--size=64", "--steps=10", "--init=content", "--precision=float32"]
     alone = run(["-m", "nst_core", "batch", *folders, "-o", here, *flags], **ONE_THREAD)
     assert alone.returncode == 0, alone.stderr
     names = {path.name for path in here.glob("*.png")}
     assert {path.name for path in there.iterdir()} == names
-    assert len(names) == 4
+    assert len(names) == 6
     for name in names:
         assert (there / name).read_bytes() == (here / name).read_bytes(), name
 
