@@ -29,6 +29,7 @@ MAX_PIXELS_OF = {"JPEG": 2**26, "WEBP": 2**25}  # by Pillow's name of the format
 
 MINIMUM_SIDE = 16  # px; the deepest layers of VGG-16 see 16 x 16 blocks
 LARGEST_MASK = 2048  # px, long side that a mask is read at
+STRIP = 256  # rows that are converted at once
 REDUCING_GAP = 3.0  # so many times the wanted size is left for Lanczos after a mean over blocks
 REDUCIBLE = {
     "L",
@@ -137,8 +138,12 @@ def without_transparency(picture: Picture) -> Picture:
 
 def to_uint8(rgb: np.ndarray) -> np.ndarray:
     """Float RGB [1, H, W, 3] in [0, 1] to the uint8 pixels [H, W, 3] that a screen shows."""
-    levels = np.asarray(rgb)[0] * np.float32(255)
-    return np.rint(levels, out=levels).clip(0, 255, out=levels).astype(np.uint8)
+    picture = np.asarray(rgb)[0]
+    pixels = np.empty(picture.shape, np.uint8)
+    for top in range(0, len(picture), STRIP):  # not a second picture of floats beside a large one
+        levels = picture[top : top + STRIP] * np.float32(255)
+        pixels[top : top + STRIP] = np.rint(levels, out=levels).clip(0, 255, out=levels)
+    return pixels
 
 
 def to_pil(pixels: np.ndarray, alpha: np.ndarray | None = None) -> Image.Image:

@@ -198,8 +198,11 @@ def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
     assert late[:, 2].max() <= early[:, 2].max() + 5
 
 
+SIZES = itertools.cycle((64, 96, 128, 80))
+
+
 def a_run(server: Server, pair: dict[str, Any]) -> None:
-    assert server.call("stylize", **pair, steps=2)[0] == "complete"
+    assert server.call("stylize", **pair | {"size": next(SIZES), "steps": 2})[0] == "complete"
 
 
 def a_first_look(server: Server, pair: dict[str, Any]) -> None:
