@@ -10,9 +10,10 @@ what `nst_core.memory` foretold before the start. Seams are how much neighbourin
 where two tiles meet, over how much they do a little before and behind: more than 1 would show.
 The few borders of a small picture tell more of what happens to be there.
 
-    python -m benchmarks.tiling --one SIZE STEPS [FILE]
+    python -m benchmarks.tiling --one WIDTH HEIGHT STEPS [FILE]
 
-paints one picture and prints its memory and time, and keeps the picture in FILE.
+paints one picture and prints its memory and time, and keeps the picture in FILE. The pictures of
+the table are kept in `results/tiling`, to be looked at.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from benchmarks import report
 from benchmarks.roofline import OPTIMIZER, SETTINGS, STYLE_LAYERS, USED_LAYERS
@@ -37,12 +39,13 @@ from nst_core.step import LBFGS_FRUGAL_MEMORY, CompiledStep, State, StyleTargets
 from nst_core.step import compile_step as compile_whole
 
 EXAMPLES = report.ROOT / "examples"
+RESULTS = report.RESULTS / "tiling"
 PAIR = EXAMPLES / "content" / "chenonceau.jpg", EXAMPLES / "style" / "great-wave.jpg"
 
 # Height, width, and side of the tiles, which does not divide them.
 AGREEMENTS = ((333, 277, 112), (511, 767, 200), (768, 1024, 300), (768, 1024, tiles.SIDE))
 SPEEDS = ((683, 1024), (1024, 1024))
-SIZES = (1024, 2048, 4096)
+SIZES = ((1024, 768), (2048, 1536), (4096, 4096))
 BLOCKS, STEPS_PER_BLOCK = 5, 3
 
 
@@ -143,29 +146,28 @@ def seams(image: np.ndarray) -> float:
     return float(np.mean(between) / np.mean(beside))
 
 
-def paint(size: int, steps: int, file: str | None) -> dict[str, float]:
+def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, float]:
     """Paint one picture in tiles; bytes as foretold and at the peak, and seconds of a last step."""
     import psutil
 
     from nst_core import memory, stream, transfer
 
     transfer.warm_up()
-    photo = images.load(PAIR[0], size, enlarge=True)
+    size = max(width, height)
+    whole, painting = (Image.open(path) for path in PAIR)
+    photo = ImageOps.fit(whole, (whole.width * width // size, whole.width * height // size))
     settings = Settings(size=size, enlarge=True, steps=steps, tile=tiles.SIDE)
     precision = transfer.PRECISION_CHOICES[settings.precision]()
-    need = memory.of_tiles(photo.size[0] * photo.size[1], tiles.most_held(tiles.SIDE), precision)
+    need = memory.of_tiles(width * height, tiles.most_held(tiles.SIDE), precision)
     foretold = psutil.Process().memory_info().rss + need.total
     done = []
-    for frame in stream(*PAIR, settings):
+    for frame in stream(photo, painting, settings):
         if frame.scale == size and frame.losses:
             done.append((frame.step, frame.elapsed))
     if file:
         images.save(frame.to_pil(), file)
     (first, began), (last, ended) = done[0], done[-1]
-    height, width, _ = frame.image.shape
     return {
-        "width": width,
-        "height": height,
         "foretold": foretold,
         "peak": peak_memory(),
         "step": (ended - began) / max(1, last - first),
@@ -174,16 +176,18 @@ def paint(size: int, steps: int, file: str | None) -> dict[str, float]:
     }
 
 
-def memory_row(size: int) -> list[Any]:
+def memory_row(width: int, height: int) -> list[Any]:
     from nst_core.schedule import schedule
 
-    scales = len(schedule(size, size, 100))
-    command = [sys.executable, "-m", "benchmarks.tiling", "--one", str(size)]
-    command.append(str((LBFGS_FRUGAL_MEMORY + 1) * scales))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    size = max(width, height)
+    steps = (LBFGS_FRUGAL_MEMORY + 1) * len(schedule(size, size, 100))
+    command = [sys.executable, "-m", "benchmarks.tiling", "--one"]
+    command += map(str, (width, height, steps, RESULTS / f"{width}x{height}.png"))
     done = subprocess.run(command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout)
     return [
-        f"{found['width']} x {found['height']}",
+        f"{width} x {height}",
         f"{found['peak'] / 1e9:.2f}",
         f"{found['foretold'] / 1e9:.2f}",
         found["step"],
@@ -194,8 +198,9 @@ def memory_row(size: int) -> list[Any]:
 
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
-        size, steps, *file = sys.argv[2:]
-        print(json.dumps(paint(int(size), int(steps), file[0] if file else None)))
+        width, height, steps, *file = sys.argv[2:]
+        found = paint(int(width), int(height), int(steps), file[0] if file else None)
+        print(json.dumps(found))
         return
     report.publish(
         "tiling",
@@ -209,7 +214,7 @@ def main() -> None:
         ),
         report.table(
             ("px", "peak, GB", "foretold, GB", "fine step, s", "run, s", "seams"),
-            [memory_row(size) for size in SIZES],
+            [memory_row(*shape) for shape in SIZES],
         ),
     )
 
