@@ -132,6 +132,15 @@ def mirror_borders(image: tf.Tensor) -> tf.Tensor:
     return tf.pad(image, [[0, 0], sides, sides, [0, 0]], mode="SYMMETRIC")
 
 
+def times_seen(length: tf.Tensor) -> tf.Tensor:
+    """How often each of `length` rows or columns is in an image with its margin, float32 [length].
+
+    Twice near a border, elsewhere once. A pixel is in it as often as both say, multiplied.
+    """
+    ahead = tf.range(length)
+    return 1 + tf.cast(ahead < MARGIN, tf.float32) + tf.cast(ahead[::-1] < MARGIN, tf.float32)
+
+
 def at_layers(place: np.ndarray, layers: Iterable[str]) -> dict[str, np.ndarray]:
     """A map of the picture, [1, H, W, 1], as each layer's positions see it: margin and poolings.
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nst_core import losses
+from nst_core.features import times_seen
 from nst_core.lazy import tf
 from nst_core.pyramid import over_scales
 
@@ -206,9 +207,21 @@ def _push(memory: tuple[tf.Tensor, ...], newest: tf.Tensor) -> tuple[tf.Tensor, 
 _frugal_lbfgs_init = functools.partial(
     lbfgs_init, pairs=LBFGS_FRUGAL_MEMORY, dtype=LBFGS_FRUGAL_TYPE
 )
-_lbfgs_on_images = functools.partial(
-    lbfgs_update, spread=functools.partial(over_scales, levels=LBFGS_LEVELS)
-)
+
+
+def spread_on_images(image: tf.Tensor) -> tf.Tensor:
+    """C^-1/2 P C^-1/2 `image`: P `over_scales`, C the `times_seen` of each pixel.
+
+    A pixel near a border is in VGG's image twice, so its loss bends twice as much. Without C the
+    first steps of each scale go too far there, and where steps are few they leave a speckled rim.
+    """
+    height, width = tf.unstack(tf.shape(image)[1:3])
+    rows = tf.math.rsqrt(times_seen(height))[:, tf.newaxis, tf.newaxis]
+    columns = tf.math.rsqrt(times_seen(width))[:, tf.newaxis]
+    return over_scales(image * rows * columns, LBFGS_LEVELS) * rows * columns
+
+
+_lbfgs_on_images = functools.partial(lbfgs_update, spread=spread_on_images)
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "lbfgs": Optimizer(lbfgs_init, _lbfgs_on_images, 1.0, _frugal_lbfgs_init),  # Gatys'

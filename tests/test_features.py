@@ -218,3 +218,14 @@ def test_loading_while_a_graph_is_traced_gives_the_same_features(castle, copied_
     got = tf.function(fresh)(to_batch(castle))["block2_conv1"]
     expected = Extractor(("block2_conv1",))(to_batch(castle))["block2_conv1"]
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=0.01)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 40), (23, 16)])
+def test_times_seen_counts_the_mirrored_margin(height, width):
+    """Against the gradient of the sum over the image with its margin."""
+    image = tf.zeros([1, height, width, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        total = tf.reduce_sum(features.mirror_borders(image))
+    counted = np.outer(features.times_seen(height), features.times_seen(width))
+    np.testing.assert_array_equal(tape.gradient(total, image)[0, :, :, 0], counted)
