@@ -204,12 +204,7 @@ def _push(memory: tuple[tf.Tensor, ...], newest: tf.Tensor) -> tuple[tf.Tensor, 
     return (newest, *memory[:-1])
 
 
-_frugal_lbfgs_init = functools.partial(
-    lbfgs_init, pairs=LBFGS_FRUGAL_MEMORY, dtype=LBFGS_FRUGAL_TYPE
-)
-
-
-def spread_on_images(image: tf.Tensor) -> tf.Tensor:
+def _spread_on_images(image: tf.Tensor) -> tf.Tensor:
     """C^-1/2 P C^-1/2 `image`: P `over_scales`, C the `times_seen` of each pixel.
 
     A pixel near a border is in VGG's image twice, so its loss bends twice as much. Without C the
@@ -221,7 +216,10 @@ def spread_on_images(image: tf.Tensor) -> tf.Tensor:
     return over_scales(image * rows * columns, LBFGS_LEVELS) * rows * columns
 
 
-_lbfgs_on_images = functools.partial(lbfgs_update, spread=spread_on_images)
+_frugal_lbfgs_init = functools.partial(
+    lbfgs_init, pairs=LBFGS_FRUGAL_MEMORY, dtype=LBFGS_FRUGAL_TYPE
+)
+_lbfgs_on_images = functools.partial(lbfgs_update, spread=_spread_on_images)
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "lbfgs": Optimizer(lbfgs_init, _lbfgs_on_images, 1.0, _frugal_lbfgs_init),  # Gatys'

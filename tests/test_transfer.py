@@ -494,4 +494,4 @@ def test_few_steps_leave_no_rim():
     moved = np.abs(stylize(*pair, few).image / 255 - images.load(pair[0], 192).rgb[0]).mean(-1)
     inside = moved[MARGIN:-MARGIN, MARGIN:-MARGIN]
     rim = (moved.sum() - inside.sum()) / (moved.size - inside.size)
-    assert rim < 1.3 * inside.mean()  # 1.9 times without `times_seen`
+    assert rim < 1.3 * inside.mean()  # 1.6 times without `times_seen`
