@@ -16,11 +16,12 @@ from typing import Any
 
 import gradio as gr
 
-from nst_core import __version__, film
+from nst_core import __version__
+from nst_core.pictures import film
 from nst_core.presets import PRESETS
 from page import actions, controls, examples, journal, mixing, serving, studio
 from page.components import Board, PictureInput
-from page.turns import MOST_WAITING
+from page.turns import MAX_WAITING
 
 PARTS = Path(__file__).parent / "page"
 
@@ -49,7 +50,7 @@ LAUNCH: dict[str, Any] = serving.OPTIONS | {
     "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
 }
 
-MOST_EVENTS = 500  # that wait at once for anything, most of them for a moment only
+MAX_EVENTS = 500  # that wait at once for anything, most of them for a moment only
 
 # For events that are the page's own affair.
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -58,7 +59,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 RUNS: dict[str, Any] = {
     "show_progress": "hidden",
     "concurrency_id": "runs",
-    "concurrency_limit": 2 * MOST_WAITING,  # those that are refused have to be told
+    "concurrency_limit": 2 * MAX_WAITING,  # those that are refused have to be told
 }
 
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
@@ -139,7 +140,7 @@ def make_page() -> gr.Blocks:
             stage.title,
             **PRIVATE,
         )
-    return page.queue(max_size=MOST_EVENTS, api_open=False)
+    return page.queue(max_size=MAX_EVENTS, api_open=False)
 
 
 # --- Wiring -------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ def wire_painting(
     *_, token = shown
     runs = []
     for button, function, inputs in (
-        (buttons.paint, actions.paint, [*pictures, *values, *more]),
+        (buttons.paint, actions.paint, [token, *pictures, *values, *more]),
         (buttons.go_on, actions.go_on, [token, *values]),
     ):
         run = button.click(
@@ -169,10 +170,8 @@ def wire_painting(
         for ended in (run.success, run.failure):
             ended(actions.at_rest, token, tools, **PRIVATE)
         runs.append(run)
-    # First the end of the run, then what follows: a late picture must not come after it.
-    buttons.stop.click(None, cancels=runs).then(actions.stop, token, shown, **PRIVATE).then(
-        actions.at_rest, token, tools, **PRIVATE
-    )
+    # The run itself shows what comes of it, within a step.
+    buttons.stop.click(actions.stop, None, [stage.status, buttons.stop], **PRIVATE)
     picked = gr.State(0)
     chosen = [*pictures, *more, *shown, stage.comparison, stage.views]
     pairs.select(actions.pick, None, picked, cancels=runs, **PRIVATE).then(

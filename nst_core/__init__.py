@@ -5,29 +5,45 @@
     frame = stylize("photo.jpg", "painting.jpg", Settings(size=512))
     frame.to_pil().save("result.png")
 
-`stream` is the same as a generator of frames, and an `Easel` can be stopped and gone on with.
-Importing this package is cheap: TensorFlow is imported when the first picture is painted.
+`stream` is the same as a generator of frames, an `Easel` can be stopped and gone on with, and an
+`Engine` does single steps. Importing this package is cheap: TensorFlow is imported when the first
+picture is painted.
 """
 
-from nst_core.features import WeightsError
-from nst_core.images import ImageError
-from nst_core.preview import PreviewError
-from nst_core.regions import Style
-from nst_core.settings import Settings, SettingsError
-from nst_core.transfer import DivergenceError, Easel, Frame, stream, stylize
-
-__version__ = "0.1.0"
+from nst_core.engine.easel import Easel, stream, stylize
+from nst_core.engine.engine import Engine
+from nst_core.engine.frame import Frame
+from nst_core.engine.plan import Plan
+from nst_core.errors import (
+    DivergenceError,
+    ImageError,
+    NSTError,
+    OutOfMemoryError,
+    PreviewError,
+    SettingsError,
+    WeightsError,
+)
+from nst_core.pictures.regions import Style
+from nst_core.settings import Settings
+from nst_core.stop import StopToken
+from nst_core.version import __version__
 
 __all__ = [
     "DivergenceError",
     "Easel",
+    "Engine",
     "Frame",
     "ImageError",
+    "NSTError",
+    "OutOfMemoryError",
+    "Plan",
     "PreviewError",
     "Settings",
     "SettingsError",
+    "StopToken",
     "Style",
     "WeightsError",
+    "__version__",
     "stream",
     "stylize",
 ]

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -26,17 +27,32 @@ if TYPE_CHECKING:
 else:
 
     class _TensorFlow(ModuleType):
-        """Forwards every attribute to the real module; the import lock makes it thread-safe."""
+        """Forwards every attribute to the real module, which one thread imports once.
+
+        The lock is our own: the import system's one is released between redirecting standard
+        error and importing, so that two first users would restore it in the wrong order.
+        """
+
+        _lock = threading.RLock()  # of one thread: TensorFlow's import uses this module, too
+        _module: ModuleType | None = None
 
         def __getattr__(self, name: str) -> Any:
-            if "tensorflow" not in sys.modules:
-                os.environ.setdefault(GROWING_MEMORY, "true")
-                if LOG_LEVEL not in os.environ:
-                    with _silent_start():
-                        importlib.import_module("tensorflow")
-            return getattr(importlib.import_module("tensorflow"), name)
+            if self._module is None:
+                with self._lock:
+                    if self._module is None:
+                        type(self)._module = _import_quietly()
+            return getattr(self._module, name)
 
     tf = _TensorFlow("tensorflow")
+
+
+def _import_quietly() -> ModuleType:
+    if "tensorflow" in sys.modules:
+        return importlib.import_module("tensorflow")  # waits if another thread imports it now
+    os.environ.setdefault(GROWING_MEMORY, "true")
+    quiet = contextlib.nullcontext() if LOG_LEVEL in os.environ else _silent_start()
+    with quiet:
+        return importlib.import_module("tensorflow")
 
 
 @contextlib.contextmanager

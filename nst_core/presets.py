@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nst_core.settings import Settings, SettingsError
+from nst_core.errors import SettingsError
+from nst_core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Preset:
 
 # Gatys et al. (2015) as the course paper has it: a blank canvas, plain gradient descent, the same
 # weight for every style layer, no total variation, and one scale, which 384 px is. Its figures
-# have alpha / beta between 1e-4 and 1e-3. Borders are mirrored as always, see `features.py`.
+# have alpha / beta between 1e-4 and 1e-3. Borders are mirrored as always, see `networks/`.
 # On four pairs steps of 2e-7 went well, too; with a tenth of it the canvas stays grey for long.
 _PAPER = {
     "size": 384,

@@ -22,14 +22,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst_core import __version__, images
-from nst_core.images import ImageError, ImageSource
-from nst_core.regions import MOST_PAINTINGS, Style, StyleSource, as_styles
-from nst_core.settings import Settings, SettingsError
+from nst_core.engine.plan import Plan
+from nst_core.errors import ImageError, SettingsError
+from nst_core.pictures import images
+from nst_core.pictures.images import ImageSource
+from nst_core.pictures.regions import MAX_PAINTINGS, Style, StyleSource, as_styles
+from nst_core.settings import Settings
+from nst_core.version import __version__
 
 KEY = "neural-style-transfer"  # of the text in the PNG
 LIBRARIES = ("tensorflow", "keras", "numpy", "pillow")  # whose versions may change the picture
-FORMAT = 1
+FORMAT = 2
+READABLE_FORMATS = (1, 2)  # the first had no plan
 MASK_SIDE = 1024  # px; long side of a mask in a recipe
 
 
@@ -40,7 +44,7 @@ class Source:
     name: str  # of its file, without the folder; empty for an array
     sha256: str  # of the file's bytes, or of the array's
     weight: float = 1.0  # among several paintings
-    mask: str = ""  # where this painting rules, as `pack` writes it; empty for none
+    mask: str = ""  # where this painting applies, as `pack` writes it; empty for none
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Recipe:
     blend: float = 1.0  # share of the painted picture; the rest is the photo
     before: tuple[Stretch, ...] = ()  # the `settings` are those of the last stretch
     keep: str = ""  # a mask of what stayed as in the photo, like `Source.mask`
+    plan: Plan | None = None  # what the run really did; None where that is not known
+    canvas: Source | None = None  # the picture that it started from, if one was given
 
     def styles(self, paintings: Sequence[ImageSource]) -> tuple[list[Style], np.ndarray | None]:
         """Paintings with the weights and masks of this recipe's, in order, and what to keep.
@@ -77,6 +83,19 @@ class Recipe:
         styles = [Style(image, source.weight, unpack(source.mask)) for image, source in pairs]
         return styles, unpack(self.keep)
 
+    def is_same_picture(self, other: Recipe) -> bool:
+        """Whether both describe the same picture: of the same sources, by the same settings.
+
+        What one of them left open is as the plan settled it.
+        """
+        plan = self.plan or other.plan
+
+        def settled(recipe: Recipe) -> Recipe:
+            settings = plan.settle(recipe.settings) if plan else recipe.settings
+            return replace(recipe, settings=settings, versions={}, plan=None)
+
+        return settled(self) == settled(other)
+
     def to_json(self) -> str:
         values = {
             "format": FORMAT,
@@ -86,6 +105,8 @@ class Recipe:
             "versions": self.versions,
             "blend": self.blend,
             "keep": self.keep,
+            "plan": self.plan and self.plan.to_dict(),
+            "canvas": self.canvas and dataclasses.asdict(self.canvas),
             "before": [
                 {"settings": stretch.settings.to_dict(), "steps": stretch.steps}
                 for stretch in self.before
@@ -98,12 +119,13 @@ class Recipe:
         """The opposite of `to_json`; anything else raises `SettingsError`."""
         try:
             values = json.loads(text)
-            if values["format"] != FORMAT:
+            if values["format"] not in READABLE_FORMATS:
+                known = " and ".join(map(str, READABLE_FORMATS))
                 raise SettingsError(
-                    f"The recipe has format {values['format']!r}; this version reads {FORMAT}."
+                    f"The recipe has format {values['format']!r}; this version reads {known}."
                 )
-            if not 1 <= len(values["style"]) <= MOST_PAINTINGS:
-                raise ValueError(f"a recipe names 1 to {MOST_PAINTINGS} paintings")
+            if not 1 <= len(values["style"]) <= MAX_PAINTINGS:
+                raise ValueError(f"a recipe names 1 to {MAX_PAINTINGS} paintings")
             return cls(
                 Settings.from_dict(values["settings"]),
                 _source(values["content"]),
@@ -112,6 +134,8 @@ class Recipe:
                 _share(values["blend"]),
                 tuple(_stretch(stretch) for stretch in values["before"]),
                 _packed(values.get("keep", "")),
+                Plan.from_dict(values["plan"]) if values.get("plan") else None,
+                _source(values["canvas"]) if values.get("canvas") else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, SettingsError):
@@ -124,8 +148,12 @@ def make(
     style: StyleSource,
     settings: Settings,
     keep: ImageSource | None = None,
+    canvas: ImageSource | None = None,
 ) -> Recipe:
-    """The recipe of a run, from what `transfer.stream` was given, and raising what that does."""
+    """The recipe of a run, from what `stream` was given, and raising what that does.
+
+    It gets its plan from the frames: `replace(recipe, plan=frame.plan)`.
+    """
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return Recipe(
         settings,
@@ -136,6 +164,7 @@ def make(
         ),
         {"neural-style-transfer": __version__, **versions},
         keep=pack(keep),
+        canvas=None if canvas is None else _describe(canvas),
     )
 
 

@@ -2,12 +2,13 @@
 
 The command line's flags, the page's controls, the API's parameters and the record in the result
 are all derived from `Settings`. Names that are looked up in a table (`optimizer`, `pooling`, ...)
-are checked where the table is: `transfer.CHOICES` joins those tables. Standard library only.
+are checked where the table is: `engine.choices.CHOICES` joins those tables. Standard library only.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 import reprlib
 import types
@@ -15,6 +16,8 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from nst_core.errors import SettingsError
 
 StyleLayers = tuple[tuple[str, float], ...]
 
@@ -33,8 +36,16 @@ BRUSHWORK: dict[str, StyleLayers] = {
 }
 
 
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message says what arrived and what is accepted."""
+# Long side in px of a picture whose size was left open; less where memory is short.
+DEFAULT_SIZE = 512
+
+
+class OnResume(enum.Enum):
+    """What a change of a setting means for a picture that is gone on with."""
+
+    FREE = "the optimizer's memory stays true"
+    OBJECTIVE = "another objective: the optimizer's memory is dropped"
+    FIXED = "cannot change any more"
 
 
 @dataclass(frozen=True)
@@ -43,53 +54,74 @@ class Spec:
 
     label: str
     help: str
+    on_resume: OnResume
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None  # of a slider; without one the number is typed
     unit: str = ""
+    usual: float | None = None  # what an empty field comes to, for a control that cannot be empty
     local: bool = False  # of this machine, its files or its memory: not for strangers on a web page
 
 
-def _setting(default: Any, label: str, help: str, **rest: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"spec": Spec(label, help, **rest)})
+def _setting(default: Any, label: str, help: str, on_resume: OnResume, **rest: Any) -> Any:
+    spec = Spec(label, help, on_resume, **rest)
+    return dataclasses.field(default=default, metadata={"spec": spec})
+
+
+FREE, OBJECTIVE, FIXED = OnResume.FREE, OnResume.OBJECTIVE, OnResume.FIXED
 
 
 @dataclass(frozen=True)
 class Settings:
     """All choices of one run. Wrong types and values out of range raise `SettingsError`.
 
-    Symbols in the explanations are those of Gatys, Ecker and Bethge (2015), as in `losses.py`.
+    Symbols in the explanations are those of Gatys, Ecker and Bethge (2015), as in `losses/`.
     """
 
-    size: int = _setting(
-        512,
+    size: int | None = _setting(
+        None,
         "Size",
-        "Long side of the result; a smaller photo is not enlarged",
+        "Long side of the result; a smaller photo is not enlarged. Empty means "
+        f"{DEFAULT_SIZE}, or less where memory is short",
+        FIXED,
+        usual=DEFAULT_SIZE,
         minimum=64,
         maximum=4096,
         step=64,
         unit="px",
     )
     steps: int = _setting(
-        60, "Steps", "Steps of the optimizer; more is finer", minimum=1, maximum=5000
+        60, "Steps", "Steps of the optimizer; more is finer", FREE, minimum=1, maximum=5000
     )
     time_budget: float | None = _setting(
         None,
         "Time budget",
         "Paint for so long instead of a number of steps; empty means the steps",
+        FREE,
         minimum=1,
         maximum=86400,
         unit="s",
     )
     seed: int = _setting(
-        0, "Seed", "The random numbers of the noise start", minimum=0, maximum=2**31 - 1
+        0, "Seed", "The random numbers of the noise start", FIXED, minimum=0, maximum=2**31 - 1
     )
-    init: str = _setting("preview", "Start", "The picture before the first step")
-    optimizer: str = _setting("lbfgs", "Optimizer", "How a step follows from the gradient")
+    init: str = _setting("preview", "Start", "The picture before the first step", FIXED)
+    optimizer: str = _setting(
+        "lbfgs", "Optimizer", "How a step follows from the gradient", OBJECTIVE
+    )
+    lbfgs_memory: str = _setting(
+        "auto",
+        "L-BFGS memory",
+        "How many curvature pairs L-BFGS remembers; auto takes the short one for very large "
+        "pictures and where memory is short",
+        OBJECTIVE,
+        local=True,
+    )
     learning_rate: float | None = _setting(
         None,
         "Learning rate",
         "Step size; empty means the optimizer's own",
+        FREE,
         minimum=0,
         maximum=1e3,
     )
@@ -97,6 +129,7 @@ class Settings:
         0.5,
         "Style strength",
         "From a hint of the painting (0) to all style (1); 0.5 leaves the weights as they are",
+        OBJECTIVE,
         minimum=0,
         maximum=1,
         step=0.05,
@@ -105,6 +138,7 @@ class Settings:
         1.0,
         "Style scale",
         "Size of the brush strokes, relative to the picture",
+        OBJECTIVE,
         minimum=0.25,
         maximum=2,
         step=0.05,
@@ -113,50 +147,76 @@ class Settings:
         "painting",
         "Colours",
         "Whose colours the picture has; the painting's and the photo's also after the run",
+        OBJECTIVE,
     )
     feather: float = _setting(
         1.0,
         "Soft edges",
         "How far the edges of masks are blurred, in percent of the long side",
+        OBJECTIVE,
         minimum=0,
         maximum=10,
         step=0.5,
         unit="%",
     )
     content_weight: float = _setting(
-        7e-4, "Content weight", "alpha: how strictly the photo is kept", minimum=0, maximum=1e3
+        7e-4,
+        "Content weight",
+        "alpha: how strictly the photo is kept",
+        OBJECTIVE,
+        minimum=0,
+        maximum=1e3,
     )
     style_weight: float = _setting(
-        1.0, "Style weight", "beta: how strictly the painting is followed", minimum=0, maximum=1e6
+        1.0,
+        "Style weight",
+        "beta: how strictly the painting is followed",
+        OBJECTIVE,
+        minimum=0,
+        maximum=1e6,
     )
     tv_weight: float = _setting(
         100.0,
         "Smoothness",
         "gamma: weight of the total variation; 100 calms flat areas, 1000 smooths all",
+        OBJECTIVE,
         minimum=0,
         maximum=1e9,
     )
     content_layer: str = _setting(
-        "block4_conv2", "Content layer", "Layer of VGG-16 that compares picture and photo"
+        "block4_conv2",
+        "Content layer",
+        "Layer of the network that compares picture and photo",
+        OBJECTIVE,
     )
     style_layers: StyleLayers = _setting(
         BRUSHWORK["balanced"],
         "Style layers",
-        "Layers of VGG-16 that compare picture and painting, each with its weight, or a name: "
+        "Layers of the network that compare picture and painting, each with its weight, or a name: "
         + ", ".join(BRUSHWORK),
+        OBJECTIVE,
     )
-    pooling: str = _setting("max", "Pooling", "What VGG-16 keeps of each 2 x 2 block")
+    style_loss: str = _setting(
+        "gram", "Style loss", "How picture and painting are compared at the style layers", OBJECTIVE
+    )
+    pooling: str = _setting(
+        "max", "Pooling", "What the network keeps of each 2 x 2 block", OBJECTIVE
+    )
     precision: str = _setting(
         "auto",
         "Precision",
-        "Numbers of VGG-16's activations; auto takes the faster on this machine, by a short trial",
+        "Numbers of the activations; auto takes the faster on this machine, by a short trial",
+        OBJECTIVE,
     )
-    enlarge: bool = _setting(False, "Enlarge", "Enlarge a photo that is smaller than the size")
+    enlarge: bool = _setting(
+        False, "Enlarge", "Enlarge a photo that is smaller than the size", FIXED
+    )
     tile: int | None = _setting(
         None,
         "Tile",
-        "Paint in tiles of so many pixels a side, the same picture in less memory; empty means "
-        "where it would otherwise be too much",
+        "Paint in tiles of so many pixels a side, the same gradient in less memory; empty means "
+        "for very large pictures and where memory is short",
+        FREE,
         minimum=128,
         maximum=4096,
         unit="px",
@@ -166,6 +226,7 @@ class Settings:
         0.25,
         "Frame interval",
         "Shortest time between two pictures shown on the way; 0 shows every step",
+        FREE,
         minimum=0,
         maximum=3600,
         unit="s",
@@ -175,12 +236,21 @@ class Settings:
         "Stylizer",
         "Another feed-forward net for the preview, a TF-Hub handle or a SavedModel's folder; "
         "empty means the embedded one",
+        FIXED,
+        local=True,
+    )
+    network: str = _setting(
+        "vgg16",
+        "Network",
+        "Whose features are compared; vgg19 is that of Gatys et al. (2015) and needs weights",
+        OBJECTIVE,
         local=True,
     )
     weights: str | None = _setting(
         None,
-        "VGG-16 weights",
-        "Another Keras weights file of VGG-16 without its top; empty means the embedded one",
+        "Network weights",
+        "A Keras weights file of the network without its top; empty means VGG-16's embedded one",
+        OBJECTIVE,
         local=True,
     )
 
@@ -192,6 +262,20 @@ class Settings:
             value = _CONVERTERS[_kind(name)](name, value)
             _check_range(name, value, spec)
             object.__setattr__(self, name, value)
+
+    def changed(self, other: Settings, kind: OnResume) -> tuple[str, ...]:
+        """The fields of this kind in which `other` differs."""
+        return tuple(
+            name
+            for name, spec in SPECS.items()
+            if spec.on_resume is kind and getattr(self, name) != getattr(other, name)
+        )
+
+    def resumed_with(self, other: Settings) -> Settings:
+        """`other`, but with these settings where they cannot change any more."""
+        return dataclasses.replace(
+            other, **{name: getattr(self, name) for name in self.changed(other, FIXED)}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values that JSON can hold."""

@@ -20,27 +20,27 @@ import numpy as np
 from gradio.context import LocalContext
 
 from nst_core import (
-    DivergenceError,
     Easel,
     Frame,
     ImageError,
-    PreviewError,
+    NSTError,
     Settings,
     SettingsError,
     Style,
-    WeightsError,
-    images,
     recipe,
     stream,
 )
-from nst_core.color import COLOR_MODES
-from nst_core.film import Reel
+from nst_core.colors import COLOR_MODES
+from nst_core.engine.choices import check_choices
+from nst_core.pictures import images
+from nst_core.pictures.film import Reel
 from nst_core.presets import PRESETS
 from nst_core.recipe import Source, Stretch
-from nst_core.transfer import check_choices
+from nst_core.settings import DEFAULT_SIZE
+from nst_core.stop import Condition
 from page import controls, examples, journal, mixing, studio
 from page.studio import Painting, Studio
-from page.turns import BusyError, Ticket, Turns
+from page.turns import TURN_OVER, Ticket, Turns
 from page.words import (
     plain,
     plot_data,
@@ -57,7 +57,7 @@ BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 PAINTED_BEFORE = "Painted before. Press **Paint** to watch it being painted."
 
 # Under a visitor's last picture when nothing but its file is left.
-PUT_BY = "Your last picture. The server was started again since; **Paint** begins anew."
+LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
 
 # What the page opens with.
 OPENING = "gallery"
@@ -67,12 +67,9 @@ STUDIO = Studio()
 TURNS = Turns()
 
 # Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
-MOST_UNREAD = 100
+MAX_UNREAD = 100
 
-LONGEST_STEP = 10.0  # s, that a run which is cancelled may still take
-
-# What keeps a run from beginning, told in the words of the error.
-TOLD = (ImageError, SettingsError, WeightsError, PreviewError, BusyError)
+MAX_STEP_SECONDS = 10.0  # s, that a run which is cancelled may still take
 
 
 class Shown(NamedTuple):
@@ -101,7 +98,7 @@ class Tools(NamedTuple):
 def stylize(content: str | None, style: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
     """Paint a photo in the style of a painting; streams the picture on its way."""
     picture = losses = None
-    for shown in paint(content, style, *values):
+    for shown in paint(None, content, style, *values):
         picture = picture if _is_skipped(shown.picture) else shown.picture
         losses = losses if _is_skipped(shown.losses) else shown.losses
         yield picture, shown.status, losses
@@ -112,15 +109,20 @@ def _is_skipped(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def paint(content: str | None, style: str | None, *values: Any) -> Iterator[Shown]:
-    """What Paint does on the page: `stylize`, and the token to come back with."""
-    yield from _in_words(_paint(content, style, values))
+def paint(
+    token: str | None, content: str | None, style: str | None, *values: Any
+) -> Iterator[Shown]:
+    """What Paint does on the page: `stylize`, and the token to come back with.
+
+    `token` is that of the painting before, which stays if this one is stopped before its start.
+    """
+    yield from _in_words(_paint(token, content, style, values))
 
 
 def _paint(
-    content: str | None, style: str | None, values: tuple[Any, ...]
+    before: str | None, content: str | None, style: str | None, values: tuple[Any, ...]
 ) -> Generator[Shown, None, None]:
-    with journal.job("paint") as facts, TURNS.join(_session()) as ticket:
+    with journal.job("paint") as facts, _turn() as ticket:
         photo, painting = _both(content, style)
         settings, more = controls.read(values), values[len(controls.NAMES) :]
         check_choices(settings)
@@ -128,19 +130,36 @@ def _paint(
         facts |= {"size": settings.size, "paintings": len(styles)}
         yield Shown(_first_sight(photo, styles, settings), ready_text(), None)
         yield from _wait(ticket, facts)
+        if ticket.stop:
+            facts["outcome"] = ticket.stop.reason
+            yield _stopped_before_the_start(before)
+            return
         name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
         made = recipe.make(photo, styles, settings, keep)
         easel = Easel(photo, styles, settings, keep)
         chosen = (photo, painting, *more)
-        at = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
-        yield from _watch(secrets.token_urlsafe(16), at, easel.paint(), ticket, facts)
+        begun = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
+        frames = easel.paint(ticket.stop)
+        has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
+        if not has_begun:
+            yield _stopped_before_the_start(before)
 
 
 def _first_sight(photo: str, styles: Sequence[Style], settings: Settings) -> np.ndarray:
     """The photo, uint8 [H, W, 3], when all pictures can be read: nobody waits for an error."""
+    size = settings.size or DEFAULT_SIZE
     for one in styles:
-        studio.load(one.image, settings.size)
-    return images.to_uint8(studio.load(photo, settings.size, settings.enlarge).rgb)
+        studio.load(one.image, size)
+    return images.to_uint8(studio.load(photo, size, settings.enlarge).rgb)
+
+
+def _stopped_before_the_start(token: str | None) -> Shown:
+    """The painting before, if there was one."""
+    painting = STUDIO.find(token)
+    if token is None or painting is None:
+        return Shown(status="Stopped before the first step.")
+    text = "Stopped before the first step; the last picture is kept."
+    return Shown(_finished(token, painting), text)
 
 
 def _wait(ticket: Ticket, facts: dict[str, Any]) -> Iterator[Shown]:
@@ -159,20 +178,21 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
 
 
 def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None, None]:
-    with journal.job("continue") as facts, TURNS.join(_session()) as ticket:
-        begun = _begun(token).easel.settings
-        settings = dataclasses.replace(
-            controls.read(values), size=begun.size, enlarge=begun.enlarge
-        )
+    with journal.job("continue") as facts, _turn() as ticket:
+        settings = _begun(token).easel.settings.resumed_with(controls.read(values))
         yield from _wait(ticket, facts)
         painting = _begun(token)  # as it is after the wait
+        if ticket.stop:
+            facts["outcome"] = ticket.stop.reason
+            yield Shown(status=stopped_text(painting.frame))
+            return
         stretch = Stretch(painting.easel.settings, painting.frame.step)
-        frames = painting.easel.resume(settings)
+        frames = painting.easel.resume(settings, ticket.stop)
         made = dataclasses.replace(
             painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
         )
-        at = functools.partial(dataclasses.replace, painting, recipe=made)
-        yield from _watch(token or "", at, frames, ticket, facts)
+        begun = functools.partial(dataclasses.replace, painting, recipe=made)
+        yield from _watch(token or "", begun, frames, ticket, facts)
 
 
 def _begun(token: str | None) -> Painting:
@@ -185,18 +205,22 @@ def _begun(token: str | None) -> Painting:
 
 def _watch(
     token: str,
-    at: Callable[..., Painting],
+    begun: Callable[..., Painting],
     frames: Generator[Frame, None, None],
     ticket: Ticket,
     facts: dict[str, Any],
-) -> Iterator[Shown]:
-    """Show every frame, and keep the painting as it is `at` that frame; end with the turn."""
-    color = None
+) -> Generator[Shown, None, bool]:
+    """Show every frame, and keep the painting as it is then; returns whether there was one.
+
+    Args:
+        begun: the painting, but for its frame.
+    """
+    color, frame = None, None
     with contextlib.closing(frames):
         for frame in frames:
             height, width, _ = frame.image.shape
             facts |= {"width": width, "height": height, "steps": frame.step}
-            painting = at(frame=frame)
+            painting = begun(frame=frame).planned()
             if color is not None:
                 painting = painting.recolored(color)
             painting.reel.add(frame.painted)
@@ -206,26 +230,45 @@ def _watch(
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
             kept = STUDIO.find(token)
             color = kept.color if kept else None  # may have been changed meanwhile
-            if not frame.done and (ticket.is_over or _unread() > MOST_UNREAD):
-                facts["outcome"] = "turn over" if ticket.is_over else "unread"
-                yield Shown(_finished(token, kept or painting), turn_over_text(frame))
-                return
+    if ticket.stop and not (frame and frame.done):
+        facts["outcome"] = ticket.stop.reason
+        if frame is not None:
+            text = turn_over_text if ticket.stop.reason == TURN_OVER else stopped_text
+            yield Shown(_finished(token, STUDIO.find(token) or painting), text(frame))
+    return frame is not None
 
 
 def _finished(token: str, painting: Painting) -> str:
-    """The file of a picture at its best quality, put by for those who come back."""
+    """The file of a picture at its best quality, stored for those who come back."""
     path = studio.save_picture(painting)
-    studio.put_by(token, path)
+    studio.store_last(token, path)
     return path
 
 
-def _unread() -> int:
-    """How many events wait for the visitor to read them; nobody may have opened their stream."""
+def _turn() -> contextlib.AbstractContextManager[Ticket]:
+    """Join those who wait to paint, as long as the client of this event is there and reads."""
+    return TURNS.join(_session(), *_client_conditions())
+
+
+def _client_conditions() -> list[Condition]:
+    """Reasons to stop that lie with the client; outside of Gradio there are none."""
     blocks, request = LocalContext.blocks.get(None), LocalContext.request.get(None)
-    if blocks is None or request is None:
-        return 0
-    events = blocks._queue.pending_messages_per_session.get(request.session_hash)
-    return events.qsize() if events else 0
+    event_id = LocalContext.event_id.get(None)
+    if blocks is None or request is None or event_id is None:
+        return []
+    queue, session = blocks._queue, request.session_hash
+
+    def hung_up() -> str:
+        jobs = [job for jobs in list(queue.active_jobs) for job in jobs or ()]
+        is_wanted = any(job._id == event_id and job.alive for job in jobs)
+        return "" if is_wanted else "hung up"
+
+    def unread() -> str:
+        # Nobody may have opened the event's stream.
+        events = queue.pending_messages_per_session.get(session)
+        return "unread" if events and events.qsize() > MAX_UNREAD else ""
+
+    return [hung_up, unread]
 
 
 def _session() -> str:
@@ -249,7 +292,7 @@ def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
         yield from _told(
             f"The server cannot write pictures now ({error.strerror}); try again soon."
         )
-    except (*TOLD, DivergenceError, MemoryError) as error:
+    except (NSTError, MemoryError) as error:
         yield from _told(str(error))
 
 
@@ -265,16 +308,10 @@ def _both(content: str | None, style: str | None) -> tuple[str, str]:
     return content, style
 
 
-def stop(token: str | None) -> Shown:
-    """After Stop: the picture at its best quality, and what happened."""
-    painting = STUDIO.find(token)
-    if token is None or painting is None:
-        return Shown(status="Stopped before the first step.")
-    if painting.frame.done:  # of the run before
-        text = "Stopped before the first step; the last picture is kept."
-    else:
-        text = stopped_text(painting.frame)
-    return Shown(_finished(token, painting), text)
+def stop() -> tuple[str, Any]:
+    """What Stop does: the run of this visitor ends within a step, and shows what came of it."""
+    TURNS.stop(_session())
+    return "Stopping …", gr.update(interactive=False)
 
 
 def at_work() -> tuple[Any, ...]:
@@ -295,13 +332,13 @@ def at_rest(token: str | None) -> Tools:
 
     Not before the work has ended: Gradio may lose a run that is begun while it still cancels one.
     """
-    TURNS.wait_until_left(_session(), LONGEST_STEP)
+    TURNS.wait_until_left(_session(), MAX_STEP_SECONDS)
     painting = STUDIO.find(token)
     return Tools(
         paint=gr.update(interactive=True),
         stop=gr.update(interactive=False),
         go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
-        save=save_button(painting) if painting else _button(studio.find_by(token)),
+        save=save_button(painting) if painting else _button(studio.find_last(token)),
         blend=gr.update(interactive=painting is not None),
         chart=gr.update(visible=painting is not None),
     )
@@ -312,12 +349,15 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
     try:
         photo, painting = _both(content, style)
         styles, keep = mixing.read(painting, more)
-        with journal.job("preview") as facts, TURNS.join(_session()) as ticket:
+        with journal.job("preview") as facts, _turn() as ticket:
             for _ in _wait(ticket, facts):
                 pass
-            with contextlib.closing(stream(photo, styles, Settings(size=size), keep)) as frames:
-                frame = next(frames)
-    except (*TOLD, MemoryError) as error:
+            frames = stream(photo, styles, Settings(size=size), keep, stop=ticket.stop)
+            with contextlib.closing(frames):
+                frame = next(frames, None)
+            if frame is None:
+                raise SettingsError("Stopped before the first look.")
+    except (NSTError, MemoryError) as error:
         raise gr.Error(plain(str(error)), print_exception=False) from None
     return studio.save_image(frame.to_pil(), "preview")
 
@@ -428,7 +468,8 @@ def _picked(kind: str, event: gr.SelectData) -> str:
 
 
 def pick(event: gr.SelectData) -> int:
-    """The number of a pair that was clicked."""
+    """The number of a pair that was clicked; what was being painted ends within a step."""
+    TURNS.stop(_session())
     return int(event.index)
 
 
@@ -485,7 +526,7 @@ def check_upload(path: str | None) -> Any:
     if path is None:
         return gr.skip()
     try:
-        picture = studio.load(path, int(controls.MOST["size"]))
+        picture = studio.load(path, int(controls.MAX["size"]))
     except ImageError as error:
         gr.Warning(plain(str(error)))
         return None
@@ -514,9 +555,9 @@ def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
             return _linked(asked)
         if remembered and painting:
             return _last(remembered, painting)
-        path = studio.find_by(remembered)
+        path = studio.find_last(remembered)
         if path:
-            return [*_choice_of(path), *Shown(path, PUT_BY, None, remembered)]
+            return [*_choice_of(path), *Shown(path, LAST_PICTURE, None, remembered)]
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(f"The link asks for what is not possible: {error}"))
     pair = [str(path) for path in map(examples.path_of, examples.KINDS, OPENING_PAIR)]

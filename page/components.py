@@ -7,14 +7,14 @@ from typing import Any
 import gradio as gr
 from gradio.processing_utils import save_base64_to_cache
 
-MOST_BASE64 = 30_000_000  # characters of a picture inside a request; larger ones are uploaded
+MAX_BASE64 = 30_000_000  # characters of a picture inside a request; larger ones are uploaded
 
 
 class PictureInput(gr.Image):
     """`gr.Image` that hands over the file as it came.
 
-    Gradio would open it first, and fail with an error of its own; `nst_core.images` reads more
-    formats and says what is wrong with those it cannot read.
+    Gradio would open it first, and fail with an error of its own; `nst_core.pictures.images` reads
+    more formats and says what is wrong with those it cannot read.
     """
 
     is_template = True
@@ -23,10 +23,10 @@ class PictureInput(gr.Image):
         if payload is None or payload.path is not None:
             return payload and payload.path
         text = payload.url or ""
-        if not text.startswith("data:") or len(text) > MOST_BASE64:
+        if not text.startswith("data:") or len(text) > MAX_BASE64:
             raise gr.Error(
                 "The picture is neither an uploaded file nor one of less than "
-                f"{MOST_BASE64 * 3 // 4_000_000} MB in base64; upload it first.",
+                f"{MAX_BASE64 * 3 // 4_000_000} MB in base64; upload it first.",
                 print_exception=False,
             )
         try:

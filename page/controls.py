@@ -13,15 +13,15 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from nst_core import Settings
+from nst_core.engine.choices import CHOICES
 from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, parse, spell, unwanted
-from nst_core.transfer import CHOICES
 from page.mixing import MORE
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
 NAMES = [name for name, spec in SPECS.items() if not spec.local]
 
 # What visitors may ask of a machine that they share, where that is less than it can do.
-MOST: dict[str, float] = {"size": 2048}
+MAX: dict[str, float] = {"size": 2048, "frame_interval": 1.0}
 
 # Those that stand beside the Paint button; the rest are advanced.
 FOREMOST = ("size", "strength", "color")
@@ -42,7 +42,7 @@ def take_anything(component: Any) -> Any:
 
 
 def _make(name: str) -> Any:
-    spec, value = SPECS[name], DEFAULTS[name]
+    spec, value = SPECS[name], initial(name)
     label = f"{spec.label} ({spec.unit})" if spec.unit else spec.label
     common: dict[str, Any] = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}
     if isinstance(value, bool):
@@ -54,7 +54,7 @@ def _make(name: str) -> Any:
     if name in CHOICES:
         choices = [(getattr(choice, "label", key), key) for key, choice in CHOICES[name].items()]
         return gr.Dropdown(choices, value=value, **common)
-    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": MOST.get(name, spec.maximum)}
+    limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": MAX.get(name, spec.maximum)}
     if spec.step is not None:
         return gr.Slider(value=value, step=spec.step, **limits, **common)
     precision = 0 if isinstance(value, int) else None
@@ -69,22 +69,32 @@ def read(values: Iterable[Any]) -> Settings:
 
 
 def _checked(settings: Settings) -> Settings:
-    for name, most in MOST.items():
-        if getattr(settings, name) > most:
-            wanted = f"at most {most:g} {SPECS[name].unit} here; the command line takes more"
+    for name, maximum in MAX.items():
+        if (getattr(settings, name) or 0) > maximum:
+            wanted = f"at most {maximum:g} {SPECS[name].unit} here; the command line takes more"
             raise unwanted(name, getattr(settings, name), wanted)
     return settings
 
 
 def show(settings: Settings) -> list[Any]:
     """The controls' values for these settings, the opposite of `read`."""
-    values = {name: getattr(settings, name) for name in NAMES}
+    values = {name: _or_usual(name, getattr(settings, name)) for name in NAMES}
     return [spell(value) if _is_text(name) else value for name, value in values.items()]
 
 
 def _is_text(name: str) -> bool:
     """Whether the field's control holds a text for `parse` to read."""
-    return DEFAULTS[name] is None or isinstance(DEFAULTS[name], tuple)
+    return initial(name) is None or isinstance(DEFAULTS[name], tuple)
+
+
+def initial(name: str) -> Any:
+    """What the control of a field begins with."""
+    return _or_usual(name, DEFAULTS[name])
+
+
+def _or_usual(name: str, value: Any) -> Any:
+    """A value, or for an empty field whose control cannot be empty what that comes to."""
+    return SPECS[name].usual if value is None else value
 
 
 def to_query(others: Mapping[str, Any], settings: Settings) -> str:
@@ -112,7 +122,7 @@ def describe(function: Callable[..., Any], names: Iterable[str], returns: Iterab
     parameters = [inspect.Parameter(name, kind) for name in ("content", "style")]
     lines = ["content: the photo", "style: the painting"]
     for name in names:
-        default = DEFAULTS[name]
+        default = initial(name)
         shown = spell(default) if isinstance(default, tuple) else default
         parameters.append(inspect.Parameter(name, kind, default=shown))
         choices = f"; one of {', '.join(CHOICES[name])}" if name in CHOICES else ""

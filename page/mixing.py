@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst_core import ImageError, Style, images
+from nst_core import ImageError, Style
+from nst_core.pictures import images
+from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, unpack
-from nst_core.regions import MOST_PAINTINGS
 from page import studio
 
-NUMBERS = range(1, MOST_PAINTINGS + 1)
+NUMBERS = range(1, MAX_PAINTINGS + 1)
 STYLES = ("style", *(f"style_{number}" for number in NUMBERS[1:]))
 PICTURES = ("content", *STYLES)
 WEIGHTS = tuple(f"weight_{number}" for number in NUMBERS)
@@ -26,7 +27,7 @@ MORE: dict[str, tuple[Any, str]] = {
     **{name: (None, f"painting {name[-1]}, mixed with the others") for name in STYLES[1:]},
     **{name: (1.0, f"how much painting {name[-1]} counts beside the others") for name in WEIGHTS},
     **{
-        name: (None, f"a picture that is white where painting {name[-1]} rules")
+        name: (None, f"a picture that is white where painting {name[-1]} applies")
         for name in MASKS[:-1]
     },
     "keep": (None, "a picture that is white where the photo stays as it is"),
@@ -62,13 +63,13 @@ def show(recipe: Recipe, paintings: Sequence[str | None]) -> list[Any]:
 
     Raises `SettingsError` when a mask in it is damaged.
     """
-    empty = [None] * (MOST_PAINTINGS - len(paintings))
+    empty = [None] * (MAX_PAINTINGS - len(paintings))
     masks = [unpack(source.mask) for source in recipe.style]
-    most = max(1.0, *(source.weight for source in recipe.style))  # only their ratio counts
+    maximum = max(1.0, *(source.weight for source in recipe.style))  # only their ratio counts
     return [
         *paintings[1:],
         *empty,
-        *(source.weight / most for source in recipe.style),
+        *(source.weight / maximum for source in recipe.style),
         *(1.0 for _ in empty),
         *map(_saved, MASKS, [*masks, *empty, unpack(recipe.keep)]),
     ]

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -18,12 +19,13 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nst_core import PreviewError, WeightsError, __version__
-from nst_core.transfer import is_warm, warm_up
+from nst_core import NSTError, __version__
+from nst_core.engine.easel import is_warm, warm_up
 from page import actions, examples, journal, studio
-from page.turns import MOST_WAITING
+from page.turns import MAX_WAITING
 
 SWEEP_EVERY = 60.0  # s
+END_SECONDS = 10.0  # s, that runs may take to stop when the server ends
 
 # On every answer. No frame options: a Space is shown inside of another page.
 HEADERS = {
@@ -124,7 +126,7 @@ OPTIONS: dict[str, Any] = {
     "enable_monitoring": False,
     "run_history": False,
     "max_file_size": "50mb",
-    "max_threads": 3 * MOST_WAITING,
+    "max_threads": 3 * MAX_WAITING,
     "state_session_capacity": 100,
 }
 
@@ -133,7 +135,7 @@ def warm_up_quietly() -> None:
     """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
     try:
         warm_up()
-    except (WeightsError, PreviewError) as error:
+    except (NSTError, MemoryError) as error:
         print(f"Warning: {error}", file=sys.stderr)
 
 
@@ -148,10 +150,16 @@ def keep_tidy(kept: Collection[Path]) -> NoReturn:
 
 
 def end_when_told() -> None:
-    """On SIGTERM end at once: nothing is ever half-written, and what was put by stays."""
+    """On SIGTERM stop all runs within their step, and end; the last pictures stay on the disk."""
 
-    def end(_signal: int, _frame: object) -> NoReturn:
+    def end() -> NoReturn:
         journal.LOG.info(json.dumps({"server": "ends", "jobs": actions.TURNS.count()}))
+        actions.TURNS.stop(reason="server ends")
+        actions.TURNS.wait_until_left(None, END_SECONDS)
         os._exit(0)
 
-    signal.signal(signal.SIGTERM, end)
+    def tell(_signal: int, _frame: object) -> None:
+        # Not in the handler itself, which may have interrupted a thread that holds a lock.
+        threading.Thread(target=end).start()
+
+    signal.signal(signal.SIGTERM, tell)

@@ -23,24 +23,26 @@ import numpy as np
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from nst_core import Easel, Frame, film, images, recipe
-from nst_core.film import Reel
-from nst_core.images import ImageError, ImageSource, Picture
+from nst_core import Easel, Frame, ImageError, recipe
+from nst_core.files import replacing
+from nst_core.pictures import film, images
+from nst_core.pictures.film import Reel
+from nst_core.pictures.images import ImageSource, Picture
 from nst_core.recipe import Recipe
 
 # Paintings kept for those who come back: at 512 px some 10 MB each, most of it the film's pictures.
-MOST_PAINTINGS = 32
+MAX_PAINTINGS = 32
 
 # Of these, how many keep the optimizer's memory: 45 MB each at 512 px, 180 MB at 1024 px. The
 # others go on from their picture alone.
-MOST_MEMORIES = 4
+MAX_MEMORIES = 4
 
 # Files of visitors: how long they stay, and how many bytes. A film's 10 MB, a run's pictures 20 MB.
-OLDEST = 6 * 3600.0  # s
+MAX_AGE = 6 * 3600.0  # s
 
 # Files by path and last change, and when `sweep` saw them first, by a clock that never jumps.
 _SEEN: dict[tuple[Path, float], float] = {}
-MOST_BYTES = 2e9
+MAX_BYTES = 2e9
 
 FRAME_QUALITY = 85  # of the JPEGs on the way: some 80 kB at 512 px
 
@@ -66,6 +68,11 @@ class Painting:
     def color(self) -> str:
         """Whose colours it has, one of `COLOR_MODES`."""
         return self.recipe.settings.color
+
+    def planned(self) -> Painting:
+        """The same painting, its recipe with the plan of its frame."""
+        made = dataclasses.replace(self.recipe, plan=self.frame.plan)
+        return dataclasses.replace(self, recipe=made)
 
     def recolored(self, color: str) -> Painting:
         """The same painting in other colours."""
@@ -103,9 +110,9 @@ class Studio:
         with self._lock:
             self._paintings[token] = painting
             self._paintings.move_to_end(token)
-            if len(self._paintings) > MOST_PAINTINGS:
+            if len(self._paintings) > MAX_PAINTINGS:
                 self._paintings.popitem(last=False)
-            for old in list(self._paintings.values())[:-MOST_MEMORIES]:
+            for old in list(self._paintings.values())[:-MAX_MEMORIES]:
                 if old.easel is not painting.easel:
                     old.easel.forget()
 
@@ -120,7 +127,7 @@ class Studio:
 _READING = threading.Lock()
 
 
-def load(source: ImageSource, size: int, enlarge: bool = False) -> Picture:
+def load(source: ImageSource, size: int | None, enlarge: bool = False) -> Picture:
     """`images.load`, one at a time: a hostile file may take 600 MB, many at once must not."""
     with _READING:
         return images.load(source, size, enlarge)
@@ -151,7 +158,7 @@ def save_frame(pixels: np.ndarray) -> str:
     """The path of a JPEG of a picture on its way, uint8 [H, W, 3]: quick to write and to send."""
 
     def write(path: Path) -> None:
-        with images.replacing(path) as part:
+        with replacing(path) as part:
             Image.fromarray(pixels).save(part, "JPEG", quality=FRAME_QUALITY)
 
     return _once(_digest(pixels.tobytes()), "frame.jpg", write)
@@ -165,20 +172,20 @@ def save_film(painting: Painting, ending: str) -> str:
     return _once(digest, name, lambda path: film.save(moments, path))
 
 
-def put_by(token: str, path: str) -> None:
+def store_last(token: str, path: str) -> None:
     """Keep a copy of a picture under its token, to be found when the server was started again."""
-    folder = _put_by(token)
+    folder = _folder_of_last(token)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copyfile(path, folder / Path(path).name)
 
 
-def find_by(token: str | None) -> str | None:
-    """The picture that was put by under this token."""
-    return next(map(str, _put_by(token).glob("*.png")), None) if token else None
+def find_last(token: str | None) -> str | None:
+    """The picture that was stored under this token."""
+    return next(map(str, _folder_of_last(token).glob("*.png")), None) if token else None
 
 
-def _put_by(token: str) -> Path:
+def _folder_of_last(token: str) -> Path:
     return Path(get_upload_folder()) / _digest(token.encode())
 
 
@@ -194,11 +201,11 @@ def sweep(kept: Collection[Path]) -> None:
     seen = {one: _SEEN.get(one, now) for one in found}
     _SEEN.clear()
     _SEEN.update(seen)
-    room = MOST_BYTES
+    room = MAX_BYTES
     for one in sorted(found, key=lambda one: (seen[one], one[1]), reverse=True):
         path = found[one]
         room -= path.stat().st_size
-        if room < 0 or now - seen[one] > OLDEST:
+        if room < 0 or now - seen[one] > MAX_AGE:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # others are in it
                 path.parent.rmdir()

@@ -12,17 +12,22 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-MOST_WAITING = 32  # visitors; each holds a thread, but no picture
-MOST_OF_ONE = 4  # of them with the same session
-LONGEST = 600.0  # s, of one turn
+from nst_core import StopToken
+from nst_core.errors import NSTError
+from nst_core.stop import Condition
+
+MAX_WAITING = 32  # visitors; each holds a thread, but no picture
+MAX_PER_SESSION = 4  # of them with the same session
+MAX_SECONDS = 600.0  # s, of one turn
 LOOK_AGAIN = 0.5  # s, between two looks of one who waits
 USUAL = 30.0  # s, of a turn as long as none was taken yet
+TURN_OVER = "turn over"  # a reason to stop
 REMEMBERED = 20  # turns, whose length foretells that of the next
 
 
-class BusyError(Exception):
+class BusyError(NSTError):
     """There is no room to wait; the message says when to try again."""
 
 
@@ -33,6 +38,7 @@ class Ticket:
     session: str
     joined: float  # of the monotonic clock, as is the next
     ends: float = float("inf")
+    stop: StopToken = field(default_factory=StopToken)  # ends the waiting or the work
 
     @property
     def is_over(self) -> bool:
@@ -53,11 +59,12 @@ class Turns:
 
     def __init__(
         self,
-        most_waiting: int = MOST_WAITING,
-        most_of_one: int = MOST_OF_ONE,
-        longest: float = LONGEST,
+        max_waiting: int = MAX_WAITING,
+        max_per_session: int = MAX_PER_SESSION,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
-        self._most_waiting, self._most_of_one, self._longest = most_waiting, most_of_one, longest
+        self._max_waiting, self._max_per_session = max_waiting, max_per_session
+        self._max_seconds = max_seconds
         self._changed = threading.Condition()
         self._running: Ticket | None = None
         self._began = 0.0  # when the turn that is running did
@@ -66,12 +73,14 @@ class Turns:
         self._lengths: deque[float] = deque(maxlen=REMEMBERED)
 
     @contextlib.contextmanager
-    def join(self, session: str) -> Iterator[Ticket]:
+    def join(self, session: str, *conditions: Condition) -> Iterator[Ticket]:
         """Join those who wait; leaving the block ends the waiting or the turn.
 
-        Raises `BusyError` when there are too many.
+        The ticket's stop token is set when the turn has lasted as long as one may, by `stop`, or
+        by one of the conditions. Raises `BusyError` when there are too many.
         """
         ticket = Ticket(session, time.monotonic())
+        ticket.stop = StopToken(lambda: TURN_OVER if ticket.is_over else "", *conditions)
         with self._changed:
             self._check_room(session)
             self._waiting.append(ticket)
@@ -83,8 +92,8 @@ class Turns:
                 self._leave(ticket)
 
     def wait(self, ticket: Ticket) -> Iterator[Place]:
-        """Where the ticket stands, about once a second, until it is its turn."""
-        while True:
+        """Where the ticket stands, about once a second, until it is its turn or told to stop."""
+        while not ticket.stop:
             with self._changed:
                 if self._running is not None and self._running.is_over:
                     self._leave(self._running)  # nobody asks it for more, nor lets it go
@@ -93,13 +102,24 @@ class Turns:
                 place = self._place(ticket)
             yield place
             with self._changed:
-                self._changed.wait_for(lambda: self._running is ticket, LOOK_AGAIN)
+                self._changed.wait_for(
+                    lambda: self._running is ticket or bool(ticket.stop), LOOK_AGAIN
+                )
 
-    def wait_until_left(self, session: str, seconds: float) -> None:
-        """Until nothing of this session waits or runs, but no longer than so many seconds."""
+    def stop(self, session: str | None = None, reason: str = "stopped") -> None:
+        """End what a session, or everybody, has waiting or running, within a step."""
+        with self._changed:
+            for ticket in [self._running, *self._waiting]:
+                if ticket and session in (None, ticket.session):
+                    ticket.stop.stop(reason)
+            self._changed.notify_all()
+
+    def wait_until_left(self, session: str | None, seconds: float) -> None:
+        """Until nothing of a session, or of anybody, waits or runs, but at most so many seconds."""
 
         def has_left() -> bool:
-            return all(one.session != session for one in [self._running, *self._waiting] if one)
+            tickets = [one for one in [self._running, *self._waiting] if one]
+            return all(session not in (None, one.session) for one in tickets)
 
         with self._changed:
             self._changed.wait_for(has_left, seconds)
@@ -111,10 +131,10 @@ class Turns:
 
     def _check_room(self, session: str) -> None:
         own = sum(ticket.session == session for ticket in self._waiting)
-        if own < self._most_of_one and len(self._waiting) < self._most_waiting:
+        if own < self._max_per_session and len(self._waiting) < self._max_waiting:
             return
         seconds = round(max(LOOK_AGAIN, self._until_next()))
-        if own >= self._most_of_one:
+        if own >= self._max_per_session:
             raise BusyError(
                 f"{own} pictures of yours are waiting already; try again in {seconds} s."
             )
@@ -129,7 +149,7 @@ class Turns:
         ticket = min(self._waiting, key=lambda one: self._served.get(one.session, 0.0))
         self._waiting.remove(ticket)
         self._running, self._began = ticket, time.monotonic()
-        ticket.ends = self._began + self._longest
+        ticket.ends = self._began + self._max_seconds
         self._changed.notify_all()
 
     def _leave(self, ticket: Ticket) -> None:
@@ -141,7 +161,7 @@ class Turns:
         self._lengths.append(now - self._began)
         self._served[ticket.session] = now
         self._served.move_to_end(ticket.session)
-        while len(self._served) > REMEMBERED + self._most_waiting:
+        while len(self._served) > REMEMBERED + self._max_waiting:
             self._served.popitem(last=False)
         self._running = None
         self._call_next()

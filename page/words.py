@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from nst_core import Frame
-from nst_core.transfer import is_warm
+from nst_core.engine.easel import is_warm
 from page.turns import Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
@@ -57,7 +57,7 @@ def waiting_text(place: Place) -> str:
 
 def turn_over_text(frame: Frame) -> str:
     """The status line of a run that took as long as one may."""
-    return f"{stopped_text(frame)} It had its time; press **Continue** to go on."
+    return f"{stopped_text(frame)} The time limit is reached; press **Continue** to go on."
 
 
 def seconds_text(seconds: float) -> str:

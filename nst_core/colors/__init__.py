@@ -1,0 +1,26 @@
+"""Whose colours a picture has: the painting's, or in one of three ways the photo's.
+
+To add a mode, write it in a file of its own and enter it here.
+"""
+
+from nst_core.colors.luminance import LUMINANCE
+from nst_core.colors.mode import ColorMode
+from nst_core.colors.palette import HISTOGRAM, LINEAR
+from nst_core.errors import SettingsError
+
+COLOR_MODES: dict[str, ColorMode] = {
+    "painting": ColorMode("The painting's"),
+    "luminance": LUMINANCE,
+    "linear": LINEAR,
+    "histogram": HISTOGRAM,
+}
+
+
+def color_mode(name: str) -> ColorMode:
+    """The mode of this name, or a `SettingsError` with the known ones."""
+    try:
+        return COLOR_MODES[name]
+    except (KeyError, TypeError):
+        raise SettingsError(
+            f"color is {name!r}, but it must be one of: {', '.join(sorted(COLOR_MODES))}."
+        ) from None

@@ -1,0 +1,240 @@
+"""The engine: minimises one objective on pictures of any size. It schedules nothing.
+
+    engine = Engine(Settings())
+    problem = engine.problem(photo, everywhere(painting))
+    state = engine.start(photo, problem)
+    for _ in range(20):
+        state = engine.step(state, problem)
+
+`photo` and `state.image` are float32 RGB [1, H, W, 3] in [0, 1], `painting` is a `Picture`. What is
+found of paintings and photos is cached: another photo in the style of the same painting, or the
+next frame of a film, does not measure the painting again.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
+
+from nst_core.engine import device, tiles
+from nst_core.engine.objective import Objective
+from nst_core.engine.step import CompiledStep, Kept, State, Targets, Weights, compile_step
+from nst_core.engine.tiled_step import compile_tiled_step
+from nst_core.lazy import tf
+from nst_core.losses.guides import Guide, make_guide, part_of_guide
+from nst_core.losses.term import PaintingPart, RegionMeasures, Term
+from nst_core.networks.extractor import Extractor
+from nst_core.optimizers import OPTIMIZERS
+from nst_core.pictures.images import Picture, checksum
+from nst_core.pictures.regions import Layout, Region
+from nst_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A picture to be painted at one size."""
+
+    targets: Targets
+    regions: int  # how many have masks; 0 for one style everywhere
+
+
+class Engine:
+    """An objective with its weights, on this machine.
+
+    Args:
+        settings: what is minimised and how; its choices must have been checked.
+        precision: of the activations, one of `PRECISIONS`.
+        tile: side of the tiles in px, for pictures with a longer side; None for no tiles.
+        lbfgs_memory: one of `MEMORIES`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        precision: str = "float32",
+        tile: int | None = None,
+        lbfgs_memory: str = "full",
+    ) -> None:
+        self.objective = Objective.of(settings)
+        self._precision, self._tile, self._lbfgs_memory = precision, tile, lbfgs_memory
+        self._weights = _weights(self.objective.terms, settings)
+        self._rate = _learning_rate(settings)
+
+    # --- Targets ---
+
+    def problem(self, photo: np.ndarray, layout: Layout) -> Problem:
+        """What a picture of the photo's size is compared with.
+
+        Args:
+            photo: float32 [1, H, W, 3] in [0, 1].
+            layout: paintings of any size, masks of the photo's.
+        """
+        with device.LOCK:
+            side = self._side_for(photo)
+            features = self._photo_features(photo, side)
+            measured = [self._measured(region, side) for region in layout.regions]
+            targets = {
+                term.name: term.target(features, [found[term.name] for found in measured])
+                for term in self.objective.terms
+            }
+        if not layout.has_masks:
+            return Problem(Targets(targets), 0)
+        kept = np.zeros_like(photo[..., :1]) if layout.kept is None else layout.kept
+        return Problem(
+            Targets(targets, Kept(tf.constant(photo), tf.constant(kept))), len(layout.regions)
+        )
+
+    def _photo_features(self, photo: np.ndarray, side: int | None) -> dict[str, Any]:
+        """The photo's features at the layers that the terms need."""
+        network = self.objective.network
+        layers = network.in_order(
+            name for term in self.objective.terms for name in term.photo_layers
+        )
+        if not layers:
+            return {}
+        extractor = self.objective.extractor(self._precision).at(layers)
+        return _features_of_photo(checksum(photo), extractor, side, lambda: photo)
+
+    def _measured(self, region: Region, side: int | None) -> dict[str, RegionMeasures]:
+        """Of each term: the paintings of a region, and where the region is."""
+        share, guides = 1.0, {}
+        if region.mask is not None:
+            share = float(region.mask.mean())
+            guides = self._guides(region.mask)
+        return {
+            term.name: RegionMeasures(
+                [(self.measure(painting, term, side), part) for painting, part in region.paintings],
+                share,
+                guides,
+            )
+            for term in self.objective.terms
+        }
+
+    def measure(self, painting: Picture, term: Term, side: int | None = None) -> Any:
+        """What a term needs to know of a painting; what is transparent of it does not count."""
+        if not term.painting_layers:
+            return ()
+        extractor = self.objective.extractor(self._precision).at(term.painting_layers)
+        return _measure_of_painting(painting.checksum, term, extractor, side, lambda: painting)
+
+    def _guides(self, mask: np.ndarray) -> dict[str, Guide]:
+        layers = {name for term in self.objective.terms for name in term.painting_layers}
+        at_layers = self.objective.network.at_layers(mask, layers)
+        return {name: make_guide(part) for name, part in at_layers.items()}
+
+    # --- Steps ---
+
+    def start(self, canvas: np.ndarray | tf.Tensor, problem: Problem) -> State:
+        """The losses and the gradient at a first picture, [1, H, W, 3] of the problem's size."""
+        with device.LOCK:
+            image = tf.convert_to_tensor(canvas)
+            return self._compiled(image, problem).start(image, problem.targets, self._weights)
+
+    def step(self, state: State, problem: Problem) -> State:
+        """One step further. Where the new state's `finite` is False, nothing good follows."""
+        with device.LOCK:
+            compiled = self._compiled(state.image, problem)
+            return compiled.step(state, problem.targets, self._weights, self._rate)
+
+    def prepare(self) -> None:
+        """Load the network and compile the step for one style everywhere, before anyone waits."""
+        with device.LOCK:
+            self._compiled_for(0, None)
+
+    def _compiled(self, image: tf.Tensor, problem: Problem) -> CompiledStep:
+        return self._compiled_for(problem.regions, self._side_for(image))
+
+    def _compiled_for(self, regions: int, side: int | None) -> CompiledStep:
+        return compiled_step(self.objective, self._precision, self._lbfgs_memory, regions, side)
+
+    def _side_for(self, image: np.ndarray | tf.Tensor) -> int | None:
+        """The side of the tiles for a picture; one that is as small as a tile needs none."""
+        is_small = max(image.shape[1:3]) <= (self._tile or 0)
+        return None if is_small else self._tile
+
+
+@functools.lru_cache(maxsize=8)
+def compiled_step(
+    objective: Objective, precision: str, lbfgs_memory: str, regions: int, side: int | None
+) -> CompiledStep:
+    """The compiled step, kept between runs; in tiles of this side, or None for the whole."""
+    with device.LOCK:
+        extractor = objective.extractor(precision)
+        extractor.load()  # outside of the trace, or the step would be traced a second time
+        optimizer = objective.optimizer(lbfgs_memory)
+        if side is not None:
+            return compile_tiled_step(
+                extractor, objective.terms, optimizer, side=side, regions=regions
+            )
+        return compile_step(
+            extractor, objective.terms, optimizer, regions=regions, use_xla=device.xla_helps()
+        )
+
+
+def _weights(terms: tuple[Term, ...], settings: Settings) -> Weights:
+    return {
+        term.name: {
+            name: tf.constant(weight, tf.float32) for name, weight in term.weights(settings).items()
+        }
+        for term in terms
+    }
+
+
+def _learning_rate(settings: Settings) -> tf.Tensor:
+    rate = settings.learning_rate
+    own = OPTIMIZERS[settings.optimizer].learning_rate
+    return tf.constant(own if rate is None else rate, tf.float32)
+
+
+# --- What is found of photos and paintings ------------------------------------------------------
+
+# A photo's features at 512 px take 8 MB in float32, a painting's Gram matrices 2 MB at any size.
+PHOTO_CACHE_BYTES, PAINTING_CACHE_BYTES = 64e6, 128e6
+
+
+def _nbytes(found: Any) -> float:
+    return sum(part.shape.num_elements() * part.dtype.size for part in tf.nest.flatten(found))
+
+
+def _without_the_picture(*key: Any) -> Any:
+    """The key of a cache: all arguments but the last, which gets the picture."""
+    return hashkey(*key[:-1])
+
+
+@cached(LRUCache(PHOTO_CACHE_BYTES, _nbytes), _without_the_picture, threading.Lock())
+def _features_of_photo(
+    checksum: str, extractor: Extractor, side: int | None, photo: Any
+) -> dict[str, Any]:
+    return tiles.features_of(extractor, photo(), side)
+
+
+@cached(LRUCache(PAINTING_CACHE_BYTES, _nbytes), _without_the_picture, threading.Lock())
+def _measure_of_painting(
+    checksum: str, term: Term, extractor: Extractor, side: int | None, painting: Any
+) -> Any:
+    return term.measure(_painting_parts(painting(), extractor, side))
+
+
+def _painting_parts(
+    painting: Picture, extractor: Extractor, side: int | None
+) -> Iterator[PaintingPart]:
+    network, guides = extractor.network, {}
+    if painting.alpha is not None:
+        alpha = painting.alpha[np.newaxis, :, :, np.newaxis] / np.float32(255)
+        at_layers = network.at_layers(alpha, extractor.layers)
+        guides = {name: make_guide(part) for name, part in at_layers.items()}
+    for tile, features in tiles.features_by_tile(extractor, painting.rgb, side):
+        yield PaintingPart(
+            features,
+            {
+                name: part_of_guide(guide, tile.own(network[name].stride))
+                for name, guide in guides.items()
+            },
+        )

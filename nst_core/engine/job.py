@@ -1,0 +1,154 @@
+"""What is painted, whatever the settings of the steps: the photo, the paintings, the masks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from nst_core.colors import color_mode
+from nst_core.engine.objective import Objective
+from nst_core.engine.plan import Plan, make_plan, make_scales
+from nst_core.engine.schedule import SHORTEST_SIDE, Scale
+from nst_core.errors import SettingsError
+from nst_core.pictures import images
+from nst_core.pictures.images import ImageSource, Picture
+from nst_core.pictures.pyramid import resize
+from nst_core.pictures.regions import Layout, Region, Style, lay_out
+from nst_core.settings import DEFAULT_SIZE, Settings
+
+VISIBLE_ALPHA = 128  # of 0 to 255: pixels from here on count when colours are matched
+
+
+@dataclass(frozen=True)
+class Job:
+    """The pictures of a run, loaded and checked, at the size of the result."""
+
+    photo: Picture
+    layout: Layout  # the paintings in their own colours
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """The photo as a screen shows it, uint8 [H, W, 3]."""
+        return images.to_uint8(self.photo.rgb)
+
+    def recolored(self, mode: str) -> Layout:
+        """The layout with the paintings in the colours that they are to be painted in."""
+        photo = self.pixels[_is_visible(self.photo)]
+
+        def change(painting: Picture) -> Picture:
+            return images.without_transparency(_recolored(painting, photo, mode))
+
+        return self.layout.mapped(change)
+
+    def finished(self, painted: np.ndarray, mode: str) -> np.ndarray:
+        """A picture as it is shown, uint8 [H, W, 3]: in its colours, with the photo where kept.
+
+        Raises `SettingsError` for an unknown colour mode.
+        """
+        recolor = color_mode(mode).picture
+        shown = painted if recolor is None else recolor(painted, self.pixels)
+        if self.layout.kept is None:
+            return shown
+        kept = Image.fromarray(images.to_uint8(self.layout.kept)[..., 0])
+        return np.asarray(
+            Image.composite(Image.fromarray(self.pixels), Image.fromarray(shown), kept)
+        )
+
+
+def load_job(
+    content: ImageSource,
+    styles: Sequence[Style],
+    settings: Settings,
+    keep: ImageSource | None,
+    objective: Objective,
+    plan: Plan | None = None,
+) -> tuple[Job, Plan]:
+    """Load everything at the size of the plan, which is settled here unless one is given.
+
+    Raises:
+        ImageError: a picture or a mask that cannot be used.
+        SettingsError: a size that was asked for does not fit into memory, or a plan that was given
+            is for another photo.
+    """
+    size = plan.size if plan else settings.size or DEFAULT_SIZE
+    photo, paintings = _load(content, styles, settings, size)
+    if plan is None:
+        plan = make_plan(photo, paintings, settings, objective)
+        if plan.size != max(photo.size):
+            photo, paintings = _load(content, styles, settings, plan.size)
+            width, height = photo.size
+            scales = make_scales(height, width, settings, objective, plan.precision)
+            plan = replace(plan, width=width, height=height, scales=scales)
+    elif photo.size != (plan.width, plan.height):
+        raise SettingsError(
+            f"The plan is for a picture of {plan.width} x {plan.height} px, but the photo comes to "
+            "{} x {}; leave the plan out.".format(*photo.size)
+        )
+    return Job(photo, lay_out(styles, paintings, photo, keep, settings.feather)), plan
+
+
+def _load(
+    content: ImageSource, styles: Sequence[Style], settings: Settings, size: int
+) -> tuple[Picture, list[Picture]]:
+    paintings = [_load_painting(style.image, size, settings.style_scale) for style in styles]
+    return images.load(content, size, settings.enlarge), paintings
+
+
+def _load_painting(source: ImageSource, size: int, scale: float) -> Picture:
+    """A painting as large as the picture, or what it has, and then `scale` times that."""
+    painting = images.load(source, size)
+    if scale == 1:
+        return painting
+    return images.load(source, round(max(painting.size) * scale), enlarge=True)
+
+
+# --- At a scale ---------------------------------------------------------------------------------
+
+
+def layout_at(layout: Layout, scale: Scale, height: int) -> Layout:
+    """Paintings and masks shrunk by the same factor as the photo, which has `height` rows."""
+    factor = scale.height / height
+
+    def small(region: Region) -> Region:
+        paintings = tuple((_shrunk(picture, factor), share) for picture, share in region.paintings)
+        return Region(paintings, _mask_at(region.mask, scale))
+
+    return Layout(tuple(map(small, layout.regions)), _mask_at(layout.kept, scale))
+
+
+def _mask_at(mask: np.ndarray | None, scale: Scale) -> np.ndarray | None:
+    return None if mask is None else resize(mask, scale.height, scale.width)
+
+
+def _shrunk(painting: Picture, factor: float) -> Picture:
+    height, width = (max(SHORTEST_SIDE, round(side * factor)) for side in painting.rgb.shape[1:3])
+    if (width, height) == painting.size:
+        return painting
+    alpha = painting.alpha
+    if alpha is not None:
+        shares = resize(alpha[np.newaxis, :, :, np.newaxis] / np.float32(255), height, width)
+        alpha = images.to_uint8(shares)[..., 0]
+    return Picture(resize(painting.rgb, height, width), alpha)
+
+
+# --- Colours ------------------------------------------------------------------------------------
+
+
+def _recolored(painting: Picture, photo: np.ndarray, mode: str) -> Picture:
+    """A painting in other colours; where it is transparent, they do not count."""
+    recolor = color_mode(mode).painting
+    if recolor is None:
+        return painting
+    pixels, visible = images.to_uint8(painting.rgb), _is_visible(painting)
+    pixels[visible] = recolor(pixels[visible], photo)
+    return replace(painting, rgb=pixels[np.newaxis].astype(np.float32) / 255)
+
+
+def _is_visible(picture: Picture) -> np.ndarray:
+    if picture.alpha is None or picture.alpha.max() < VISIBLE_ALPHA:
+        return np.ones(picture.rgb.shape[1:3], bool)
+    return picture.alpha >= VISIBLE_ALPHA

@@ -1,0 +1,141 @@
+"""How much memory a run will want, and how much there is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from nst_core.lazy import tf
+
+# Bytes for each activation that the gradient needs again, at the peak of a step on the whole
+# picture: the activation itself, and gradients and buffers of the layers that are worked on. With
+# the default layers, 296 activations for each pixel. Measured by `benchmarks/scaling.py`.
+BYTES_PER_ACTIVATION = {"float32": 9.0, "bfloat16": 5.6}
+
+# The same in tiles, for the tiles that are in memory at once. Measured by `benchmarks/tiling.py`.
+BYTES_PER_TILE_ACTIVATION = {"float32": 5.75, "bfloat16": 3.05}
+
+# The same for a painting, which is only measured once, before the first step. It matters where a
+# painting is larger than the photo. Measured with 4 times its pixels.
+BYTES_PER_PAINTING_ACTIVATION = {"float32": 4.6, "bfloat16": 2.45}
+
+# Bytes for each pixel of the picture, without activations and the optimizer's memory: photo,
+# canvas, gradient and what is computed of them, on the whole and in tiles.
+BYTES_PER_PIXEL, BYTES_PER_TILED_PIXEL = 100, 200
+
+# What a run takes whatever its size: kernels, buffers of the libraries, the stylizer's pass.
+BYTES_PER_RUN = 120e6
+
+# `ulimit -v` limits addresses, and TensorFlow's pool takes more of them than it ever fills: 1.4 and
+# 1.3 times as many at 512 and 1024 px.
+ADDRESSES_PER_BYTE = 1.5
+
+# What is left to the system and to everything else that the process does meanwhile.
+SHARE = 0.9
+
+# A container's limit, its use, and the line in its statistics that counts what the system would
+# give back; of cgroups version 2 and 1.
+CGROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a run will add to the process, at its peak."""
+
+    fixed: float  # whatever the picture's size
+    growing: float  # in proportion to the number of its pixels
+
+    @property
+    def total(self) -> float:
+        return self.fixed + self.growing
+
+    def fitting_factor(self, room: float) -> float:
+        """By what all sides have to be multiplied for the run to fit into `room` bytes.
+
+        0 if none does; 1 or more means that it fits as it is.
+        """
+        return (max(0.0, room - self.fixed) / self.growing) ** 0.5
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the need of a run depends on, besides sizes."""
+
+    activations: float  # for each pixel, as `Network.activations` counts them
+    precision: str  # of the activations
+    optimizer: float  # bytes of its memory for each pixel
+
+    def of_whole(self, photo: int, painting: int) -> Need:
+        """The need of a run that looks at the whole picture at once.
+
+        Args:
+            photo, painting: how many pixels they have; of several paintings, the largest.
+        """
+        each = BYTES_PER_PIXEL + self.optimizer
+        step = (each + BYTES_PER_ACTIVATION[self.precision] * self.activations) * photo
+        measuring = BYTES_PER_PAINTING_ACTIVATION[self.precision] * self.activations * painting
+        return Need(BYTES_PER_RUN, max(step, measuring))
+
+    def of_tiles(self, photo: int, held: int) -> Need:
+        """The need of a run in tiles.
+
+        Args:
+            photo: how many pixels it has.
+            held: how many pixels have their activations in memory at once.
+        """
+        tiles = BYTES_PER_TILE_ACTIVATION[self.precision] * self.activations * held
+        return Need(BYTES_PER_RUN + tiles, (BYTES_PER_TILED_PIXEL + self.optimizer) * photo)
+
+
+def available(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Bytes that a run may take: the least that machine, container and limits leave this process.
+
+    Args:
+        root: where the system shows the container's limits.
+    """
+    room = [float(psutil.virtual_memory().available), *_container_room(root), *_process_room()]
+    return SHARE * min(room) + _pooled()
+
+
+def _pooled() -> float:
+    """What earlier runs left in TensorFlow's pool, which keeps all memory for the next ones."""
+    if "tensorflow" not in sys.modules:
+        return 0.0
+    try:
+        pool = tf.config.experimental.get_memory_info("CPU:0")
+    except ValueError:  # no pool here: it gives memory back
+        return 0.0
+    return float(pool["peak"] - pool["current"])
+
+
+def _container_room(root: Path) -> Iterator[float]:
+    for limit, used, statistics, key in CGROUPS:
+        try:
+            allowed = int((root / limit).read_text())  # "max" is no number: no limit
+            taken = int((root / used).read_text())
+            counts = dict(line.split() for line in (root / statistics).read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        yield allowed - taken + int(counts.get(key, 0))
+
+
+def _process_room() -> Iterator[float]:
+    """What `ulimit -v` leaves, where the system knows such a limit."""
+    if not hasattr(psutil, "RLIMIT_AS"):
+        return
+    process = psutil.Process()
+    limit, _ = process.rlimit(psutil.RLIMIT_AS)
+    if limit != psutil.RLIM_INFINITY:
+        yield (limit - process.memory_info().vms) / ADDRESSES_PER_BYTE

@@ -1,0 +1,79 @@
+"""What is minimised and by which algorithm: the network, the terms of the loss, the optimizer.
+
+Everything that the compiled step depends on, beside precision, tiles and L-BFGS' memory, which the
+plan of a run settles. Weights of the terms are not in it: they may change without compiling again.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from nst_core.engine.first_guess import first_guess_for
+from nst_core.losses import make_terms
+from nst_core.losses.term import Term
+from nst_core.networks import NETWORKS
+from nst_core.networks.extractor import Extractor
+from nst_core.networks.network import Network
+from nst_core.optimizers import OPTIMIZERS
+from nst_core.optimizers.optimizer import MEMORIES, Optimizer
+from nst_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Equal objectives share what is compiled."""
+
+    network_name: str
+    pooling: str
+    weights: str | None  # the network's file; None for the embedded one
+    terms: tuple[Term, ...]
+    optimizer_name: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Objective:
+        return cls(
+            settings.network,
+            settings.pooling,
+            settings.weights,
+            make_terms(settings),
+            settings.optimizer,
+        )
+
+    @property
+    def network(self) -> Network:
+        return NETWORKS[self.network_name]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that any term looks at, in the order of the network."""
+        return self.network.in_order(name for term in self.terms for name in term.layers)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the picture can be painted in tiles."""
+        return all(term.adds_up for term in self.terms)
+
+    @property
+    def activations(self) -> float:
+        """Numbers for each pixel that a step's gradient needs again."""
+        return self.network.activations(self.layers)
+
+    @property
+    def flop(self) -> float:
+        """Arithmetic of a step for each pixel: the network forward and back, and the terms."""
+        terms = sum(term.flop(self.network) for term in self.terms)
+        return 2 * self.network.flop(self.layers) + terms
+
+    def extractor(self, precision: str) -> Extractor:
+        return Extractor(self.layers, self.network_name, self.pooling, self.weights, precision)
+
+    def optimizer(self, lbfgs_memory: str) -> Optimizer:
+        """The optimizer, knowing how often the network sees each pixel."""
+        return _fitted_optimizer(self.optimizer_name, self.network_name, lbfgs_memory)
+
+
+@functools.cache
+def _fitted_optimizer(name: str, network_name: str, lbfgs_memory: str) -> Optimizer:
+    first_guess = first_guess_for(NETWORKS[network_name])
+    return OPTIMIZERS[name].fitted(first_guess, MEMORIES[lbfgs_memory])

@@ -1,0 +1,45 @@
+"""Files that are there whole or not at all, and what the ending of a file's name says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from nst_core.errors import NSTError
+
+Entry = TypeVar("Entry")
+
+
+def by_ending(table: Mapping[str, Entry], path: Path, what: str, error: type[NSTError]) -> Entry:
+    """The entry of `table` for a file's ending, or an `error` that names the known ones."""
+    try:
+        return table[path.suffix.lower()]
+    except KeyError:
+        raise error(
+            f"{what} cannot be written as {path.name!r}; "
+            f"its ending must be one of {', '.join(sorted(table))}."
+        ) from None
+
+
+def write_whole(data: bytes, path: Path) -> None:
+    """Write a file that is there whole or not at all; raises `OSError` when it cannot be."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file to write, which replaces `path` at the end, or leaves no trace on failure."""
+    part = path.parent / f".{path.stem[:50]}-{secrets.token_hex(6)}.part"
+    # The system applies the process' umask to this mode; nothing of the process is changed.
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        part.unlink()
+        raise

@@ -1,0 +1,131 @@
+"""What a term of the total loss is: the one call shape of everything that is minimised.
+
+A term goes through four stages:
+
+    measure  = term.measure(features of a painting)         once per painting and size, cached
+    target   = term.target(photo's features, regions)       once per scale
+    sums     = term.statistics(part of the picture, target) at every step; add up over tiles
+    loss     = term.loss(sums, target, weights, area)       at every step, for the whole picture
+
+To add a loss, write a subclass in a file of its own and enter it in the table of
+`nst_core.losses`. Terms are frozen dataclasses that hold no pictures: runs with equal terms share
+what is compiled.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from nst_core.lazy import tf
+from nst_core.losses.guides import Guide
+from nst_core.networks.network import Network
+from nst_core.settings import Settings
+
+Features = Mapping[str, Any]  # layer name -> features [1, H, W, N]
+Box = tuple[slice, slice]  # rows and columns, of pixels or of a layer's positions
+
+
+class Part(NamedTuple):
+    """What a term sees of the picture being painted: all of it, or one tile."""
+
+    features: dict[str, tf.Tensor]  # layer name -> the part's own positions, [1, H_l, W_l, N_l]
+    pixels: tf.Tensor  # its own, and the next row and column where there are, [1, H, W, 3]
+    size: tf.Tensor  # height and width of its own pixels, int32 [2]
+
+
+class PaintingPart(NamedTuple):
+    """A painting, or one tile of it."""
+
+    features: dict[str, tf.Tensor]  # layer name -> [1, H_l, W_l, N_l]
+    guides: dict[str, Guide]  # layer name -> what of it is visible; empty: everything
+
+
+class RegionMeasures(NamedTuple):
+    """The paintings of one region of the picture, measured."""
+
+    paintings: Sequence[tuple[Any, float]]  # measures and their shares, which sum to 1
+    share: float  # of the picture that the region has
+    guides: dict[str, Guide]  # layer name -> where the region is; empty: everywhere
+
+
+class Term(ABC):
+    """One term of the total loss. Methods return nests of tensors."""
+
+    name: ClassVar[str]  # of its loss in `Frame.losses`
+
+    # Whether the statistics of parts of a picture add up to the whole's. A term that needs the
+    # whole picture at once says False, and is refused for pictures in tiles.
+    adds_up: ClassVar[bool] = True
+
+    @property
+    def photo_layers(self) -> tuple[str, ...]:
+        """The layers whose features of the photo the target needs."""
+        return ()
+
+    @property
+    def painting_layers(self) -> tuple[str, ...]:
+        """The layers whose features of the paintings the target needs."""
+        return ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose features of the picture the statistics need."""
+        return (*self.photo_layers, *self.painting_layers)
+
+    @property
+    @abstractmethod
+    def weight_names(self) -> tuple[str, ...]:
+        """The keys of `weights`."""
+
+    @abstractmethod
+    def weights(self, settings: Settings) -> dict[str, float]:
+        """The weights of the term and of its parts; they may change without compiling again."""
+
+    def flop(self, network: Network) -> float:
+        """Arithmetic of a step for each pixel of the picture, without the network's own."""
+        return 0.0
+
+    def measure(self, parts: Iterator[PaintingPart]) -> Any:
+        """What the target needs to know of one painting; parts are looked at one after another."""
+        return ()
+
+    def target(self, photo: Features, regions: Sequence[RegionMeasures]) -> Any:
+        """What the picture is compared with.
+
+        Args:
+            photo: the photo's features at `photo_layers`.
+            regions: one for each region of the picture; a single one without guides if one style
+                applies everywhere.
+        """
+        return ()
+
+    def target_signature(self, regions: int, precision: str) -> Any:
+        """The tensor specifications of `target`, heights and widths left open.
+
+        Args:
+            regions: how many have guides; 0 for one style everywhere.
+            precision: of the photo's features.
+        """
+        return ()
+
+    def part_of_target(self, target: Any, box_at: Callable[[str], Box]) -> Any:
+        """The target of one tile: what has a value per position is cut to the box of its layer."""
+        return target
+
+    @abstractmethod
+    def statistics(self, part: Part, target: Any) -> Any:
+        """What the loss needs to know of the picture; sums over positions, in float32."""
+
+    @abstractmethod
+    def loss(
+        self, statistics: Any, target: Any, weights: Mapping[str, tf.Tensor], area: tf.Tensor
+    ) -> tf.Tensor:
+        """The weighted loss, float32 scalar.
+
+        Args:
+            statistics: of the whole picture.
+            weights: those of `weights`, float32 scalars.
+            area: H W of the picture in pixels, float32 scalar.
+        """

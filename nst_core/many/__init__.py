@@ -1,0 +1,1 @@
+"""Many pictures in one go, on this machine or on a cluster."""

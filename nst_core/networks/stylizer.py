@@ -1,0 +1,119 @@
+"""The feed-forward stylizer, through TensorFlow Hub: a preview in a fraction of a second.
+
+One pass through Magenta's arbitrary image stylization (Ghiasi et al. 2017, arXiv 1705.06830) gives
+a picture in the painting's colours and strokes within a fraction of a second. It is a first look,
+and a start for the optimisation.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_core.errors import PreviewError
+from nst_core.lazy import tf
+from nst_core.pictures.pyramid import resize
+
+EMBEDDED_STYLIZER = Path(__file__).parents[1] / "weights" / "preview"
+
+# What the net sees, in pixels. The long side of the content: at 256 windows dissolve, at 1024 a
+# grid shows in flat areas. The style: the geometric mean of its sides, as in the net's training.
+CONTENT_SIDE = 640
+STYLE_SIDE = 256
+
+
+Styles = Sequence[tuple[np.ndarray, float]]
+
+
+def preview(content: np.ndarray, paintings: Styles, handle: str | None) -> np.ndarray:
+    """`content` in the mixed style of `paintings`; pictures are float32 RGB [1, H, W, 3] in [0, 1].
+
+    A stylizer that has its halves `predict` and `transform`, like the embedded one, mixes the
+    styles' vectors (Ghiasi et al. 2017, section 3.6); of another, the pictures are mixed.
+
+    Args:
+        content: the photo, of any size.
+        paintings: with their shares, which sum to 1; of any size.
+        handle: a TF-Hub handle or a folder with a SavedModel that is called as
+            `module(content, style)[0]`; None for the embedded one.
+
+    Returns:
+        The picture, float32 [1, H, W, 3] in [0, 1], of the content's size.
+
+    Raises:
+        PreviewError: the stylizer cannot be loaded, or does not work as described.
+        MemoryError, or TensorFlow's errors for it: there is not enough memory.
+    """
+    height, width = content.shape[1:3]
+    small = _scaled(content, CONTENT_SIDE / max(height, width))
+    styles = [
+        (_scaled(rgb, STYLE_SIDE / np.sqrt(rgb.shape[1] * rgb.shape[2])), share)
+        for rgb, share in paintings
+    ]
+    stylizer = load_stylizer(handle)
+    has_halves = hasattr(stylizer, "predict") and hasattr(stylizer, "transform")
+    try:
+        mixed = (_mixed_vectors if has_halves else _mixed_pictures)(stylizer, small, styles)
+        picture = tf.ensure_shape(mixed, small.shape).numpy()
+    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError):
+        raise  # the machine's fault and not the stylizer's
+    except Exception as error:  # TensorFlow raises whatever the module leads it to
+        raise _preview_error(handle, "it cannot be called as module(content, style)[0]") from error
+    return resize(np.clip(picture, 0.0, 1.0), height, width)
+
+
+def _mixed_vectors(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:
+    vector = tf.add_n([share * stylizer.predict(style) for style, share in styles])
+    return stylizer.transform(content, vector)
+
+
+def _mixed_pictures(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:
+    pictures = [tf.convert_to_tensor(stylizer(content, style)[0]) for style, _ in styles]
+    return tf.add_n([share * p for p, (_, share) in zip(pictures, styles, strict=True)])
+
+
+_loading = threading.Lock()  # two first users must not load the same net twice
+
+
+def load_stylizer(handle: str | None) -> Callable[..., Any]:
+    """The stylizer of `handle`, or the embedded one, loaded once per process.
+
+    Raises `PreviewError` when it cannot be loaded.
+    """
+    with _loading:
+        return _load_stylizer(handle)
+
+
+@functools.cache
+def _load_stylizer(handle: str | None) -> Callable[..., Any]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # says tensorflow_hub
+        import tensorflow_hub as hub  # at first use, like TensorFlow
+
+    try:
+        return hub.load(str(EMBEDDED_STYLIZER) if handle is None else handle)
+    except MemoryError:
+        raise
+    except Exception as error:  # hub raises whatever the network and the bytes lead it to
+        raise _preview_error(handle, "it is not a SavedModel that can be loaded") from error
+
+
+def _preview_error(handle: str | None, reason: str) -> PreviewError:
+    name = EMBEDDED_STYLIZER if handle is None else handle
+    remedy = (
+        "Restore nst_core/weights, for example with `git checkout -- nst_core/weights`."
+        if handle is None
+        else "Check the name and the network, or leave the setting empty for the embedded one."
+    )
+    return PreviewError(f"Stylizer {name}: {reason}. {remedy}")
+
+
+def _scaled(image: np.ndarray, factor: float) -> np.ndarray:
+    height, width = (max(2, round(side * factor)) for side in image.shape[1:3])
+    return resize(image, height, width)

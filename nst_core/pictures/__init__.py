@@ -1,0 +1,1 @@
+"""Pictures in and out: files, sizes, masks and regions, films."""
