@@ -13,11 +13,13 @@ from nst_core.losses.content import Content
 from nst_core.losses.gram import GramStyle
 from nst_core.losses.term import Term
 from nst_core.losses.total_variation import TotalVariation
+from nst_core.losses.wasserstein import WassersteinStyle
 from nst_core.settings import Settings
 
 # Name of `Settings.style_loss` -> the term of some style layers.
 STYLE_LOSSES: dict[str, Callable[[tuple[str, ...]], Term]] = {
     "gram": GramStyle,
+    "wasserstein": WassersteinStyle,
 }
 
 
