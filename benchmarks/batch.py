@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from nst_core import Settings, batch, images, stylize
+from nst_core import Settings, stylize
+from nst_core.many import batch
+from nst_core.pictures import images
 
 EXAMPLES = report.ROOT / "examples"
 PHOTOS = [EXAMPLES / "content" / f"{name}.jpg" for name in ("castle", "cat", "dog", "owl")]
@@ -83,7 +85,7 @@ def paint_on_nodes(count: int) -> list[float]:
     import ray
     from ray.cluster_utils import Cluster
 
-    from nst_core import cluster
+    from nst_core.many import cluster
 
     here: dict[str, Any] = {"node_ip_address": "127.0.0.1"}
     head = {"num_cpus": 0, "include_dashboard": False, **here}

@@ -36,7 +36,7 @@ import simpy
 from benchmarks import report
 from nst_core import Settings, stylize
 from nst_core.presets import PRESETS
-from page.turns import LONGEST, MOST_WAITING
+from page.turns import MAX_SECONDS, MAX_WAITING
 
 FOLDER = report.ROOT / "docs" / "capacity"
 MEASURED, CHECK = FOLDER / "measured.json", FOLDER / "check.json"
@@ -46,10 +46,10 @@ PATIENCE = 10.0  # s that 95 of 100 visitors may wait at most: longer, and peopl
 WORKLOADS: dict[str, Settings] = {
     "sketch": PRESETS["sketch"].settings,
     "gallery": PRESETS["gallery"].settings,  # what the page opens with
-    "512 px, 60 steps": Settings(),
+    "512 px, 60 steps": Settings(size=512, steps=60),
 }
 PAIRS = (("castle", "great-wave"), ("cat", "ejiri"), ("owl", "great-wave"))
-MOST_VISITORS, FEWEST_VISITORS = 40_000, 4_000  # of a simulation
+MAX_VISITORS, MIN_VISITORS = 40_000, 4_000  # of a simulation
 SEED = 7
 
 
@@ -95,9 +95,7 @@ def least_busy(machines: Sequence[simpy.Resource], rng: np.random.Generator) -> 
 POLICIES: dict[str, Choose] = {"least busy": least_busy, "any": any_machine}
 
 
-def simulate(
-    crowd: Crowd, machines: int, policy: str, most_waiting: float = MOST_WAITING
-) -> Outcome:
+def simulate(crowd: Crowd, machines: int, policy: str, max_waiting: float = MAX_WAITING) -> Outcome:
     """Let a crowd come to so many machines."""
     environment, rng = simpy.Environment(), np.random.default_rng(SEED)
     resources = [simpy.Resource(environment) for _ in range(machines)]
@@ -107,15 +105,15 @@ def simulate(
     def visit(service: float) -> Generator[simpy.Event, Any, Any]:
         nonlocal painted, turned_away
         machine = POLICIES[policy](resources, rng)
-        if machine.count and len(machine.queue) >= most_waiting:
+        if machine.count and len(machine.queue) >= max_waiting:
             turned_away += 1
             return
         came = environment.now
         with machine.request() as turn:
             yield turn
             waits.append(environment.now - came)
-            painted += min(service, LONGEST)
-            yield environment.timeout(min(service, LONGEST))
+            painted += min(service, MAX_SECONDS)
+            yield environment.timeout(min(service, MAX_SECONDS))
 
     def come() -> Generator[simpy.Event, Any, Any]:
         for arrival, service in zip(crowd.arrivals, crowd.services, strict=True):
@@ -260,7 +258,7 @@ def _summary(values: np.ndarray) -> dict[str, float]:
 
 def crowd_for(rate: float, services: Sequence[float]) -> Crowd:
     """Visitors of some hours, or of many for rates at which few come."""
-    return make_crowd(rate, int(min(MOST_VISITORS, max(FEWEST_VISITORS, 4 * rate))), services)
+    return make_crowd(rate, int(min(MAX_VISITORS, max(MIN_VISITORS, 4 * rate))), services)
 
 
 def row(rate: int, crowd: Crowd, machines: int, policy: str) -> list[Any]:

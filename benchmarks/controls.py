@@ -10,7 +10,6 @@ with one painting is the median of the rounds' ratios. Colours are those of a sq
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,15 +18,16 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import report
-from nst_core import Settings, Style, images, transfer
-from nst_core.color import COLOR_MODES
-from nst_core.features import PRECISIONS
-from nst_core.job import make_job, make_problem
-from nst_core.lazy import tf
-from nst_core.regions import as_styles
-from nst_core.schedule import Scale
+from nst_core import Engine, Settings, Style
+from nst_core.colors import COLOR_MODES
+from nst_core.engine.engine import Problem
+from nst_core.engine.step import State
+from nst_core.networks.network import PRECISIONS
+from nst_core.pictures import images
+from nst_core.pictures.regions import lay_out
 from page import examples
 
+SETTINGS = Settings()
 SIZE, ROUNDS = 512, 21
 COLOR_SIZE, COLOR_ROUNDS = 1024, 9
 
@@ -74,33 +74,30 @@ KINDS: dict[str, tuple[list[Style], np.ndarray | None]] = {
 class Run:
     """A run in the middle, to take one more step of."""
 
-    step: Callable[[Any], Any]
-    state: Any
+    engine: Engine
+    problem: Problem
+    state: State
     seconds: list[float] = field(default_factory=list)
 
     def go_on(self) -> None:
-        self.state = self.step(self.state)
+        self.state = self.engine.step(self.state, self.problem)
         self.state.image.numpy()  # until it is really there
 
 
-def begin(styles: list[Style], keep: np.ndarray | None, precision: str) -> Run:
-    settings = Settings(size=SIZE, precision=precision)
-    job = make_job(PHOTO, as_styles(styles), settings, keep)
-    choices = transfer._static_choices(settings)
-    compiled = transfer._compiled(*choices, job.regions, job.tile)
-    _, height, width, _ = job.photo.rgb.shape
-    layout = job.recolored(settings.color)
-    problem = make_problem(choices[0], job, layout, settings, Scale(height, width, 1))
-    weights, rate = transfer._loss_weights(settings), transfer._learning_rate(settings)
-    state = compiled.start(tf.constant(job.photo.rgb), problem.targets, weights)
-    run = Run(lambda state: compiled.step(state, problem.targets, weights, rate), state)
-    run.go_on()  # traced, and with a pair in L-BFGS' memory
+def begin(engine: Engine, styles: list[Style], keep: np.ndarray | None) -> Run:
+    photo = images.load(PHOTO, SIZE)
+    paintings = [images.load(style.image, SIZE) for style in styles]
+    layout = lay_out(styles, paintings, photo, keep, SETTINGS.feather)
+    problem = engine.problem(photo.rgb, layout)
+    run = Run(engine, problem, engine.start(photo.rgb, problem))
+    run.go_on()  # warm, and the next step has a curvature pair
     return run
 
 
 def steps(precision: str) -> list[list[Any]]:
     """Rows of the table of steps."""
-    runs = {kind: begin(styles, keep, precision) for kind, (styles, keep) in KINDS.items()}
+    engine = Engine(SETTINGS, precision)
+    runs = {kind: begin(engine, styles, keep) for kind, (styles, keep) in KINDS.items()}
     for _ in tqdm(range(ROUNDS), desc=precision):
         for run in runs.values():
             run.seconds.append(report.seconds(run.go_on))

@@ -35,7 +35,7 @@ class Preset:
 
 PRESETS = (
     Preset("384 px, 30 steps", Settings(size=384, steps=30)),
-    Preset("512 px, 60 steps (default)", Settings()),
+    Preset("512 px, 60 steps (default)", Settings(size=512)),
     Preset("768 px, 80 steps", Settings(size=768, steps=80)),
 )
 

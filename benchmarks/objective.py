@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from nst_core.features import IMAGENET_MEAN_BGR, load_vgg16
 from nst_core.lazy import tf
+from nst_core.networks.extractor import load_model
+from nst_core.networks.vgg import IMAGENET_MEAN_BGR
 
 CONTENT_LAYER = "block4_conv2"
 CONTENT_WEIGHT = 7e-4
@@ -42,7 +43,7 @@ PADDINGS: dict[str, Callable[[Any], Any]] = {"repeat": _repeat_border, "zero": _
 @functools.cache
 def _features(padding: str) -> Any:
     """A compiled function from a picture to its features, as deep as they are needed."""
-    layers = [layer for layer in load_vgg16(None).layers[1:] if layer.name != "block5_conv2"]
+    layers = [layer for layer in load_model().layers[1:] if layer.name != "block5_conv2"]
     layers = layers[: next(i for i, layer in enumerate(layers) if layer.name == "block5_conv1") + 1]
 
     @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3])])
@@ -66,7 +67,7 @@ class Judge:
 
     def __init__(self, photo: np.ndarray, painting: np.ndarray, padding: str) -> None:
         self._extract = _features(padding)
-        self._content = self._extract(photo)[CONTENT_LAYER].numpy()
+        self.content = self._extract(photo)[CONTENT_LAYER].numpy()  # the photo's features
         features = self._extract(painting)
         self._grams = {layer: _gram(features[layer].numpy()) for layer in STYLE_LAYERS}
 
@@ -74,7 +75,7 @@ class Judge:
         """Content and style loss of a saved picture, uint8 [H, W, 3]."""
         features = self._extract(saved[np.newaxis].astype(np.float32) / 255)
         height, width = saved.shape[:2]
-        difference = features[CONTENT_LAYER].numpy() - self._content
+        difference = features[CONTENT_LAYER].numpy() - self.content
         content = 512**2 / (height * width) * np.sum(difference**2) / 2
         style = 0.0
         for layer, weight in STYLE_LAYERS.items():

@@ -23,8 +23,9 @@ import h5py
 import numpy as np
 
 from benchmarks.objective import CONTENT_LAYER, CONTENT_WEIGHT, STYLE_LAYERS, VGG_MEAN
-from nst_core.features import EMBEDDED_WEIGHTS, LAYERS, load_vgg16
 from nst_core.lazy import tf
+from nst_core.networks.extractor import load_model
+from nst_core.networks.vgg import EMBEDDED_WEIGHTS, VGG16
 
 Picture = Callable[[], np.ndarray]
 Paint = Callable[[np.ndarray, np.ndarray], Iterator[Picture]]
@@ -71,7 +72,7 @@ def read_weights() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     two meet.
     """
     shards = json.loads(EMBEDDED_WEIGHTS.read_text())["weight_map"]
-    for index, name in enumerate(LAYERS):
+    for index, name in enumerate(VGG16.names):
         group = f"/layers/conv2d{f'_{index}' if index else ''}/vars"
         with h5py.File(EMBEDDED_WEIGHTS.parent / shards[group][0]) as file:
             yield name, file[group]["0"][:], file[group]["1"][:]
@@ -229,7 +230,7 @@ def _to_vgg(image: Any) -> Any:
 @functools.cache
 def _keras_features(*layers: str) -> Any:
     """A model from a preprocessed picture to the features of these layers, by name."""
-    vgg16 = load_vgg16(None)
+    vgg16 = load_model()
     return tf.keras.Model(vgg16.inputs, {layer: vgg16.get_layer(layer).output for layer in layers})
 
 

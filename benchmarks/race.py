@@ -38,8 +38,9 @@ from benchmarks.objective import (
     Judge,
 )
 from benchmarks.peers import PEERS, Picture
-from nst_core import Settings, images, stream
-from nst_core.features import PRECISIONS
+from nst_core import Settings, stream
+from nst_core.networks.network import PRECISIONS
+from nst_core.pictures import images
 from page import examples
 
 SIZE = 256
@@ -112,7 +113,7 @@ def judge(contestant: str, pair: tuple[str, str], peaks: dict[str, float]) -> No
     for padding in PADDINGS:
         loss = Judge(*load(pair, SIZE), padding).loss
         losses[padding] = [loss(saved) for saved in pictures]
-    images.to_pil(pictures[-1], None).save(file.with_suffix(".png"))
+    images.to_pil(pictures[-1]).save(file.with_suffix(".png"))
     report.keep(
         result_file(contestant, pair),
         {"steps": steps.tolist(), "seconds": seconds.tolist(), "losses": losses, "gflops": peaks},

@@ -7,9 +7,9 @@ and the step's arithmetic per second beside that of a product of two large matri
 shared and their speed drifts, so all sizes and the product take turns, and what stands in the
 table are medians over the rounds, of the ratios too.
 
-The arithmetic is that of the convolutions and the Gram matrices, forward and back; the mirrored
-margin around the picture is computed, so the share of the peak counts it, and the last column
-shows the share without it.
+The arithmetic is that of the convolutions and of the style loss' products between channels, forward
+and back; the padding around the picture is computed, so the share of the peak counts it, and the
+last column shows the share without it.
 """
 
 from __future__ import annotations
@@ -22,25 +22,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import report
-from nst_core import Settings
-from nst_core.features import LAYERS, MARGIN, PRECISIONS, Extractor, load_vgg16
+from nst_core import Engine, Settings
+from nst_core.engine.objective import Objective
 from nst_core.lazy import tf
-from nst_core.step import (
-    OPTIMIZERS,
-    CompiledStep,
-    State,
-    StyleTargets,
-    Targets,
-    Weights,
-    compile_step,
-)
+from nst_core.networks.network import PRECISIONS
+from nst_core.pictures.images import Picture
+from nst_core.pictures.regions import everywhere
 
 SIZES = (128, 256, 384, 512, 768, 1024)
 ROUNDS = 7
 SETTINGS = Settings()
-STYLE_LAYERS = tuple(layer for layer, _ in SETTINGS.style_layers)
-USED_LAYERS = tuple(layer for layer in LAYERS if layer in {SETTINGS.content_layer, *STYLE_LAYERS})
-OPTIMIZER = OPTIMIZERS[SETTINGS.optimizer]
+OBJECTIVE = Objective.of(SETTINGS)
+OPTIMIZER = OBJECTIVE.optimizer("full")
+PADDING = OBJECTIVE.network.padding
 
 
 class Measurement(NamedTuple):
@@ -62,23 +56,14 @@ class Subject(NamedTuple):
 
 def step_flop(side: int) -> float:
     """Arithmetic of a step for a square picture: each product once forward and once back."""
-    total, pixels = 0.0, float(side**2)
-    for layer in LAYERS[: LAYERS.index(USED_LAYERS[-1]) + 1]:
-        pixels /= 4 if layer.endswith("conv1") and layer != LAYERS[0] else 1
-        *window, channels_in, channels = load_vgg16(None).get_layer(layer).kernel.shape
-        total += 2 * np.prod(window) * channels_in * channels * pixels
-        total += 2 * channels**2 * pixels if layer in STYLE_LAYERS else 0
-    return 2 * total
+    return OBJECTIVE.flop * side**2
 
 
 def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[Measurement]:
     """Rounds of a matrix product, a step and an update at each of the sizes."""
-    extractor = Extractor(USED_LAYERS, SETTINGS.pooling, None, precision)
-    load_vgg16(None)
-    choices = extractor, SETTINGS.content_layer, STYLE_LAYERS, OPTIMIZER
-    compiled = compile_step(*choices, precision=precision)
+    engine = Engine(SETTINGS, precision)
     update = tf.function(OPTIMIZER.update, reduce_retracing=True)
-    subjects = [_subject(extractor, compiled, update, side) for side in sides]
+    subjects = [_subject(engine, update, side) for side in sides]
     multiply = report.matrix_product(precision)
     found = [Measurement(precision, side, [], [], []) for side in sides]
     for _ in range(rounds):
@@ -89,19 +74,15 @@ def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[
     return found
 
 
-def _subject(extractor: Extractor, compiled: CompiledStep, update: Any, side: int) -> Subject:
-    one, rate = tf.constant(1.0), tf.constant(OPTIMIZER.learning_rate)
-    weights = Weights(one, one, one, dict.fromkeys(STYLE_LAYERS, one))
-    image = tf.constant(np.random.default_rng(0).random([1, side, side, 3], np.float32))
-    features = extractor(image)
-    # Another painting's Gram matrices would be as good: none is ever reached.
-    grams = {layer: tf.zeros([features[layer].shape[-1]] * 2) for layer in STYLE_LAYERS}
-    style = StyleTargets(grams, tf.constant(1.0), {})
-    targets = Targets(features[SETTINGS.content_layer], (style,))
-    state: State = compiled.start(image, targets, weights)
-    state = compiled.step(state, targets, weights, rate)  # with a pair in L-BFGS' memory
+def _subject(engine: Engine, update: Any, side: int) -> Subject:
+    photo = np.random.default_rng(0).random([1, side, side, 3], np.float32)
+    # Another painting would be as good: its Gram matrices are never reached.
+    black = Picture(np.zeros([1, 64, 64, 3], np.float32))
+    problem = engine.problem(photo, everywhere(black))
+    state = engine.step(engine.start(photo, problem), problem)  # so the next has a curvature pair
+    rate = tf.constant(OPTIMIZER.learning_rate)
     subject = Subject(
-        partial(compiled.step, state, targets, weights, rate),
+        partial(engine.step, state, problem),
         partial(update, state.image, state.gradient, state.optimizer, rate),
     )
     for work in subject:
@@ -121,7 +102,7 @@ def shares_of_the_peak(found: Measurement, work: float) -> float:
 
 
 def row(found: Measurement) -> list[Any]:
-    work, own = step_flop(found.side + 2 * MARGIN), step_flop(found.side)
+    work, own = step_flop(found.side + 2 * PADDING), step_flop(found.side)
     step = statistics.median(found.steps)
     return [
         found.precision,
@@ -145,7 +126,7 @@ HEAD = (
     "GFLOP/s",
     "peak GFLOP/s",
     "of the peak",
-    "without margin",
+    "without padding",
 )
 
 
@@ -155,7 +136,7 @@ def draw(found: list[Measurement]) -> None:
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
     for color, precision in zip(("C0", "C1"), PRECISIONS, strict=True):
         own = [m for m in found if m.precision == precision]
-        speeds = [step_flop(m.side + 2 * MARGIN) / statistics.median(m.steps) / 1e9 for m in own]
+        speeds = [step_flop(m.side + 2 * PADDING) / statistics.median(m.steps) / 1e9 for m in own]
         sides = [m.side for m in own]
         axis.plot(sides, speeds, "o-", color=color, label=f"step, {precision}")
         peaks = [statistics.median(m.peaks) / 1e9 for m in own]

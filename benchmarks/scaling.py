@@ -3,8 +3,8 @@
     python -m benchmarks.scaling
 
 Times are those of a step on square pictures, L-BFGS included, measured in turns as `roofline` does.
-Memory is the high-water mark of a process that paints one picture of the size through
-`nst_core.stream`, beside what `nst_core.memory` foretold before the start.
+Memory is the high-water mark of a process that paints one picture of the size on an
+`nst_core.Easel`, beside the forecast that its plan was made with.
 """
 
 from __future__ import annotations
@@ -13,17 +13,26 @@ import json
 import statistics
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
+from PIL import Image
 
 from benchmarks import report, roofline
-from nst_core.features import PRECISIONS
-from nst_core.step import LBFGS_MEMORY
+from nst_core import Easel, Settings
+from nst_core.engine.easel import warm_up
+from nst_core.engine.objective import Objective
+from nst_core.engine.plan import needed
+from nst_core.engine.schedule import schedule
+from nst_core.networks.network import PRECISIONS
+from nst_core.optimizers.optimizer import MEMORIES
+from nst_core.pictures import images
 
 SIZES = (128, 192, 256, 384, 512, 768, 1024)
-STEPS_PER_SCALE = LBFGS_MEMORY + 1  # enough to fill it
+STEPS_PER_SCALE = MEMORIES["full"].pairs + 1  # enough to fill it
 RANGE = (256, 1024)  # where the time per pixel and step should be the same
 
 
@@ -34,32 +43,27 @@ class Measurement(NamedTuple):
     size: int  # pixels, of a square picture
     step: float  # seconds
     peak: float  # bytes
-    foretold: float  # bytes
+    forecast: float  # bytes
 
 
 def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]:
-    """Paint at one size, and tell this process's bytes: before, as foretold, and at the peak."""
-    import psutil
-
-    from nst_core import Settings, images, memory, stylize, transfer
-    from nst_core.schedule import schedule
-
+    """Paint at one size; returns this process's bytes: before, as forecast, and at the peak."""
     photo, painting = (
         _square(images.load(report.ROOT / "examples" / name, 1024, enlarge=True).rgb[0], size)
         for name in ("content/castle.jpg", "style/great-wave.jpg")
     )
-    transfer.warm_up()
-    needed = memory.of_whole(size**2, round(size * style_scale) ** 2, precision)
+    warm_up()
     before = psutil.Process().memory_info().rss
     steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE))
     settings = Settings(size=size, steps=steps, precision=precision, style_scale=style_scale)
-    stylize(photo, painting, settings)
-    return {"before": before, "foretold": before + needed.total, "peak": peak_memory()}
+    easel = Easel(photo, painting, settings)
+    pixels = size**2, round(size * style_scale) ** 2
+    need = needed(*pixels, precision, easel.plan, Objective.of(settings))
+    deque(easel.paint(), maxlen=0)
+    return {"before": before, "forecast": before + need.total, "peak": peak_memory()}
 
 
 def _square(picture: np.ndarray, size: int) -> np.ndarray:
-    from PIL import Image
-
     side = min(picture.shape[:2])
     crop = Image.fromarray((picture[:side, :side] * 255).astype(np.uint8))
     return np.asarray(crop.resize((size, size), Image.Resampling.LANCZOS))
@@ -70,7 +74,7 @@ def peak_memory() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024
-    raise OSError("This system does not tell a process's peak memory; Linux does.")
+    raise OSError("This system does not report a process's peak memory; Linux does.")
 
 
 def measure(precision: str) -> list[Measurement]:
@@ -80,8 +84,8 @@ def measure(precision: str) -> list[Measurement]:
         done = subprocess.run(
             command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True
         )
-        step, told = statistics.median(timed.steps), json.loads(done.stdout)
-        found.append(Measurement(precision, timed.side, step, told["peak"], told["foretold"]))
+        step, memory = statistics.median(timed.steps), json.loads(done.stdout)
+        found.append(Measurement(precision, timed.side, step, memory["peak"], memory["forecast"]))
     return found
 
 
@@ -104,12 +108,12 @@ def row(found: Measurement) -> list[Any]:
         found.step,
         found.step / found.size**2 * 1e6,
         f"{found.peak / 1e9:.2f}",
-        f"{found.foretold / 1e9:.2f}",
-        f"{found.foretold / found.peak - 1:+.0%}",
+        f"{found.forecast / 1e9:.2f}",
+        f"{found.forecast / found.peak - 1:+.0%}",
     ]
 
 
-HEAD = ("precision", "px", "step, s", "us per pixel", "peak, GB", "foretold, GB", "error")
+HEAD = ("precision", "px", "step, s", "us per pixel", "peak, GB", "forecast, GB", "error")
 
 
 def draw(results: dict[str, list[Measurement]]) -> None:
@@ -120,8 +124,8 @@ def draw(results: dict[str, list[Measurement]]) -> None:
         sizes = [one.size for one in found]
         left.plot(sizes, [one.step for one in found], "o-", label=precision)
         (line,) = right.plot(sizes, [one.peak / 1e9 for one in found], "o-", label=precision)
-        foretold = [one.foretold / 1e9 for one in found]
-        right.plot(sizes, foretold, ":", color=line.get_color(), label=f"{precision}, foretold")
+        forecast = [one.forecast / 1e9 for one in found]
+        right.plot(sizes, forecast, ":", color=line.get_color(), label=f"{precision}, forecast")
     left.set(xscale="log", yscale="log", ylabel="seconds per step")
     left.set_xticks(SIZES, [str(size) for size in SIZES])
     left.set_xticks([], minor=True)

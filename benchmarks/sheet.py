@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
 from benchmarks import report
-from nst_core import __main__ as command_line
-from nst_core import images
+from nst_core.cli import main as command_line
+from nst_core.pictures import images
 
 PAGE = report.ROOT / "docs" / "controls.md"
 PICTURES = report.ROOT / "docs" / "controls"

@@ -5,10 +5,10 @@
 The gradient's error is the norm of its difference from the whole's, over the norm of that. Times
 are of steps that take turns in blocks, so that neither finds the memory as the other left it; the
 ratio is that of the medians. Memory is the high-water mark of a process that paints one picture of
-the size through `nst_core.stream`, with as many steps at full size as fill L-BFGS' memory, beside
-what `nst_core.memory` foretold before the start. Seams are how much neighbouring pixels differ
-where two tiles meet, over how much they do a little before and behind: more than 1 would show.
-The few borders of a small picture tell more of what happens to be there.
+the size on an `nst_core.Easel`, with as many steps at full size as fill L-BFGS' short memory,
+beside the forecast that its plan was made with. Seams are how much neighbouring pixels differ where
+two tiles meet, over how much they do a little before and behind: more than 1 would show. The few
+borders of a small picture depend more on what happens to be there.
 
     python -m benchmarks.tiling --one WIDTH HEIGHT STEPS [FILE]
 
@@ -23,20 +23,28 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import psutil
 from PIL import Image, ImageOps
 
 from benchmarks import report
-from benchmarks.roofline import OPTIMIZER, SETTINGS, STYLE_LAYERS, USED_LAYERS
+from benchmarks.roofline import OBJECTIVE, SETTINGS
 from benchmarks.scaling import peak_memory
-from nst_core import Settings, images, tiles
-from nst_core.features import COARSEST_STRIDE, MARGIN, PRECISIONS, Extractor, load_vgg16
+from nst_core import Easel, Engine, Settings
+from nst_core.engine import tiles
+from nst_core.engine.easel import warm_up
+from nst_core.engine.engine import Problem
+from nst_core.engine.plan import needed
+from nst_core.engine.schedule import schedule
+from nst_core.engine.step import State
 from nst_core.lazy import tf
-from nst_core.pyramid import resize
-from nst_core.step import LBFGS_FRUGAL_MEMORY, CompiledStep, State, StyleTargets, Targets, Weights
-from nst_core.step import compile_step as compile_whole
+from nst_core.networks.network import PRECISIONS
+from nst_core.optimizers.optimizer import MEMORIES
+from nst_core.pictures import images
+from nst_core.pictures.pyramid import resize
+from nst_core.pictures.regions import everywhere
 
 EXAMPLES = report.ROOT / "examples"
 RESULTS = report.RESULTS / "tiling"
@@ -47,39 +55,20 @@ AGREEMENTS = ((333, 277, 112), (511, 767, 200), (768, 1024, 300), (768, 1024, ti
 SPEEDS = ((683, 1024), (1024, 1024))
 SIZES = ((1024, 768), (2048, 1536), (4096, 4096))
 BLOCKS, STEPS_PER_BLOCK = 5, 3
+LBFGS_MEMORY = "short"  # that of all pictures which are too large for anything but tiles
 
 
-class Case(NamedTuple):
-    """A picture to be painted, and what it is compared with."""
-
-    image: tf.Tensor
-    targets: Targets
-    weights: Weights
+def both_engines(precision: str, side: int) -> dict[str, Engine]:
+    return {"whole": Engine(SETTINGS, precision), "tiles": Engine(SETTINGS, precision, side)}
 
 
-def make_case(extractor: Extractor, height: int, width: int) -> Case:
-    photo, painting = (images.load(path, 1024).rgb for path in PAIR)
-    photo = resize(photo, height, width)
-    noise = np.random.default_rng(0).normal(0, 0.1, photo.shape)
-    grams = tiles.gram_matrices(extractor, painting, STYLE_LAYERS, {}, tiles.SIDE)
-    content = tiles.features_of(extractor, photo, SETTINGS.content_layer, tiles.SIDE)
-    weights = Weights(
-        tf.constant(SETTINGS.content_weight),
-        tf.constant(SETTINGS.style_weight),
-        tf.constant(SETTINGS.tv_weight),
-        {layer: tf.constant(weight) for layer, weight in SETTINGS.style_layers},
-    )
-    targets = Targets(content, (StyleTargets(grams, tf.constant(1.0), {}),))
-    return Case(tf.constant(np.clip(photo + noise, 0, 1).astype(np.float32)), targets, weights)
-
-
-def both_steps(extractor: Extractor, side: int) -> dict[str, CompiledStep]:
-    load_vgg16(None)
-    choices = extractor, SETTINGS.content_layer, STYLE_LAYERS, OPTIMIZER
-    return {
-        "whole": compile_whole(*choices, precision=extractor.precision),
-        "tiles": tiles.compile_step(*choices, side=side),
-    }
+def make_case(engines: dict[str, Engine], height: int, width: int) -> tuple[np.ndarray, Problem]:
+    """A noisy photo, float32 [1, H, W, 3] in [0, 1], and what it is compared with."""
+    photo, painting = (images.load(path, 1024) for path in PAIR)
+    small = resize(photo.rgb, height, width)
+    noise = np.random.default_rng(0).normal(0, 0.1, small.shape)
+    canvas = np.clip(small + noise, 0, 1).astype(np.float32)
+    return canvas, engines["tiles"].problem(small, everywhere(painting))
 
 
 # --- Agreement ----------------------------------------------------------------------------------
@@ -87,10 +76,9 @@ def both_steps(extractor: Extractor, side: int) -> dict[str, CompiledStep]:
 
 def agreement(height: int, width: int, side: int) -> list[Any]:
     """A row: how far the gradient in tiles is from the whole's, in float32."""
-    extractor = Extractor(USED_LAYERS)
-    case = make_case(extractor, height, width)
-    found = {name: step.start(*case) for name, step in both_steps(extractor, side).items()}
-    whole, tiled = found["whole"], found["tiles"]
+    engines = both_engines("float32", side)
+    case = make_case(engines, height, width)
+    whole, tiled = (engine.start(*case) for engine in engines.values())
     error = tf.norm(tiled.gradient - whole.gradient) / tf.norm(whole.gradient)
     loss = abs(float(tiled.losses["total"] / whole.losses["total"]) - 1)
     return [f"{width} x {height}", side, f"{float(error):.1e}", f"{loss:.1e}"]
@@ -101,24 +89,23 @@ def agreement(height: int, width: int, side: int) -> list[Any]:
 
 def slowdown(height: int, width: int, precision: str) -> list[Any]:
     """A row: seconds of a step on the whole and in tiles."""
-    extractor = Extractor(USED_LAYERS, precision=precision)
-    case = make_case(extractor, height, width)
-    seconds: dict[str, list[float]] = {}
-    steps = both_steps(extractor, tiles.SIDE)
-    states = {name: step.start(*case) for name, step in steps.items()}
+    engines = both_engines(precision, tiles.SIDE)
+    canvas, problem = make_case(engines, height, width)
+    states = {name: engine.start(canvas, problem) for name, engine in engines.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(BLOCKS):
-        for name, step in steps.items():
-            states[name], times = _block(step, states[name], case)
-            seconds.setdefault(name, []).extend(times[1:])  # the first one finds its memory
-    whole, tiled = (statistics.median(seconds[name]) for name in ("whole", "tiles"))
+        for name, engine in engines.items():
+            states[name], times = _block(engine, states[name], problem)
+            seconds[name] += times[1:]  # the first one finds its memory
+    whole, tiled = (statistics.median(times) for times in seconds.values())
     return [f"{width} x {height}", precision, whole, tiled, f"{tiled / whole - 1:+.0%}"]
 
 
-def _block(step: CompiledStep, state: State, case: Case) -> tuple[State, list[float]]:
+def _block(engine: Engine, state: State, problem: Problem) -> tuple[State, list[float]]:
     times = []
     for _ in range(STEPS_PER_BLOCK + 1):
         began = time.monotonic()
-        state = step.step(state, case.targets, case.weights, tf.constant(1.0))
+        state = engine.step(state, problem)
         bool(state.finite)  # until it is done
         times.append(time.monotonic() - began)
     return state, times
@@ -130,45 +117,45 @@ def _block(step: CompiledStep, state: State, case: Case) -> tuple[State, list[fl
 def seams(image: np.ndarray) -> float:
     """How much a picture uint8 [H, W, 3] changes from tile to tile, over how much beside that.
 
-    Beside that is up to three strides of block5 before and behind: the gradient of poolings makes
-    patterns of that period in any picture, in tiles or not.
+    Beside that is up to three of the network's coarsest strides before and behind: the gradient of
+    poolings makes patterns of that period in any picture, in tiles or not.
     """
-    height, width, _ = image.shape
-    cut = tiles.split(height + 2 * MARGIN, width + 2 * MARGIN, tiles.SIDE, USED_LAYERS)
+    network = OBJECTIVE.network
+    height, width = (side + 2 * network.padding for side in image.shape[:2])
+    cut = tiles.split(height, width, tiles.SIDE, network, OBJECTIVE.layers)
     starts = {tile.rows.start for tile in cut}, {tile.columns.start for tile in cut}
     between, beside = [], []
     for axis in (0, 1):
         changes = np.abs(np.diff(image.astype(np.int16), axis=axis)).mean(axis=(1 - axis, 2))
-        borders = np.array([start - MARGIN - 1 for start in starts[axis] if start], int)
+        borders = np.array([start - network.padding - 1 for start in starts[axis] if start], int)
         between.extend(changes[borders])
         for strides in (-3, -2, -1, 1, 2, 3):
-            beside.extend(changes[borders + strides * COARSEST_STRIDE])
+            beside.extend(changes[borders + strides * network.coarsest_stride])
     return float(np.mean(between) / np.mean(beside))
 
 
 def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, float]:
-    """Paint one picture in tiles; bytes as foretold and at the peak, and seconds of a last step."""
-    import psutil
-
-    from nst_core import memory, stream, transfer
-
-    transfer.warm_up()
+    """Paint one picture in tiles: bytes as forecast and at the peak, and seconds of a last step."""
+    warm_up()
     size = max(width, height)
     whole, painting = (Image.open(path) for path in PAIR)
     photo = ImageOps.fit(whole, (whole.width * width // size, whole.width * height // size))
-    settings = Settings(size=size, enlarge=True, steps=steps, tile=tiles.SIDE)
-    precision = transfer.PRECISION_CHOICES[settings.precision]()
-    need = memory.of_tiles(width * height, tiles.most_held(tiles.SIDE), precision)
-    foretold = psutil.Process().memory_info().rss + need.total
+    settings = Settings(
+        size=size, enlarge=True, steps=steps, tile=tiles.SIDE, lbfgs_memory=LBFGS_MEMORY
+    )
+    before = psutil.Process().memory_info().rss
+    easel = Easel(photo, painting, settings)
+    pixels = width * height  # the painting has fewer
+    need = needed(pixels, pixels, easel.plan.precision, easel.plan, OBJECTIVE)
     done = []
-    for frame in stream(photo, painting, settings):
+    for frame in easel.paint():
         if frame.scale == size and frame.losses:
             done.append((frame.step, frame.elapsed))
     if file:
         images.save(frame.to_pil(), file)
     (first, began), (last, ended) = done[0], done[-1]
     return {
-        "foretold": foretold,
+        "forecast": before + need.total,
         "peak": peak_memory(),
         "step": (ended - began) / max(1, last - first),
         "elapsed": frame.elapsed,
@@ -177,11 +164,8 @@ def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, fl
 
 
 def memory_row(width: int, height: int) -> list[Any]:
-    from nst_core.schedule import schedule
-
     RESULTS.mkdir(parents=True, exist_ok=True)
-    size = max(width, height)
-    steps = (LBFGS_FRUGAL_MEMORY + 1) * len(schedule(size, size, 100))
+    steps = (MEMORIES[LBFGS_MEMORY].pairs + 1) * len(schedule(height, width, 100))
     command = [sys.executable, "-m", "benchmarks.tiling", "--one"]
     command += map(str, (width, height, steps, RESULTS / f"{width}x{height}.png"))
     done = subprocess.run(command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -189,7 +173,7 @@ def memory_row(width: int, height: int) -> list[Any]:
     return [
         f"{width} x {height}",
         f"{found['peak'] / 1e9:.2f}",
-        f"{found['foretold'] / 1e9:.2f}",
+        f"{found['forecast'] / 1e9:.2f}",
         found["step"],
         found["elapsed"],
         f"{found['seams']:.2f}",
@@ -213,7 +197,7 @@ def main() -> None:
             [slowdown(*shape, precision) for shape in SPEEDS for precision in PRECISIONS],
         ),
         report.table(
-            ("px", "peak, GB", "foretold, GB", "fine step, s", "run, s", "seams"),
+            ("px", "peak, GB", "forecast, GB", "fine step, s", "run, s", "seams"),
             [memory_row(*shape) for shape in SIZES],
         ),
     )

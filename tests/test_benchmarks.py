@@ -1,4 +1,4 @@
-"""What the benchmarks' verdicts rest on: the judge, the count of arithmetic, the readings."""
+"""What the benchmarks' verdicts rest on: the judge, the arithmetic, the curves, the tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import race, report, roofline, scaling
 from benchmarks.objective import CONTENT_LAYER, CONTENT_WEIGHT, STYLE_LAYERS, Judge
-from nst_core.features import IMAGENET_MEAN_BGR, LAYERS, load_vgg16, preprocess
+from nst_core.networks.extractor import load_model
+from nst_core.networks.vgg import IMAGENET_MEAN_BGR, VGG16, preprocess
 
 
 def constant(colour, side=32) -> np.ndarray:
@@ -19,10 +20,10 @@ def constant(colour, side=32) -> np.ndarray:
 def features_of_a_constant(colour) -> dict[str, np.ndarray]:
     """Each channel's one value, since a window on a constant sees nothing but the constant."""
     x, found = np.float64(colour)[::-1] - IMAGENET_MEAN_BGR, {}
-    for layer in LAYERS[: LAYERS.index("block5_conv1") + 1]:
-        kernel, bias = load_vgg16(None).get_layer(layer).get_weights()
+    for layer in VGG16.up_to(["block5_conv1"]):
+        kernel, bias = load_model().get_layer(layer.name).get_weights()
         x = np.maximum(0, x @ kernel.sum((0, 1)) + bias)
-        found[layer] = x
+        found[layer.name] = x
     return found
 
 
@@ -43,10 +44,10 @@ def test_the_judge_agrees_with_the_equations_on_constants():
 def test_with_zeros_around_it_the_judge_sees_what_keras_vgg16_sees(castle, great_wave):
     photo, painting = (np.float32(picture[np.newaxis]) / 255 for picture in (castle, great_wave))
     judge = Judge(photo, painting, "zero")
-    vgg16 = load_vgg16(None)
+    vgg16 = load_model()
     keras = type(vgg16)(vgg16.inputs, vgg16.get_layer(CONTENT_LAYER).output)
     expected = keras(preprocess(photo)).numpy()
-    np.testing.assert_allclose(judge._content, expected, atol=1e-3 * expected.max())
+    np.testing.assert_allclose(judge.content, expected, atol=1e-3 * expected.max())
 
 
 def test_the_arithmetic_of_a_step_is_that_of_its_products():
@@ -64,7 +65,7 @@ def test_the_exponent_of_a_power_law_is_found():
     assert scaling.exponent(found) == pytest.approx(1.07)
 
 
-def test_a_curve_tells_when_a_loss_was_reached():
+def test_a_curve_knows_when_a_loss_was_reached():
     curve = race.Curve(seconds=[0.5, 1.0, 1.5], losses=[9.0, 4.0, 5.0])
     assert curve.seconds_to(9.0) == 0.5
     assert curve.seconds_to(4.5) == 1.0

@@ -20,7 +20,7 @@ def exponential():
 
 def test_one_machine_is_as_the_formula_says(exponential):
     """M/M/1: use rho, mean wait rho s / (1 - rho)."""
-    found = simulate(exponential, 1, "any", most_waiting=float("inf"))
+    found = simulate(exponential, 1, "any", max_waiting=float("inf"))
     assert found.use == pytest.approx(0.7, rel=0.02)
     assert found.waits.mean() == pytest.approx(0.7 * 7 / 0.3, rel=0.06)
 
@@ -28,7 +28,7 @@ def test_one_machine_is_as_the_formula_says(exponential):
 def test_equal_pictures_halve_the_wait(exponential):
     """M/D/1: half of M/M/1's (Pollaczek and Khinchine)."""
     equal = Crowd(exponential.arrivals, np.full(COUNT, 7.0))
-    found = simulate(equal, 1, "any", most_waiting=float("inf"))
+    found = simulate(equal, 1, "any", max_waiting=float("inf"))
     assert found.waits.mean() == pytest.approx(0.7 * 7 / 0.3 / 2, rel=0.06)
 
 
@@ -36,7 +36,7 @@ def test_a_full_queue_turns_away_as_the_formula_says():
     """M/M/1/K, one painted and two waiting: (1 - rho) rho^3 / (1 - rho^4) find it full."""
     rng = np.random.default_rng(4)
     crowd = Crowd(np.cumsum(rng.exponential(10, COUNT)), rng.exponential(9, COUNT))
-    found = simulate(crowd, 1, "any", most_waiting=2)
+    found = simulate(crowd, 1, "any", max_waiting=2)
     full = 0.1 * 0.9**3 / (1 - 0.9**4)
     assert found.share_turned_away == pytest.approx(full, rel=0.06)
     assert found.turned_away + len(found.waits) == COUNT
