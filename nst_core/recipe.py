@@ -91,7 +91,9 @@ class Recipe:
         plan = self.plan or other.plan
 
         def settled(recipe: Recipe) -> Recipe:
-            settings = plan.settle(recipe.settings) if plan else recipe.settings
+            own = recipe.plan or plan
+            settings = own.settle(recipe.settings) if own else recipe.settings
+            settings = replace(settings, frame_interval=0)  # it changes no picture
             return replace(recipe, settings=settings, versions={}, plan=None)
 
         return settled(self) == settled(other)
@@ -134,8 +136,8 @@ class Recipe:
                 _share(values["blend"]),
                 tuple(_stretch(stretch) for stretch in values["before"]),
                 _packed(values.get("keep", "")),
-                Plan.from_dict(values["plan"]) if values.get("plan") else None,
-                _source(values["canvas"]) if values.get("canvas") else None,
+                Plan.from_dict(values["plan"]) if values.get("plan") is not None else None,
+                _source(values["canvas"]) if values.get("canvas") is not None else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             if isinstance(error, SettingsError):
@@ -154,7 +156,7 @@ def make(
 
     It gets its plan from the frames: `replace(recipe, plan=frame.plan)`.
     """
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    versions = {name: _version(name) for name in LIBRARIES}
     return Recipe(
         settings,
         _describe(content),
@@ -213,9 +215,18 @@ def unpack(text: str) -> np.ndarray | None:
         raise SettingsError("The recipe is damaged: a mask in it cannot be read.") from error
 
 
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # installed under another name
+        return "unknown"
+
+
 def _describe(source: ImageSource) -> Source:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
+        if not path.is_file():
+            raise ImageError(f"There is no picture file {str(path)!r}.")
         return Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     pixels = np.ascontiguousarray(np.asarray(source))
     return Source("", hashlib.sha256(pixels.tobytes()).hexdigest())

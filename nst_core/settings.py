@@ -96,14 +96,19 @@ class Settings:
     time_budget: float | None = _setting(
         None,
         "Time budget",
-        "Paint for so long instead of a number of steps; empty means the steps",
+        "Paint for so long, from the start on, instead of a number of steps; empty means the steps",
         FREE,
         minimum=1,
         maximum=86400,
         unit="s",
     )
     seed: int = _setting(
-        0, "Seed", "The random numbers of the noise start", FIXED, minimum=0, maximum=2**31 - 1
+        0,
+        "Seed",
+        "Seed of the noise start; no other start uses it",
+        FIXED,
+        minimum=0,
+        maximum=2**31 - 1,
     )
     init: str = _setting("preview", "Start", "The picture before the first step", FIXED)
     optimizer: str = _setting(
@@ -128,7 +133,8 @@ class Settings:
     strength: float = _setting(
         0.5,
         "Style strength",
-        "From a hint of the painting (0) to all style (1); 0.5 leaves the weights as they are",
+        "From a hint of the painting (0) to all style (1): the content weight times 30 at 0, as it "
+        "is at 0.5, divided by 30 at 1",
         OBJECTIVE,
         minimum=0,
         maximum=1,
@@ -146,7 +152,9 @@ class Settings:
     color: str = _setting(
         "painting",
         "Colours",
-        "Whose colours the picture has; the painting's and the photo's also after the run",
+        "painting: the painting's colours; luminance: the photo's colours in the picture's light "
+        "and dark, also after the run; linear, histogram: the painting recoloured to the photo's "
+        "palette first",
         OBJECTIVE,
     )
     feather: float = _setting(
@@ -186,14 +194,14 @@ class Settings:
     content_layer: str = _setting(
         "block4_conv2",
         "Content layer",
-        "Layer of the network that compares picture and photo",
+        "Layer whose features of picture and photo are compared",
         OBJECTIVE,
     )
     style_layers: StyleLayers = _setting(
         BRUSHWORK["balanced"],
         "Style layers",
-        "Layers of the network that compare picture and painting, each with its weight, or a name: "
-        + ", ".join(BRUSHWORK),
+        "Layers whose features of picture and painting are compared, each with its weight, like "
+        "'block1_conv1=0.2, block2_conv1=0.1', or a name: " + ", ".join(BRUSHWORK),
         OBJECTIVE,
     )
     style_loss: str = _setting(
@@ -205,7 +213,7 @@ class Settings:
     precision: str = _setting(
         "auto",
         "Precision",
-        "Numbers of the activations; auto takes the faster on this machine, by a short trial",
+        "Number format of the activations; auto takes the faster on this machine, by a short trial",
         OBJECTIVE,
     )
     enlarge: bool = _setting(
@@ -214,7 +222,7 @@ class Settings:
     tile: int | None = _setting(
         None,
         "Tile",
-        "Paint in tiles of so many pixels a side, the same gradient in less memory; empty means "
+        "Paint in tiles of this side, without halo: the same gradient in less memory; empty means "
         "for very large pictures and where memory is short",
         FREE,
         minimum=128,
@@ -225,7 +233,7 @@ class Settings:
     frame_interval: float = _setting(
         0.25,
         "Frame interval",
-        "Shortest time between two pictures shown on the way; 0 shows every step",
+        "Shortest time between two pictures on the way, shown or filmed; 0 shows every step",
         FREE,
         minimum=0,
         maximum=3600,
@@ -242,7 +250,7 @@ class Settings:
     network: str = _setting(
         "vgg16",
         "Network",
-        "Whose features are compared; vgg19 is that of Gatys et al. (2015) and needs weights",
+        "Whose features are compared; vgg19, that of Gatys et al. (2015), needs a weights file",
         OBJECTIVE,
         local=True,
     )

@@ -1,15 +1,15 @@
 """The stop token: how a run is told from outside to end.
 
-The engine looks at the token before every step, whatever else it is doing between two frames. So
-whoever holds the token ends the work within one step: a Stop button, a deadline, a client that hung
-up, a signal. Standard library only.
+A run checks the token before every step, and before each painting that it measures, however rarely
+it sends frames. So whoever holds the token ends the work within one step: a Stop button, a
+deadline, a client that hung up, a signal. Standard library only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-# Looked at before every step: the reason to stop, or an empty text to go on.
+# Checked before every step: the reason to stop, or an empty text to continue.
 Condition = Callable[[], str]
 
 
@@ -38,6 +38,6 @@ class StopToken:
                 self.stop(reason)
         return self._reason
 
-    def __bool__(self) -> bool:
+    def is_set(self) -> bool:
         """Whether the work has to end."""
         return bool(self.reason)

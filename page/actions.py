@@ -130,7 +130,7 @@ def _paint(
         facts |= {"size": settings.size, "paintings": len(styles)}
         yield Shown(_first_sight(photo, styles, settings), ready_text(), None)
         yield from _wait(ticket, facts)
-        if ticket.stop:
+        if ticket.stop.is_set():
             facts["outcome"] = ticket.stop.reason
             yield _stopped_before_the_start(before)
             return
@@ -182,7 +182,7 @@ def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None,
         settings = _begun(token).easel.settings.resumed_with(controls.read(values))
         yield from _wait(ticket, facts)
         painting = _begun(token)  # as it is after the wait
-        if ticket.stop:
+        if ticket.stop.is_set():
             facts["outcome"] = ticket.stop.reason
             yield Shown(status=stopped_text(painting.frame))
             return
@@ -230,7 +230,7 @@ def _watch(
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
             kept = STUDIO.find(token)
             color = kept.color if kept else None  # may have been changed meanwhile
-    if ticket.stop and not (frame and frame.done):
+    if ticket.stop.is_set() and not (frame and frame.done):
         facts["outcome"] = ticket.stop.reason
         if frame is not None:
             text = turn_over_text if ticket.stop.reason == TURN_OVER else stopped_text
@@ -352,9 +352,11 @@ def preview(content: str | None, style: str | None, size: int, *more: Any) -> st
         with journal.job("preview") as facts, _turn() as ticket:
             for _ in _wait(ticket, facts):
                 pass
-            frames = stream(photo, styles, Settings(size=size), keep, stop=ticket.stop)
-            with contextlib.closing(frames):
-                frame = next(frames, None)
+            frame = None
+            if not ticket.stop.is_set():  # or it would load pictures while another one paints
+                frames = stream(photo, styles, Settings(size=size), keep, stop=ticket.stop)
+                with contextlib.closing(frames):
+                    frame = next(frames, None)
             if frame is None:
                 raise SettingsError("Stopped before the first look.")
     except (NSTError, MemoryError) as error:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_core import NSTError, __version__
-from nst_core.engine.easel import is_warm, warm_up
+from nst_core.engine.warm_up import is_warm, warm_up
 from page import actions, examples, journal, studio
 from page.turns import MAX_WAITING
 

@@ -71,7 +71,8 @@ class Painting:
 
     def planned(self) -> Painting:
         """The same painting, its recipe with the plan of its frame."""
-        made = dataclasses.replace(self.recipe, plan=self.frame.plan)
+        plan = self.frame.plan.up_to(self.frame.step)
+        made = dataclasses.replace(self.recipe, plan=plan)
         return dataclasses.replace(self, recipe=made)
 
     def recolored(self, color: str) -> Painting:

@@ -93,7 +93,7 @@ class Turns:
 
     def wait(self, ticket: Ticket) -> Iterator[Place]:
         """Where the ticket stands, about once a second, until it is its turn or told to stop."""
-        while not ticket.stop:
+        while not ticket.stop.is_set():
             with self._changed:
                 if self._running is not None and self._running.is_over:
                     self._leave(self._running)  # nobody asks it for more, nor lets it go
@@ -103,7 +103,7 @@ class Turns:
             yield place
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._running is ticket or bool(ticket.stop), LOOK_AGAIN
+                    lambda: self._running is ticket or ticket.stop.is_set(), LOOK_AGAIN
                 )
 
     def stop(self, session: str | None = None, reason: str = "stopped") -> None:

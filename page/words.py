@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from nst_core import Frame
-from nst_core.engine.easel import is_warm
+from nst_core.engine.warm_up import is_warm
 from page.turns import Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]

@@ -92,14 +92,14 @@ def main(arguments: Sequence[str]) -> int:
             stop.stop()
         except (BatchError, OSError) as error:
             parser.error(str(error))
-    if stop:
+    if stop.is_set():
         tqdm.write("Stopped; start it again to go on.", file=sys.stderr)
     counts = collections.Counter(outcome.outcome for outcome in outcomes)
     if options.json:
         summary = str(options.output / batch.SUMMARY)
         seconds = round(time.monotonic() - began, 3)
         print(json.dumps({"summary": summary, "seconds": seconds, "outcomes": counts}))
-    if stop:
+    if stop.is_set():
         return STOPPED
     return SOME_FAILED if counts[batch.FAILED] else DONE
 

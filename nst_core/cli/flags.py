@@ -28,7 +28,7 @@ def stopped_by_signals() -> Iterator[StopToken]:
     stop = StopToken()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
-        if stop:
+        if stop.is_set():
             raise KeyboardInterrupt
         stop.stop()
 
@@ -61,7 +61,7 @@ def add_preset(parser: Any) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """A flag for every setting, in a group of their own."""
-    group = parser.add_argument_group("settings")
+    group = parser.add_argument_group("settings", argument_default=argparse.SUPPRESS)
     for name in SPECS:
         _add_setting(group, name)
 
@@ -73,9 +73,10 @@ def read_settings(options: argparse.Namespace, base: Settings | None = None) -> 
         values |= PRESETS[options.preset].changes
     if base:
         values |= base.to_dict()
-    given = {name: getattr(options, name) for name in SPECS}
-    values |= {name: value for name, value in given.items() if value is not None}
-    return Settings.from_dict(values)
+    given = {name: getattr(options, name) for name in SPECS if hasattr(options, name)}
+    if "steps" in given and "time_budget" not in given:
+        values["time_budget"] = None  # whoever asks for steps does not mean a preset's time
+    return Settings.from_dict(values | given)
 
 
 def weights(text: str) -> list[float]:

@@ -137,12 +137,15 @@ def _paint(parser: Parser, options: argparse.Namespace, stop: StopToken) -> int:
     if frame is None:
         return code
     try:
-        notes = {recipe.KEY: replace(made, plan=frame.plan).to_json()}
+        notes = {recipe.KEY: replace(made, plan=frame.plan.up_to(frame.step)).to_json()}
         images.save(frame.to_pil(), options.output, notes)
-        if options.film:
-            film.save(reel, options.film)
     except OSError as error:
         parser.error(f"the picture could not be written: {error}")
+    if options.film:
+        try:
+            film.save(reel, options.film)
+        except OSError as error:
+            parser.error(f"the film could not be written, the picture was: {error}")
     if options.json:
         print(json.dumps(_outcome(options.output, frame, settings)))
     return code
@@ -150,8 +153,25 @@ def _paint(parser: Parser, options: argparse.Namespace, stop: StopToken) -> int:
 
 def _same_plan(base: Recipe | None, made: Recipe) -> Plan | None:
     """The plan of a recipe that is to be painted again as it was; None for any other run."""
-    is_same = base is not None and not base.before and base.is_same_picture(made)
-    return base.plan if base and is_same else None
+    if base is None:
+        return None
+    different = [text for is_so, text in _differences(base, made) if is_so]
+    for text in different:
+        tqdm.write(f"The recipe's picture {text}; this one will differ.", file=sys.stderr)
+    return base.plan if not different and base.is_same_picture(made) else None
+
+
+def _differences(base: Recipe, made: Recipe) -> list[tuple[bool, str]]:
+    """What of a recipe is not done again, and whether it has it."""
+    canvas = base.canvas.name if base.canvas else ""
+    return [
+        (base.blend != 1, "was blended with the photo"),
+        (bool(base.before), "was stopped and resumed"),
+        (
+            base.canvas is not None and made.canvas is None,
+            f"was started from another one, {canvas!r}, which --canvas can give",
+        ),
+    ]
 
 
 def _styles(
@@ -203,7 +223,7 @@ def _follow(frames: Iterator[Frame], stop: StopToken) -> tuple[Frame | None, int
             return frame, OUT_OF_MEMORY if isinstance(error, MemoryError) else BAD_INPUT
         except KeyboardInterrupt:  # the second Ctrl-C
             stop.stop()
-    if not stop or (frame and frame.done):
+    if not stop.is_set() or (frame and frame.done):
         return frame, DONE
     kept = "the picture so far is kept" if frame else "nothing was painted yet"
     tqdm.write(f"Stopped; {kept}.", file=sys.stderr)
@@ -217,6 +237,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
     if options.film:
         film.writer(options.film)
         _check_output(options.film, options.force)
+        if options.film.resolve() == options.output.resolve():
+            raise ImageError("--film has the name of the picture; give another one.")
 
 
 def _check_output(output: Path, force: bool) -> None:

@@ -44,8 +44,8 @@ def match_moments(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
     return _mapped(painting, np.column_stack([change, wanted - change @ own]))
 
 
-LINEAR = ColorMode("The painting's, in the photo's palette", painting=match_moments)
-HISTOGRAM = ColorMode("The painting's, in the photo's histogram", painting=match_histograms)
+LINEAR = ColorMode("The photo's palette (linear)", painting=match_moments)
+HISTOGRAM = ColorMode("The photo's palette (histograms)", painting=match_histograms)
 
 
 def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

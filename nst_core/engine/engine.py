@@ -117,6 +117,16 @@ class Engine:
             for term in self.objective.terms
         }
 
+    def measure_painting(self, painting: Picture, photo: np.ndarray) -> None:
+        """Find what the terms need to know of a painting, and keep it for `problem`.
+
+        Args:
+            photo: that of the problem; where it is painted in tiles, the painting is measured so.
+        """
+        with device.LOCK:
+            for term in self.objective.terms:
+                self.measure(painting, term, self._side_for(photo))
+
     def measure(self, painting: Picture, term: Term, side: int | None = None) -> Any:
         """What a term needs to know of a painting; what is transparent of it does not count."""
         if not term.painting_layers:

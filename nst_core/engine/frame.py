@@ -24,7 +24,7 @@ class Frame:
     losses: dict[str, float]  # weighted: total, content, style, tv; empty until known at `scale`
     elapsed: float  # seconds since the run began
     eta: float | None  # seconds left; None before the first step was measured
-    done: bool  # whether this is the last frame
+    done: bool  # all steps were done; False on the last frame of a run that was stopped
     plan: Plan  # of the run; with a time budget its steps are those that are expected by now
     alpha: np.ndarray | None = None  # uint8 [H, W]: the photo's transparency, if it has any
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nst_core.colors import color_mode
 from nst_core.engine.objective import Objective
-from nst_core.engine.plan import Plan, make_plan, make_scales
+from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
 from nst_core.errors import SettingsError
 from nst_core.pictures import images
@@ -74,6 +74,8 @@ def load_job(
         SettingsError: a size that was asked for does not fit into memory, or a plan that was given
             is for another photo.
     """
+    if plan:
+        check_tiles(plan, objective)
     size = plan.size if plan else settings.size or DEFAULT_SIZE
     photo, paintings = _load(content, styles, settings, size)
     if plan is None:
@@ -94,8 +96,9 @@ def load_job(
 def _load(
     content: ImageSource, styles: Sequence[Style], settings: Settings, size: int
 ) -> tuple[Picture, list[Picture]]:
-    paintings = [_load_painting(style.image, size, settings.style_scale) for style in styles]
-    return images.load(content, size, settings.enlarge), paintings
+    photo = images.load(content, size, settings.enlarge)
+    side = max(photo.size)
+    return photo, [_load_painting(style.image, side, settings.style_scale) for style in styles]
 
 
 def _load_painting(source: ImageSource, size: int, scale: float) -> Picture:

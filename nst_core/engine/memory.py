@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,14 @@ BYTES_PER_PAINTING_ACTIVATION = {"float32": 4.6, "bfloat16": 2.45}
 # Bytes for each pixel of the picture, without activations and the optimizer's memory: photo,
 # canvas, gradient and what is computed of them, on the whole and in tiles.
 BYTES_PER_PIXEL, BYTES_PER_TILED_PIXEL = 100, 200
+
+# TensorFlow's own kernels, which it uses on processors for which it does not take oneDNN's, unfold
+# the picture for the gradient of a convolution: so many bytes for each pixel, up to a limit.
+# Measured at 256 to 512 px on a processor with AVX2 alone.
+UNFOLDING_BYTES_PER_PIXEL, MAX_UNFOLDING_BYTES = 2600, 410e6
+
+# What processors have for which TensorFlow takes oneDNN by itself, as Linux names it.
+ONEDNN_FLAGS = {"avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile"}
 
 # What a run takes whatever its size: kernels, buffers of the libraries, the stylizer's pass.
 BYTES_PER_RUN = 120e6
@@ -56,17 +65,21 @@ class Need:
 
     fixed: float  # whatever the picture's size
     growing: float  # in proportion to the number of its pixels
+    unfolding: float = 0.0  # the same, but no more than `MAX_UNFOLDING_BYTES`
 
     @property
     def total(self) -> float:
-        return self.fixed + self.growing
+        return self.fixed + self.growing + min(self.unfolding, MAX_UNFOLDING_BYTES)
 
     def fitting_factor(self, room: float) -> float:
         """By what all sides have to be multiplied for the run to fit into `room` bytes.
 
         0 if none does; 1 or more means that it fits as it is.
         """
-        return (max(0.0, room - self.fixed) / self.growing) ** 0.5
+        room = max(0.0, room - self.fixed)
+        below_limit = room / (self.growing + self.unfolding)
+        at_limit = max(0.0, room - MAX_UNFOLDING_BYTES) / self.growing
+        return max(below_limit, at_limit) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,7 @@ class Demand:
         each = BYTES_PER_PIXEL + self.optimizer
         step = (each + BYTES_PER_ACTIVATION[self.precision] * self.activations) * photo
         measuring = BYTES_PER_PAINTING_ACTIVATION[self.precision] * self.activations * painting
-        return Need(BYTES_PER_RUN, max(step, measuring))
+        return Need(BYTES_PER_RUN, max(step, measuring), unfolding_bytes(photo))
 
     def of_tiles(self, photo: int, held: int) -> Need:
         """The need of a run in tiles.
@@ -96,7 +109,22 @@ class Demand:
             held: how many pixels have their activations in memory at once.
         """
         tiles = BYTES_PER_TILE_ACTIVATION[self.precision] * self.activations * held
-        return Need(BYTES_PER_RUN + tiles, (BYTES_PER_TILED_PIXEL + self.optimizer) * photo)
+        fixed = BYTES_PER_RUN + min(unfolding_bytes(held), MAX_UNFOLDING_BYTES) + tiles
+        return Need(fixed, (BYTES_PER_TILED_PIXEL + self.optimizer) * photo)
+
+
+def unfolding_bytes(pixels: int) -> float:
+    """Bytes that TensorFlow's own convolutions take besides, up to the limit; 0 with oneDNN."""
+    return 0.0 if _uses_onednn() else UNFOLDING_BYTES_PER_PIXEL * pixels
+
+
+@functools.cache
+def _uses_onednn() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+    except OSError:  # not Linux: rather too much than too little
+        return False
+    return bool(ONEDNN_FLAGS & set(flags))
 
 
 def available(root: Path = Path("/sys/fs/cgroup")) -> float:

@@ -17,8 +17,9 @@ from nst_core.engine import memory, tiles
 from nst_core.engine.device import PRECISION_CHOICES, expected_seconds
 from nst_core.engine.memory import Demand, Need
 from nst_core.engine.objective import Objective
-from nst_core.engine.schedule import Scale, schedule, schedule_for
+from nst_core.engine.schedule import SHORTEST_SIDE, Scale, schedule, schedule_for
 from nst_core.errors import SettingsError
+from nst_core.networks.network import PRECISIONS
 from nst_core.optimizers.optimizer import MEMORIES
 from nst_core.pictures.images import Picture
 from nst_core.pictures.regions import Layout
@@ -56,11 +57,21 @@ class Plan:
         is_small = max(scale.height, scale.width) <= (self.tile or 0)
         return None if is_small else self.tile
 
+    def up_to(self, steps: int) -> Plan | None:
+        """The plan of a run that was stopped after so many steps; None before the first."""
+        scales = []
+        for scale in self.scales:
+            done = min(scale.steps, steps)
+            steps -= done
+            if done:
+                scales.append(replace(scale, steps=done))
+        return replace(self, scales=tuple(scales)) if scales else None
+
     def settle(self, settings: Settings) -> Settings:
         """The same settings with this plan's choices for all that was left open."""
         return replace(
             settings,
-            size=settings.size or self.size,
+            size=settings.size or max(self.size, int(SPECS["size"].minimum or 0)),
             precision=self.precision if settings.precision == "auto" else settings.precision,
             tile=settings.tile or self.tile,
             lbfgs_memory=self.lbfgs_memory
@@ -77,30 +88,31 @@ class Plan:
         """The opposite of `to_dict`. Raises `SettingsError` for anything else."""
         try:
             plan = cls(**{**values, "scales": tuple(Scale(**one) for one in values["scales"])})
-            plan._check()
+            _check(plan)
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError("The plan is damaged: it cannot be read as one.") from error
         return plan
 
-    def _check(self) -> None:
-        """Raise `ValueError` for what no run could have settled."""
-        maximum = int(SPECS["size"].maximum or 0)
-        sides = [self.width, self.height]
-        sides += [side for one in self.scales for side in (one.height, one.width)]
-        steps = [one.steps for one in self.scales]
-        is_sound = (
-            bool(self.scales)
-            and all(isinstance(number, int) for number in [*sides, *steps])
-            and all(1 <= side <= maximum for side in sides)
-            and min(steps) >= 0
-            and self.precision in PRECISION_CHOICES
-            and self.precision != "auto"
-            and (self.tile is None or 1 <= self.tile <= maximum)
-            and self.lbfgs_memory in MEMORIES
-            and isinstance(self.notice, str)
-        )
-        if not is_sound:
-            raise ValueError(f"not a plan: {self}")
+
+def _check(plan: Plan) -> None:
+    """Raise `ValueError` for what no run could have settled."""
+    maximum = int(SPECS["size"].maximum or 0)
+    sides = [plan.width, plan.height]
+    sides += [side for scale in plan.scales for side in (scale.height, scale.width)]
+    steps = [scale.steps for scale in plan.scales]
+    tile = SHORTEST_SIDE if plan.tile is None else plan.tile
+    is_sound = (
+        bool(plan.scales)
+        and {type(number) for number in [*sides, *steps, tile]} == {int}  # a bool is none
+        and all(SHORTEST_SIDE <= side <= maximum for side in [*sides, tile])
+        and all(one.height <= plan.height and one.width <= plan.width for one in plan.scales)
+        and min(steps) >= 1
+        and plan.precision in PRECISIONS
+        and plan.lbfgs_memory in MEMORIES
+        and isinstance(plan.notice, str)
+    )
+    if not is_sound:
+        raise ValueError(f"not a plan: {plan}")
 
 
 def make_plan(
@@ -115,20 +127,22 @@ def make_plan(
     tiles that the loss cannot be computed in.
     """
     wanted, precision = _wanted(photo, settings), PRECISION_CHOICES[settings.precision]()
-    if wanted.tile and not objective.adds_up:
-        raise SettingsError(
-            f"style_loss is {settings.style_loss!r}, which cannot be painted in tiles as this size "
-            "needs; choose a smaller size or another style_loss."
-        )
+    check_tiles(wanted, objective)
     pixels, room = math.prod(photo.size), memory.available()
     largest_painting = max(math.prod(painting.size) for painting in paintings)
 
     def need(choice: Choice) -> Need:
+        if max(photo.size) <= (choice.tile or 0):  # one tile holds it: painted as a whole
+            choice = replace(choice, tile=None)
         return needed(pixels, largest_painting, precision, choice, objective)
 
     choice = _affordable(wanted, settings, objective, need, room)
     (width, height), factor = photo.size, need(choice).fitting_factor(room)
     if factor < 1:
+        whole = need(replace(choice, tile=None))  # smaller ones need no tiles: up to which size?
+        by_size = (MAX_WHOLE_PIXELS / pixels) ** 0.5
+        largest = settings.tile / max(photo.size) if settings.tile else by_size
+        factor = max(factor, min(whole.fitting_factor(room), largest))
         size = _smaller(photo, settings, need(choice), factor, room)
         width, height = (max(1, round(side * size / max(photo.size))) for side in photo.size)
     return Plan(
@@ -140,6 +154,16 @@ def make_plan(
         choice.lbfgs_memory,
         _notice(photo, (width, height), wanted, choice),
     )
+
+
+def check_tiles(choice: Choice | Plan, objective: Objective) -> None:
+    """Raise `SettingsError` for tiles with a loss that cannot be computed in them."""
+    whole = [term.name for term in objective.terms if not term.adds_up]
+    if choice.tile and whole:
+        raise SettingsError(
+            f"The {whole[0]} loss cannot be computed in tiles, which this size or the tile setting "
+            "asks for; choose a smaller size, no tile, or another loss."
+        )
 
 
 def resettled(plan: Plan, before: Settings, after: Settings, photo: Picture) -> Plan:
@@ -162,9 +186,7 @@ def check_memory(
 
     Better than to try it: libraries below TensorFlow end the process where they get no memory.
     """
-    largest_painting = max(
-        math.prod(picture.size) for region in layout.regions for picture, _ in region.paintings
-    )
+    largest_painting = max(math.prod(painting.size) for painting in layout.paintings)
     painting = round(scale.pixels / math.prod(photo.size) * largest_painting)
     choice = Choice(plan.tile_at(scale), plan.lbfgs_memory)
     need = needed(scale.pixels, painting, plan.precision, choice, objective)
@@ -224,7 +246,7 @@ def _affordable(
     need: Callable[[Choice], Need],
     room: float,
 ) -> Choice:
-    """The first choice that fits of what was left open, or the one that needs least."""
+    """The first choice that fits of what was left open, or the one that lets the most in."""
     sides = [wanted.tile]
     if wanted.tile is None and objective.adds_up:
         sides.append(tiles.SIDE)
@@ -233,7 +255,7 @@ def _affordable(
         memories.append("short")
     options = [Choice(side, remembered) for remembered in memories for side in sides]
     fitting = [option for option in options if need(option).total <= room]
-    return fitting[0] if fitting else min(options, key=lambda option: need(option).total)
+    return (fitting or [max(options, key=lambda one: need(one).fitting_factor(room))])[0]
 
 
 def _notice(photo: Picture, size: tuple[int, int], wanted: Choice, choice: Choice) -> str:

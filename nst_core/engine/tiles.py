@@ -95,7 +95,7 @@ def split(
         layers: those that are looked at; the deepest one decides the halo.
     """
     unit = network.coarsest_stride
-    halo = _rounded_up(network.halo(layers), unit)
+    halo = _rounded_up(max(1, network.halo(layers)), unit)  # total variation sees one pixel
     rows, columns = (_spans(length, side or length, halo, unit) for length in (height, width))
     return [Tile(*spans) for spans in itertools.product(rows, columns)]
 

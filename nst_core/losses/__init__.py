@@ -4,7 +4,7 @@
 
 TV and s are ours, see `total_variation.py` and `content.py`. What a term is stands in `term.py`.
 To add a style loss, write it in a file of its own and enter it in `STYLE_LOSSES`; to add another
-term, put it into `make_terms`.
+term, put it into `make_terms` and its name into `LOSS_NAMES`.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from nst_core.lazy import tf
 from nst_core.losses.term import Box, Features, Part, RegionMeasures, Term
 from nst_core.settings import Settings
 
-# How much more the content weighs at strength 0 than at 0.5, and how much less at 1.
+# The content weight is multiplied by this at strength 0, and divided by it at strength 1.
 STRENGTH_RANGE = 30.0
 
 REFERENCE_AREA = 512.0**2  # pixels
@@ -26,7 +26,7 @@ def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def content_weight(settings: Settings) -> float:
-    """alpha as the strength makes it: at 0 `STRENGTH_RANGE` times as much, at 1 as little."""
+    """alpha as the strength makes it: at 0 `STRENGTH_RANGE` times as much, at 1 that part of it."""
     return settings.content_weight * STRENGTH_RANGE ** (1 - 2 * settings.strength)
 
 

@@ -85,7 +85,7 @@ def style_loss(
 
 @dataclass(frozen=True)
 class GramStyle(StyleTerm):
-    """`style_loss` as a term of the engine, with regions and tiles."""
+    """The equations of `style_loss` as a term of the engine, with regions and tiles."""
 
     label = "Gram matrices (Gatys et al. 2015)"
 

@@ -67,7 +67,7 @@ class StyleTerm(Term):
 
     @abstractmethod
     def distance(self, means: Any, target: Any) -> tf.Tensor:
-        """How far the picture is from the target, float32 scalar of 0 or more."""
+        """How far the picture is from the target, float32 scalar; about 0 where they agree."""
 
     # --- What follows from it ---
 

@@ -7,9 +7,9 @@ A term goes through four stages:
     sums     = term.statistics(part of the picture, target) at every step; add up over tiles
     loss     = term.loss(sums, target, weights, area)       at every step, for the whole picture
 
-To add a loss, write a subclass in a file of its own and enter it in the table of
-`nst_core.losses`. Terms are frozen dataclasses that hold no pictures: runs with equal terms share
-what is compiled.
+To add a style loss, write a subclass in a file of its own, made from the style layers alone, and
+enter it in the table of `nst_core.losses`. Terms are frozen dataclasses that hold no pictures: runs
+with equal terms share what is compiled.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Term(ABC):
     """One term of the total loss. Methods return nests of tensors."""
 
     name: ClassVar[str]  # of its loss in `Frame.losses`
+    label: ClassVar[str] = ""  # of a style loss, on the page and in `--help`
 
     # Whether the statistics of parts of a picture add up to the whole's. A term that needs the
     # whole picture at once says False, and is refused for pictures in tiles.

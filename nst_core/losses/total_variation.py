@@ -26,7 +26,11 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class TotalVariation(Term):
-    """`total_variation` as a term of the engine: gamma TV."""
+    """`total_variation` as a term of the engine: gamma TV.
+
+    A plain sum, as usual; so at larger sizes it counts more beside the style loss, which is made of
+    means, and calms the grain that there is more of.
+    """
 
     name = "tv"
 

@@ -20,8 +20,9 @@ from nst_core.losses.style import StyleTerm
 # brushwork mean about the same look: see docs/choices.md.
 SCALE = 6000.0
 
-# Added to the eigenvalues, relative to their mean: the root has no slope at 0.
-MIN_EIGENVALUE = 1e-6
+# Added to the eigenvalues, relative to their mean: keeps the gradient of the root finite where an
+# eigenvalue is 0.
+RELATIVE_EPSILON = 1e-6
 
 
 class Moments(NamedTuple):
@@ -62,7 +63,9 @@ def covariance_of(moments: Moments) -> Any:
 
 
 def trace_of_root(matrix: tf.Tensor) -> tf.Tensor:
-    """tr(A^1/2) of a positive semidefinite A, [N, N]; its gradient is 1/2 A^-1/2.
+    """tr((A + epsilon I)^1/2) of a positive semidefinite A, [N, N], with its gradient.
+
+    The gradient is 1/2 (A + epsilon I)^-1/2.
 
     By hand, because TensorFlow's own gradient of eigenvectors is not finite where eigenvalues are
     equal.
@@ -72,7 +75,7 @@ def trace_of_root(matrix: tf.Tensor) -> tf.Tensor:
     def trace(matrix: tf.Tensor) -> tuple[tf.Tensor, Any]:
         values, vectors = tf.linalg.eigh(matrix)
         values = tf.maximum(values, 0.0)
-        roots = tf.sqrt(values + MIN_EIGENVALUE * tf.reduce_mean(values))
+        roots = tf.sqrt(values + RELATIVE_EPSILON * tf.reduce_mean(values))
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             inverse = tf.math.divide_no_nan(0.5, roots)

@@ -21,7 +21,7 @@ from nst_core import recipe
 from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.engine.objective import Objective
-from nst_core.errors import BatchError, ImageError, NSTError, SettingsError
+from nst_core.errors import BatchError, NSTError, SettingsError
 from nst_core.files import write_whole
 from nst_core.pictures import images
 from nst_core.recipe import Recipe
@@ -254,7 +254,7 @@ def run(
 def is_painted(task: Task) -> bool:
     """Whether the picture is there, with the recipe that it would get.
 
-    Raises `ImageError` when something else is in its place, and what `recipe.make` raises.
+    Raises `BatchError` when something else is in its place, and what `recipe.make` raises.
     """
     if not task.output.exists():
         return False
@@ -263,9 +263,9 @@ def is_painted(task: Task) -> bool:
     except SettingsError:
         same = False
     if not same:
-        raise ImageError(
+        raise BatchError(
             f"{task.output.name!r} is there, but was painted from other pictures or with other "
-            "settings; move it away, or --force."
+            "settings; move it away, or use --force to replace it."
         )
     return True
 
@@ -273,7 +273,7 @@ def is_painted(task: Task) -> bool:
 def paint_here(tasks: Sequence[Numbered], stop: StopToken) -> Iterator[tuple[int, Outcome]]:
     """Paint one after another in this process."""
     for number, task in tasks:
-        outcome = None if stop else paint(task, stop=stop)
+        outcome = None if stop.is_set() else paint(task, stop=stop)
         if outcome is None:
             return
         yield number, outcome

@@ -2,7 +2,8 @@
 
 Ray does the scheduling: it starts the workers, hands them tasks, and gives to others what was lost
 with a machine. The folders need not be shared, since the driver reads all pictures and writes all
-results; this package has to be importable on every machine. Ray is an extra:
+results; this package, and a weights file or stylizer that the settings name, have to be on every
+machine. Ray is an extra:
 `pip install -r requirements-ray.txt`.
 
 GPUs are asked for where the cluster has them; that was written with care and never run.
@@ -98,28 +99,33 @@ def _paint_all(tasks: Sequence[Numbered], stop: StopToken) -> Iterator[tuple[int
     if not tasks:
         return
     resources = ray.cluster_resources()
-    remote = ray.remote(max_retries=MAX_RETRIES, **_share(resources))
-    # Not each for itself: on machines of several kinds, they might come to several ends.
-    precision = ray.get(remote(_precision).remote())
+    remote = ray.remote(max_retries=MAX_RETRIES, **_worker_options(resources))
+    # Not each worker for itself: machines of several kinds might choose differently.
+    try:
+        precision = ray.get(remote(_precision).remote())
+    except ray.exceptions.RayError as error:
+        raise BatchError(f"The cluster's workers cannot be used: {error}") from error
     paint = remote(_paint)
     max_running = AHEAD * _workers(resources)
     waiting = deque(tasks)
     running: dict[Any, Numbered] = {}
-    while (waiting or running) and not stop:
-        if waiting and len(running) < max_running:
-            number, task = waiting.popleft()
-            try:
-                parcel = Parcel.of(task, precision)
-            except OSError as error:
-                yield number, batch.failed(task, str(error))
-            else:
-                running[paint.remote(parcel)] = number, task
-            continue
-        for ended in ray.wait(list(running), timeout=STOP_INTERVAL)[0]:
-            number, task = running.pop(ended)
-            yield number, _received(task, ended)
-    for reference in running:
-        ray.cancel(reference, force=True)
+    try:
+        while (waiting or running) and not stop.is_set():
+            if waiting and len(running) < max_running:
+                number, task = waiting.popleft()
+                try:
+                    parcel = Parcel.of(task, precision)
+                except OSError as error:
+                    yield number, batch.failed(task, str(error))
+                else:
+                    running[paint.remote(parcel)] = number, task
+                continue
+            for ended in ray.wait(list(running), timeout=STOP_INTERVAL)[0]:
+                number, task = running.pop(ended)
+                yield number, _received(task, ended)
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
 
 
 def _precision() -> str:
@@ -151,7 +157,7 @@ def _received(task: Task, reference: Any) -> Outcome:
     return replace(outcome, content=own.content, style=own.style, output=own.output)
 
 
-def _share(resources: Mapping[str, float]) -> dict[str, Any]:
+def _worker_options(resources: Mapping[str, float]) -> dict[str, Any]:
     """What a worker gets of the cluster, and keeps to."""
     limits = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     return {

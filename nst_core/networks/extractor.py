@@ -58,7 +58,7 @@ class Extractor:
         features = {}
         for layer in self.network.up_to(self.layers):
             x = POOLINGS[self.pooling](x) if layer.is_pooled else x
-            # Nobody trains them; a function's gradient would be taken for them all the same.
+            # Without stop_gradient, the gradient is also computed for the kernels.
             kernel, bias = map(tf.stop_gradient, kernels[layer.name])
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias))
             if layer.name in self.layers:
@@ -90,7 +90,8 @@ def _load_model(network_name: str, weights: str | None) -> Any:
         )
     _check_files(file, network)
     try:
-        # Out of any graph being traced: there, the weights would be read but never arrive.
+        # Outside of any graph being traced: there the assignment would be symbolic, and the
+        # weights would stay random.
         with tf.init_scope():
             model = network.load(file)
     except MemoryError:

@@ -1,4 +1,4 @@
-"""A feature network described by a table: its layers, what it wants to see, and what it costs.
+"""A feature network described by a table: its layers, its input, and what it costs.
 
 Pictures enter as RGB in [0, 1]; only this package knows what a network was trained on. Features are
 the activations after the ReLU, under Keras' layer names. `vgg.py` holds the networks there are;
@@ -25,19 +25,19 @@ class Layer:
 
     name: str  # Keras'
     stride: int  # pixels between two positions
-    halo: int  # pixels beyond its own stride x stride that a position sees on each side
+    halo: int  # (receptive field - stride) / 2, in pixels
     inputs: int  # channels
     channels: int
     is_pooled: bool  # whether a 2 x 2 pooling comes before the convolution
 
     @property
     def flop(self) -> float:
-        """Arithmetic of the forward pass for each pixel of the picture."""
+        """Floating-point operations of the forward pass for each pixel of the picture."""
         return 2 * 9 * self.inputs * self.channels / self.stride**2
 
     @property
     def activations(self) -> float:
-        """Numbers for each pixel of the picture that the gradient needs again."""
+        """Numbers for each pixel of the picture that are kept for the gradient."""
         pooled = self.inputs if self.is_pooled else 0
         return (self.channels + pooled) / self.stride**2
 
@@ -83,11 +83,11 @@ class Network:
         return self.layers[: max(map(self.names.index, names), default=-1) + 1]
 
     def flop(self, names: Iterable[str]) -> float:
-        """Arithmetic of the forward pass to `names` for each pixel of the picture."""
+        """Floating-point operations of the forward pass to `names` for each pixel."""
         return sum(layer.flop for layer in self.up_to(names))
 
     def activations(self, names: Iterable[str]) -> float:
-        """Numbers for each pixel of the picture that a gradient from `names` needs again."""
+        """Numbers for each pixel of the picture that are kept for a gradient from `names`."""
         return sum(layer.activations for layer in self.up_to(names))
 
     def halo(self, names: Iterable[str]) -> int:
@@ -128,10 +128,9 @@ class Network:
 def max_pool(x: tf.Tensor) -> tf.Tensor:
     """The largest of each 2 x 2 positions; an odd last row or column is dropped.
 
-    Its gradient pools once more. TensorFlow's own gradient needs what the forward pass recorded,
-    which is gone where the gradient is compiled by itself, as for tiles; the substitute that it
-    takes there needs seven times as long. Where both passes are compiled together, TensorFlow
-    recognises the second pooling as the first.
+    Its gradient pools once more: where the gradient is compiled by itself, as for tiles, TensorFlow
+    cannot use what the forward pass recorded, and its other kernel takes seven times as long.
+    Where both passes are compiled together, the second pooling is recognised as the first.
     """
 
     def pool(x: tf.Tensor) -> tf.Tensor:

@@ -98,7 +98,7 @@ def _load_stylizer(handle: str | None) -> Callable[..., Any]:
 
     try:
         return hub.load(str(EMBEDDED_STYLIZER) if handle is None else handle)
-    except MemoryError:
+    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError):
         raise
     except Exception as error:  # hub raises whatever the network and the bytes lead it to
         raise _preview_error(handle, "it is not a SavedModel that can be loaded") from error

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from nst_core.lazy import tf
 from nst_core.optimizers.optimizer import MEMORIES, CurvatureMemory, LinearMap, Optimizer
 
-FIRST_MOVE = 0.02  # mean move of the first step, when no curvature is known yet
-LONGEST_MOVE = 0.03  # mean move that a step may not exceed; 0.1 overshot on some pairs
+# Mean |change| of a value in [0, 1]: of the first step, when no curvature is known yet, and the
+# largest that a step may have; 0.1 overshot on some pairs.
+FIRST_MOVE, MAX_MOVE = 0.02, 0.03
 
 
 class LbfgsState(NamedTuple):
@@ -35,7 +36,7 @@ class Lbfgs(Optimizer):
     """Nocedal and Wright, "Numerical Optimization", algorithm 7.4.
 
     Each step is learning_rate times the quasi-Newton direction, limited to a mean move of
-    `LONGEST_MOVE`. A curvature pair without positive curvature is left out.
+    `MAX_MOVE`. A curvature pair without positive curvature is left out.
     """
 
     label = "L-BFGS"
@@ -63,7 +64,7 @@ class Lbfgs(Optimizer):
         direction = inverse_hessian_product(gradient, moves, changes, rho, self.first_guess)
         step = -learning_rate * direction
         mean_move = tf.reduce_mean(tf.abs(step))
-        step *= tf.minimum(1.0, tf.math.divide_no_nan(LONGEST_MOVE, mean_move))
+        step *= tf.minimum(1.0, tf.math.divide_no_nan(MAX_MOVE, mean_move))
         return x + step, LbfgsState(x, gradient, moves, changes, rho)
 
 
@@ -126,7 +127,7 @@ def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 def _in_full_precision(remembered: tf.Tensor, beside: tf.Tensor) -> tf.Tensor:
     """In the precision of `beside`, and not converted before that is there.
 
-    TensorFlow does at once what it can: all pairs would be in memory in full precision together.
+    The executor would otherwise convert all pairs up front, and hold them all in full precision.
     """
     with tf.control_dependencies([beside]):
         return tf.cast(remembered, beside.dtype)

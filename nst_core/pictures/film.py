@@ -6,6 +6,7 @@ MP4 (H.264) plays in browsers and slides; animated WebP and GIF play wherever a 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -141,7 +142,7 @@ def _write_mp4(file: Path, pictures: Sequence[np.ndarray]) -> None:
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = REC_709
         context.color_range = ColorRange.MPEG
-        for picture in [*pictures, *hold]:
+        for picture in itertools.chain(pictures, hold):
             rgb = av.VideoFrame.from_ndarray(_to_even(picture), format="rgb24")
             frame = rgb.reformat(
                 format="yuv420p",

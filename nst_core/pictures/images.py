@@ -7,11 +7,12 @@ arrived and what is accepted. The size a file declares is looked at before its p
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,7 @@ MINIMUM_SIDE = 16  # px; the deepest layers of VGG-16 see 16 x 16 blocks
 LARGEST_MASK = 2048  # px, long side that a mask is read at
 STRIP = 256  # rows that are converted at once
 REDUCING_GAP = 3.0  # so many times the wanted size is left for Lanczos after a mean over blocks
-REDUCIBLE = {
-    "L",
-    "LA",
-    "RGB",
-    "RGBA",
-    "CMYK",
-    "YCbCr",
-    "LAB",
-    "I",
-    "F",
-}  # what Pillow can shrink so
+REDUCIBLE = {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F"}  # modes that can be
 PAPER = (255, 255, 255)  # what shows through a transparent picture while it is painted
 
 # Pillow's names of the formats that are read. Others that Pillow knows are refused: some of them
@@ -108,13 +99,15 @@ def load(source: ImageSource, size: int | None = None, enlarge: bool = False) ->
         image = _from_array(source)
         return _to_picture(image, _target(image.size, size, enlarge))
     if isinstance(source, Image.Image):
-        return _decode(source, size, enlarge)
+        return _decode(source, _checked_target(source, size, enlarge))
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(
             f"A {type(source).__name__} is not a picture; give a path, a PIL image or an array."
         )
     with _open(Path(source)) as image:
-        return _decode(image, size, enlarge)
+        target = _checked_target(image, size, enlarge)
+        _draft(image, target)
+        return _decode(image, target)
 
 
 def load_mask(source: ImageSource, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -230,19 +223,23 @@ def _open(path: Path) -> Image.Image:
         ) from error
 
 
-def _decode(image: Image.Image, size: int | None, enlarge: bool) -> Picture:
-    """Check the declared size, decode, and bring to upright sRGB."""
+def _checked_target(image: Image.Image, size: int | None, enlarge: bool) -> tuple[int, int]:
+    """The size to read an image at, or `ImageError` for one that declares too many pixels."""
     _check_sides(*image.size, MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS))
-    target = _target(image.size, size, enlarge)
-    try:
-        if not isinstance(image, _HEIF):
-            image.draft(None, (2 * target[0], 2 * target[1]))  # a JPEG, at a fraction
+    return _target(image.size, size, enlarge)
+
+
+def _draft(image: Image.Image, target: tuple[int, int]) -> None:
+    """Let a JPEG be decoded at a fraction of its size. Not for the caller's own PIL images."""
+    if not isinstance(image, pillow_heif.HeifImageFile):
+        with _decoding_errors():
+            image.draft(None, (2 * target[0], 2 * target[1]))
+
+
+def _decode(image: Image.Image, target: tuple[int, int]) -> Picture:
+    """Decode, and bring to upright sRGB of the target size."""
+    with _decoding_errors():
         image.load()
-    except Exception as error:  # decoders raise whatever the bytes lead them to
-        raise ImageError(
-            "The picture is truncated or damaged; export it again, "
-            f"as {READABLE_TEXT}, and give the new file."
-        ) from error
     reduced = _reduced(image, target)
     upright = _upright(_to_8_bit(reduced))
     is_turned = (upright.width > upright.height) != (reduced.width > reduced.height)
@@ -250,7 +247,16 @@ def _decode(image: Image.Image, size: int | None, enlarge: bool) -> Picture:
     return _to_picture(upright, target[::-1] if is_turned else target, profile)
 
 
-_HEIF = pillow_heif.HeifImageFile
+@contextlib.contextmanager
+def _decoding_errors() -> Iterator[None]:
+    """Whatever a decoder raises, as an `ImageError`."""
+    try:
+        yield
+    except Exception as error:
+        raise ImageError(
+            "The picture is truncated or damaged; export it again, "
+            f"as {READABLE_TEXT}, and give the new file."
+        ) from error
 
 
 def _to_picture(

@@ -7,7 +7,7 @@ visible pixel the masks of all regions and of what is kept add up to 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ class Style:
     name: str = ""  # what errors call it; empty: its number, like "painting 2"
 
 
-StyleSource = ImageSource | Sequence[tuple[ImageSource, float] | Style]
+StyleSource = ImageSource | Style | Sequence[tuple[ImageSource, float] | Style]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class Layout:
 
     regions: tuple[Region, ...]
     kept: np.ndarray | None = None  # the mask of what stays, or None for nothing
+
+    @property
+    def paintings(self) -> list[Picture]:
+        """The paintings of all regions."""
+        return [painting for region in self.regions for painting, _ in region.paintings]
 
     @property
     def has_masks(self) -> bool:
@@ -76,7 +81,7 @@ def as_styles(style: StyleSource) -> tuple[Style, ...]:
 
     Raises `SettingsError` when there are none or too many, or their weights make no sense.
     """
-    items: Any = style if isinstance(style, (list, tuple)) else [(style,)]
+    items: Any = style if isinstance(style, (list, tuple)) else [_as_style(style)]
     try:
         styles = [item if isinstance(item, Style) else Style(*item) for item in items]
         weights = np.array([style.weight for style in styles], np.float64)
@@ -93,6 +98,10 @@ def as_styles(style: StyleSource) -> tuple[Style, ...]:
         for number, style in enumerate(styles, start=1)
     ]
     return tuple(style for style in named if style.weight > 0)
+
+
+def _as_style(style: Any) -> Style:
+    return style if isinstance(style, Style) else Style(style)
 
 
 def lay_out(
@@ -128,22 +137,8 @@ def lay_out(
         number: _load_mask(styles[number].mask, f"mask of {styles[number].name}", photo)
         for number in masked
     }
-    nothing = np.zeros(photo.rgb.shape[1:3], np.float32)
-    kept = nothing if keep is None else _load_mask(keep, "mask of what is kept", photo)
-    if not unmasked:
-        kept = np.maximum(kept, 1 - _union(masks.values(), nothing))
-    kept = _widened(kept, sigma)
-
-    soft = {number: _softened(mask, sigma) for number, mask in masks.items()}
-    covered = _union(soft.values(), nothing) if unmasked else np.ones_like(nothing)
-    weighted = {number: styles[number].weight * mask for number, mask in soft.items()}
-    total = np.maximum(sum(weighted.values(), nothing), 1e-6)
-    groups = [[number] for number in masked]
-    shares: list[np.ndarray] = [covered * weighted[number] / total for number in masked]
-    if unmasked:
-        groups.append(unmasked)
-        shares.append(1 - covered)
-
+    kept = _kept(keep, masks.values(), photo, sigma, is_rest_kept=not unmasked)
+    groups, shares = _shares(styles, masks, unmasked, photo, sigma)
     visible = 1.0 if photo.alpha is None else photo.alpha / np.float32(255)
     shares = [share * (1 - kept) * visible for share in shares]
     for group, share in zip(groups, shares, strict=True):
@@ -158,6 +153,43 @@ def lay_out(
         for group, share in zip(groups, shares, strict=True)
     )
     return Layout(regions, _as_mask(kept) if kept.any() else None)
+
+
+def _kept(
+    keep: ImageSource | None,
+    masks: Iterable[np.ndarray],
+    photo: Picture,
+    sigma: float,
+    *,
+    is_rest_kept: bool,
+) -> np.ndarray:
+    """The mask of what stays as in the photo, [H, W]: what `keep` marks, and maybe the rest."""
+    nothing = np.zeros(photo.rgb.shape[1:3], np.float32)
+    kept = nothing if keep is None else _load_mask(keep, "mask of what is kept", photo)
+    if is_rest_kept:
+        kept = np.maximum(kept, 1 - _union(masks, nothing))
+    return _widened(kept, sigma)
+
+
+def _shares(
+    styles: Sequence[Style],
+    masks: Mapping[int, np.ndarray],
+    unmasked: list[int],
+    photo: Picture,
+    sigma: float,
+) -> tuple[list[list[int]], list[np.ndarray]]:
+    """Groups of paintings by number, and how much of each pixel is theirs, [H, W]."""
+    nothing = np.zeros(photo.rgb.shape[1:3], np.float32)
+    soft = {number: _softened(mask, sigma) for number, mask in masks.items()}
+    covered = _union(soft.values(), nothing) if unmasked else np.ones_like(nothing)
+    weighted = {number: styles[number].weight * mask for number, mask in soft.items()}
+    total = np.maximum(sum(weighted.values(), nothing), 1e-6)
+    groups = [[number] for number in masks]
+    shares: list[np.ndarray] = [covered * weighted[number] / total for number in masks]
+    if unmasked:
+        groups.append(unmasked)
+        shares.append(1 - covered)
+    return groups, shares
 
 
 def _mixed(

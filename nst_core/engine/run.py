@@ -1,0 +1,194 @@
+"""One run of an easel: the work between two frames, how far it has come, and the frames."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nst_core.engine import device
+from nst_core.engine.engine import Engine, Problem
+from nst_core.engine.frame import Frame
+from nst_core.engine.job import Job, layout_at
+from nst_core.engine.plan import Plan, check_memory
+from nst_core.engine.schedule import Progress
+from nst_core.engine.step import State
+from nst_core.losses import LOSS_NAMES
+from nst_core.pictures import images
+from nst_core.pictures.pyramid import add_detail, resize
+from nst_core.pictures.regions import Layout
+from nst_core.settings import Settings
+from nst_core.stop import StopToken
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run stands after a step."""
+
+    progress: Progress
+    canvas: Any  # float32 [1, H, W, 3] at the scale of `progress`, as array or tensor
+    optimizer_state: Any  # None when it was dropped
+
+
+class Run:
+    """One run: the engine, how far it has come, and the frames.
+
+    Args:
+        progress: where it begins.
+        time_budget: seconds that the steps are made to fit; None leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        settings: Settings,
+        plan: Plan,
+        progress: Progress,
+        time_budget: float | None,
+    ) -> None:
+        self._job, self._settings, self._plan = job, settings, plan
+        self._time_budget = time_budget
+        self._began = time.monotonic()
+        self._sent = self._began
+        self._pace = Pace(progress.work_done)
+        with device.LOCK:
+            self._engine = Engine(settings, plan.precision, plan.tile, plan.lbfgs_memory)
+            self.layout: Layout = job.recolored(settings.color)
+        self.progress = progress
+        self.canvas: Any = None  # where the next scale starts, as array or tensor
+        self.optimizer_state: Any = None  # to continue with; None for a new one
+        self.state: State  # of the last step at the present scale
+        self.last: Frame | None = None
+
+    # --- Work ---
+
+    def set_up(self, stop: StopToken) -> Problem | None:
+        """Find the targets of the present scale, and give the canvas the photo's detail there.
+
+        Returns None when it is told to stop, which it checks before each painting.
+        """
+        scale, photo = self.progress.scale, self._job.photo
+        small = resize(photo.rgb, scale.height, scale.width)
+        layout = layout_at(self.layout, scale, photo.size[1])
+        with device.LOCK:
+            check_memory(self._plan, scale, photo, self.layout, self._engine.objective)
+        for painting in layout.paintings:
+            if stop.is_set():
+                return None
+            self._engine.measure_painting(painting, small)
+        if stop.is_set():
+            return None
+        problem = self._engine.problem(small, layout)
+        self.canvas = add_detail(np.asarray(self.canvas), small)
+        return problem
+
+    def start(self, problem: Problem) -> None:
+        """Find the state before the first step of the present scale."""
+        with device.LOCK:
+            state = self._engine.start(self.canvas, problem)
+            if self.optimizer_state is not None:
+                state = state._replace(optimizer=self.optimizer_state)
+            self.state = state
+            self.canvas = self.optimizer_state = None  # free what may be large
+
+    def step(self, problem: Problem) -> bool:
+        """One step, unless it gives NaN or infinity: then the state stays, and False returns."""
+        with device.LOCK:
+            began = time.monotonic()
+            following = self._engine.step(self.state, problem)
+            is_finite = bool(following.finite)  # waits until the step is done
+            seconds = time.monotonic() - began
+        if is_finite:
+            self.state = following
+            self._count(seconds)
+        return is_finite
+
+    def _count(self, seconds: float) -> None:
+        """Count a step, and make the steps to come fit the time budget."""
+        self._pace.seconds += seconds
+        progress = self.progress.after_a_step()
+        if self._time_budget is not None:
+            left = self._began + self._time_budget - time.monotonic()
+            progress = progress.fitted(left / self._pace.of(progress))
+        self.progress = progress
+
+    def to_the_next_scale(self) -> None:
+        self.canvas = self.state.image.numpy()
+        self.progress = self.progress.at_the_next_scale()
+
+    # --- Frames ---
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left, None before the first step was measured."""
+        return self._pace.eta(self.progress)
+
+    @property
+    def is_frame_due(self) -> bool:
+        """Whether it is time for another frame."""
+        return time.monotonic() - self._sent >= self._settings.frame_interval
+
+    @property
+    def sent_step(self) -> int:
+        """The step of the last frame."""
+        return self.last.step if self.last else 0
+
+    def start_frame(self, picture: np.ndarray) -> Frame:
+        """The picture before anything was optimised, float32 [1, H, W, 3] of the full size."""
+        return self._frame(picture, {}, None)
+
+    def preview_frame(self, picture: np.ndarray) -> Frame:
+        """The same when it is the stylizer's preview."""
+        frame = replace(self.start_frame(picture), stage="preview", scale=max(self._job.photo.size))
+        self.last = frame
+        return frame
+
+    def frame_of_state(self, eta: float | None) -> Frame:
+        """The picture of the present state, with its losses: 0 of terms without weight."""
+        losses = dict.fromkeys(("total", *LOSS_NAMES), 0.0)
+        losses |= {name: float(loss) for name, loss in self.state.losses.items()}
+        return self._frame(self._full_size(self.state.image), losses, eta)
+
+    def frame(self, losses: dict[str, float], eta: float | None) -> Frame:
+        """The canvas of the present scale."""
+        return self._frame(self._full_size(self.canvas), losses, eta)
+
+    def _full_size(self, canvas: Any) -> np.ndarray:
+        return add_detail(np.asarray(canvas), self._job.photo.rgb)
+
+    def _frame(self, picture: np.ndarray, losses: dict[str, float], eta: float | None) -> Frame:
+        painted, progress = images.to_uint8(picture), self.progress
+        self._sent = time.monotonic()
+        self.last = Frame(
+            image=self._job.finished(painted, self._settings.color),
+            painted=painted,
+            step=progress.steps_done,
+            total_steps=progress.total_steps,
+            scale=max(progress.scale.height, progress.scale.width),
+            stage="fine" if progress.is_finest else "coarse",
+            losses=losses,
+            elapsed=self._sent - self._began,
+            eta=eta,
+            done=progress.is_done,
+            plan=replace(self._plan, scales=progress.scales),
+            alpha=self._job.photo.alpha,
+        )
+        return self.last
+
+
+@dataclass
+class Pace:
+    """How fast a run goes, measured on the way."""
+
+    work_before: int  # where the measurement began
+    seconds: float = 0.0  # in steps since then
+
+    def of(self, progress: Progress) -> float:
+        """Seconds per pixel and step; needs a step that was done."""
+        return self.seconds / (progress.work_done - self.work_before)
+
+    def eta(self, progress: Progress) -> float | None:
+        """Seconds left, None before the first step was measured."""
+        return progress.work_left * self.of(progress) if self.seconds else None
