@@ -16,7 +16,7 @@ from dataclasses import replace
 from benchmarks import race, report
 from benchmarks.objective import PADDINGS, Judge
 from nst_core import Settings, stream
-from nst_core.engine.easel import warm_up
+from nst_core.engine.warm_up import warm_up
 from page import examples
 
 FIRST_LOOKS = 5

@@ -23,10 +23,10 @@ from PIL import Image
 
 from benchmarks import report, roofline
 from nst_core import Easel, Settings
-from nst_core.engine.easel import warm_up
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import needed
 from nst_core.engine.schedule import schedule
+from nst_core.engine.warm_up import warm_up
 from nst_core.networks.network import PRECISIONS
 from nst_core.optimizers.optimizer import MEMORIES
 from nst_core.pictures import images

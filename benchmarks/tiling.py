@@ -34,11 +34,11 @@ from benchmarks.roofline import OBJECTIVE, SETTINGS
 from benchmarks.scaling import peak_memory
 from nst_core import Easel, Engine, Settings
 from nst_core.engine import tiles
-from nst_core.engine.easel import warm_up
 from nst_core.engine.engine import Problem
 from nst_core.engine.plan import needed
 from nst_core.engine.schedule import schedule
 from nst_core.engine.step import State
+from nst_core.engine.warm_up import warm_up
 from nst_core.lazy import tf
 from nst_core.networks.network import PRECISIONS
 from nst_core.optimizers.optimizer import MEMORIES

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import corpus
+import fake_engine
 import numpy as np
 import pytest
 import visitor
+from fake_engine import Steps
 from stranger import Server
 
-from nst_core import images, transfer
+from nst_core import Engine
+from nst_core.pictures import images
+from nst_core.stop import Condition
+from page.turns import Ticket, Turns
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -95,17 +100,12 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def before_each_step(monkeypatch) -> Callable[[Callable[[Any], Any]], None]:
     """Install a function that sees, and may replace, the state before each step of any run."""
-    compile_step = transfer._compiled
+    step = Engine.step
 
     def install(hook: Callable[[Any], Any]) -> None:
-        @functools.wraps(compile_step)
-        def hooked(*arguments):
-            compiled = compile_step(*arguments)
-            step = compiled.step
-            return type(compiled)(compiled.start, lambda state, *rest: step(hook(state), *rest))
-
-        hooked.cache_info = compile_step.cache_info
-        monkeypatch.setattr(transfer, "_compiled", hooked)
+        monkeypatch.setattr(
+            Engine, "step", lambda engine, state, problem: step(engine, hook(state), problem)
+        )
 
     return install
 
@@ -123,6 +123,42 @@ def steps_done(before_each_step) -> list[int]:
     return steps
 
 
+# --- The page -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def steps(monkeypatch) -> Iterator[Steps]:
+    """The steps of a fake engine, which is in the place of the real one."""
+    steps = Steps()
+    fake_engine.install(monkeypatch, steps)
+    yield steps
+    steps.release()  # a run that a failed test leaves behind
+
+
+class WatchedTurns(Turns):
+    """Turns that remember the tickets of all who joined."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tickets: list[Ticket] = []
+
+    @contextlib.contextmanager
+    def join(self, session: str, *conditions: Condition) -> Iterator[Ticket]:
+        with super().join(session, *conditions) as ticket:
+            self.tickets.append(ticket)
+            yield ticket
+
+
+@pytest.fixture
+def turns(monkeypatch) -> WatchedTurns:
+    """Turns of the test's own: a run that another left behind keeps none waiting."""
+    from page import actions  # here, because Gradio takes seconds to import
+
+    turns = WatchedTurns()
+    monkeypatch.setattr(actions, "TURNS", turns)
+    return turns
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     with visitor.chromium() as browser:
@@ -130,10 +166,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[Server]:
-    """The app that all attacks share, but for those it does not survive."""
+def server(tmp_path_factory, attack) -> Iterator[Server]:
+    """The app that all attacks share, but for those it does not survive.
+
+    In full with the real engine, whose memory may grow.
+    """
     folder = tmp_path_factory.mktemp("attacked")
-    with visitor.started(folder) as address:
+    script = visitor.APP if attack.is_full else visitor.FAKE_APP
+    with visitor.started(folder, script) as address:
         yield Server(address, folder)
 
 
@@ -153,8 +193,8 @@ def hostile_files(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def page_address(tmp_path_factory) -> Iterator[str]:
-    """The page, served for all browser tests."""
-    with visitor.served(tmp_path_factory.mktemp("app")) as address:
+    """The page with the fake engine, served for all browser tests but one."""
+    with visitor.served(tmp_path_factory.mktemp("app"), visitor.FAKE_APP) as address:
         yield address
 
 
@@ -167,6 +207,6 @@ def page(browser, page_address) -> Iterator[Any]:
 
 @pytest.fixture
 def short(browser, page_address) -> Iterator[Any]:
-    """A visitor who has opened a link to a run of a few seconds."""
+    """A visitor who has opened a link to a run of a few steps."""
     with visitor.visit(browser, page_address, visitor.SHORT) as page:
         yield page

@@ -23,7 +23,8 @@ def main() -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    from nst_core import Settings, batch, cluster
+    from nst_core import Settings
+    from nst_core.many import batch, cluster
 
     photos, paintings, out = map(Path, sys.argv[1:])
     machines = Cluster(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import corpus
 
-MOST_CHANGES = 8
+MAX_CHANGES = 8
 TELLING = (
     b"\x00",
     b"\xff",
@@ -72,7 +72,7 @@ def mutated(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     for _ in range(count):
         ending, whole = chance.choice(good)
         data = bytearray(whole)
-        for _ in range(chance.randrange(1, MOST_CHANGES + 1)):
+        for _ in range(chance.randrange(1, MAX_CHANGES + 1)):
             if data:
                 chance.choice(CHANGES)(data, chance)
         # A PNG with wrong checksums is refused before anything is decoded.

@@ -60,7 +60,7 @@ def _status(key: str) -> int:
 
 
 def _read(path: Path, size: int) -> dict[str, object]:
-    from nst_core import images
+    from nst_core.pictures import images
 
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before, began = _status("VmRSS"), time.perf_counter()
@@ -84,7 +84,7 @@ def _read(path: Path, size: int) -> dict[str, object]:
 
 def main() -> None:
     sys.path.insert(0, str(ROOT))
-    from nst_core import images  # not on the first picture's account
+    from nst_core.pictures import images  # not on the first picture's account
 
     del images
     for line in sys.stdin.read().splitlines():

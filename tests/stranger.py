@@ -6,6 +6,8 @@ import base64
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,15 +64,20 @@ class Server:
         """Start a run; returns where its events are."""
         return f"gradio_api/call/stylize/{self._post('stylize', parameters).json()['event_id']}"
 
-    def read_events(self, path: str, count: int) -> None:
-        """Read some events of a run, and hang up."""
+    @contextmanager
+    def watch(self, path: str) -> Iterator[Iterator[str]]:
+        """The events of a run as they come, one for each picture; leaving hangs up."""
         with (
             httpx.Client(base_url=self.address, timeout=60) as client,
-            client.stream("GET", path) as events,
+            client.stream("GET", path) as answer,
         ):
-            lines = (line for line in events.iter_lines() if line.startswith("event: generating"))
+            yield (line for line in answer.iter_lines() if line.startswith("event: generating"))
+
+    def read_events(self, path: str, count: int) -> None:
+        """Read some events of a run, and hang up."""
+        with self.watch(path) as events:
             for _ in range(count):
-                next(lines)
+                next(events)
 
     def _post(self, endpoint: str, parameters: dict[str, Any]) -> httpx.Response:
         # Not `json=`: a stranger may send NaN, which is no JSON.

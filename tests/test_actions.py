@@ -1,7 +1,10 @@
-"""What happens on the page, called as the page calls it."""
+"""What happens on the page, called as the page calls it; with the fake engine."""
 
 from __future__ import annotations
 
+import contextvars
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -11,19 +14,25 @@ import gradio as gr
 import numpy as np
 import pytest
 from conftest import example
+from fake_engine import LIMIT
+from gradio.context import LocalContext
 from PIL import Image
 
-from nst_core import Settings, Style, images, recipe, stylize
-from nst_core.color import keep_chroma
+from nst_core import Easel, Settings, StopToken, Style, recipe, stylize
+from nst_core.colors.luminance import keep_chroma
+from nst_core.pictures import images
 from nst_core.presets import PRESETS
+from nst_core.recipe import Stretch
 from page import actions, controls, examples, mixing, studio, words
 from page.actions import STUDIO, Shown
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
+pytestmark = pytest.mark.usefixtures("steps", "turns")
+
 
 def values_of(**changed) -> list:
-    return controls.show(Settings(**changed)) if changed else controls.show(Settings())
+    return controls.show(Settings(**changed))
 
 
 def told(monkeypatch, kind: str = "Warning") -> list[str]:
@@ -33,9 +42,14 @@ def told(monkeypatch, kind: str = "Warning") -> list[str]:
     return messages
 
 
+def paint(*more, before: str | None = None, **changed) -> Iterator[Shown]:
+    """Paint the castle with these settings, and these values of `mixing.MORE`."""
+    return actions.paint(before, CASTLE, WAVE, *values_of(**{"size": 96} | changed), *more)
+
+
 def paint_until(step: int, **changed) -> str:
-    """Paint and stop there; returns the token."""
-    run = actions.paint(CASTLE, WAVE, *values_of(size=96, frame_interval=0, **changed))
+    """Paint and leave there; returns the token."""
+    run = paint(**{"frame_interval": 0} | changed)
     token = next(shown.token for shown in run if step_of(shown) == step)
     run.close()
     return token
@@ -46,23 +60,17 @@ def step_of(shown: Shown) -> int:
     return painting.frame.step if painting else -1
 
 
-# --- Painting -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def _own_turns(monkeypatch):
-    """A run that a failed test leaves behind keeps no other waiting."""
-    monkeypatch.setattr(actions, "TURNS", actions.Turns())
-
-
 def pixels(path: str) -> np.ndarray:
     """A picture that is shown."""
     with Image.open(path) as image:
         return np.asarray(image, int)
 
 
+# --- Painting -----------------------------------------------------------------------------------
+
+
 def test_the_first_thing_shown_is_the_photo():
-    run = actions.paint(CASTLE, WAVE, *values_of(size=96))
+    run = paint()
     shown = next(run)
     photo = images.to_uint8(images.load(CASTLE, 96).rgb)
     assert np.abs(pixels(shown.picture) - photo).mean() < 6  # a small JPEG
@@ -70,14 +78,18 @@ def test_the_first_thing_shown_is_the_photo():
     run.close()
 
 
-def test_the_last_thing_shown_is_a_png_of_the_last_frame():
-    *_, shown = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=2))
+def test_the_last_thing_shown_is_a_png_of_the_last_frame_with_its_recipe():
+    *_, shown = paint(steps=2)
+    painting = STUDIO.find(shown.token)
     assert shown.status.startswith("Done: 2 steps in ")
     assert Path(shown.picture).name == "castle-great-wave.png"
-    with Image.open(shown.picture) as image:
-        np.testing.assert_array_equal(np.asarray(image), STUDIO.find(shown.token).frame.image)
+    np.testing.assert_array_equal(pixels(shown.picture), painting.frame.image)
     assert set(shown.losses["term"]) == {"total", "content", "style", "tv"}
     assert actions.at_rest(shown.token).save["value"] == shown.picture
+    made = recipe.read(shown.picture)
+    assert made.settings == Settings(size=96, steps=2)
+    assert made.plan == painting.frame.plan
+    assert (made.plan.size, made.plan.steps, made.plan.precision) == (96, 2, "float32")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +98,8 @@ def test_the_last_thing_shown_is_a_png_of_the_last_frame():
         (None, WAVE, 0, 96, "Choose a photo first."),
         (CASTLE, None, 0, 96, "Choose a painting first."),
         (CASTLE, WAVE, "size", 7, "size is 7, but it must be between 64 and 4096 px."),
+        (CASTLE, WAVE, "frame_interval", 3600, "frame_interval is 3600.0, but it must be at most"),
+        (CASTLE, WAVE, "frame_interval", 1.1, "frame_interval is 1.1, but it must be at most 1 s"),
         (CASTLE, WAVE, "optimizer", "magic", "optimizer is 'magic'"),
         (CASTLE, WAVE, "style_layers", "nonsense", "style_layers is 'nonsense'"),
         (CASTLE, __file__, 0, 96, "is not a picture"),
@@ -96,73 +110,308 @@ def test_errors_are_one_plain_sentence(content, style, position, value, message)
     values[controls.NAMES.index(position) if isinstance(position, str) else position] = value
     shown = []
     with pytest.raises(gr.Error) as error:
-        shown.extend(actions.paint(content, style, *values))
+        shown.extend(actions.paint(None, content, style, *values))
     assert message in error.value.message
     assert not error.value.print_exception
     # The status says it, too; picture, losses and the painting of the run before stay.
     assert shown == [Shown(status=error.value.message)]
 
 
-def test_stop_before_the_first_step_and_after():
-    assert actions.stop(None).status == "Stopped before the first step."
-    token = paint_until(2, steps=50)
-    shown = actions.stop(token)
-    assert shown.status == "Stopped at step 2 of 50; the picture is kept."
-    with Image.open(shown.picture) as image:
-        np.testing.assert_array_equal(np.asarray(image), STUDIO.find(token).frame.image)
-
-
-def test_stop_before_the_first_step_of_a_second_run_keeps_the_first_picture():
-    *_, last = actions.paint(CASTLE, WAVE, *values_of(size=64, steps=1))
-    shown = actions.stop(last.token)
-    assert shown.picture == last.picture
-    assert shown.status == "Stopped before the first step; the last picture is kept."
-
-
-def test_going_on_paints_what_was_never_stopped():
-    *_, whole = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=6, frame_interval=0))
-    token = paint_until(2, steps=6)
-    frames_before = len(STUDIO.find(token).reel)
-    # The size on the page may have been changed meanwhile: the painting has its own.
-    *_, shown = actions.go_on(token, *values_of(size=512, steps=6, frame_interval=0))
-    assert shown.token == token
-    assert shown.status.startswith("Done: 6 steps")
-    painted = STUDIO.find(token)
-    np.testing.assert_array_equal(painted.frame.image, STUDIO.find(whole.token).frame.image)
-    assert len(painted.reel) > frames_before
-    assert sorted(shown.losses["step"].unique()) == [1, 2, 3, 4, 5, 6]
-
-
-def test_going_on_with_another_strength_is_in_the_recipe():
-    token = paint_until(1, steps=3)
-    *_, shown = actions.go_on(token, *values_of(size=96, steps=3, strength=0.9))
-    made = recipe.read(shown.picture)
-    assert made.settings.strength == 0.9
-    (before,) = made.before
-    assert (before.settings.strength, before.steps) == (0.5, 1)
-
-
-def test_going_on_with_nothing_is_told():
-    with pytest.raises(gr.Error, match="no longer here"):
-        list(actions.go_on("gone", *values_of()))
-
-
 def test_very_long_names_of_files_are_cut(tmp_path):
     name = tmp_path / ("x" * 200 + ".png")
     Image.new("RGB", (32, 32)).save(name)
-    *_, shown = actions.paint(str(name), str(name), *values_of(size=64, steps=1))
+    *_, shown = actions.paint(None, str(name), str(name), *values_of(size=64, steps=1))
     assert Path(shown.picture).name == "x" * 60 + "-" + "x" * 60 + ".png"
 
 
-def test_a_first_look_is_the_runs_first_picture():
-    run = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=1))
+def test_a_first_look_is_the_runs_first_picture(steps):
+    run = paint(steps=1)
     next(run)
     expected = next(run).picture
     run.close()
     first_look = pixels(actions.preview(CASTLE, WAVE, 96)).astype(np.uint8)
     assert np.abs(pixels(studio.save_frame(first_look)) - pixels(expected)).mean() < 0.1
+    assert steps.done == []
     with pytest.raises(gr.Error, match="Choose a photo first"):
         actions.preview(None, WAVE, 96)
+
+
+# --- Stopping -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read(monkeypatch, steps) -> Iterator[Callable[..., Future]]:
+    """Reads a run to its end, in a thread and in the session of a visitor; so is this one."""
+    visitor = LocalContext.request.set(SimpleNamespace(session_hash="a visitor"))
+    with ThreadPoolExecutor() as threads:
+
+        def read(run: Iterable[Shown], session: str = "a visitor") -> Future[list[Shown]]:
+            context = contextvars.copy_context()
+            context.run(LocalContext.request.set, SimpleNamespace(session_hash=session))
+            return threads.submit(context.run, list, run)
+
+        yield read
+        steps.release()
+    LocalContext.request.reset(visitor)
+
+
+def press_stop(_ticket) -> None:
+    assert actions.stop() == ("Stopping …", gr.update(interactive=False))
+
+
+def choose_another_pair(_ticket) -> None:
+    assert actions.pick(SimpleNamespace(index=2)) == 2
+
+
+def come_to_the_end_of_the_turn(ticket) -> None:
+    ticket.ends = 0.0
+
+
+def end_the_server(_ticket) -> None:
+    actions.TURNS.stop(reason="server ends")
+
+
+KEPT = "Stopped at step {} of {}; the picture is kept."
+WAYS = {
+    press_stop: KEPT,
+    choose_another_pair: KEPT,
+    come_to_the_end_of_the_turn: f"{KEPT} The time limit is reached; press **Continue** to go on.",
+    end_the_server: KEPT,
+}
+
+
+def check_stopped(run: Future[list[Shown]], text: str) -> None:
+    """The run has ended with this text; picture, PNG and recipe are those of its last step."""
+    last = run.result(LIMIT)[-1]
+    token = [one.token for one in run.result() if isinstance(one.token, str)][-1]
+    painting = STUDIO.find(token)
+    assert last.status == text
+    np.testing.assert_array_equal(pixels(last.picture), painting.frame.image)
+    made = recipe.read(last.picture)
+    assert made == painting.recipe
+    assert made.plan == painting.frame.plan.up_to(painting.frame.step)
+    assert made.plan.steps == painting.frame.step
+    assert actions.TURNS.count() == 0
+
+
+@pytest.mark.parametrize("stop", WAYS)
+def test_every_way_to_stop_ends_the_work_within_the_step(stop, read, steps, turns):
+    """While no picture is due: the run sends its last one all the same."""
+    steps.hold_at(3)
+    run = read(paint(steps=5000, frame_interval=1))
+    steps.wait_until_held()
+    (ticket,) = turns.tickets
+    stop(ticket)
+    steps.release()
+    check_stopped(run, WAYS[stop].format(3, 5000))
+    assert len(steps.done) == 3
+
+
+@pytest.mark.parametrize("stop", WAYS)
+def test_what_goes_on_stops_in_the_same_ways(stop, read, steps, turns):
+    token = paint_until(2, steps=5000)
+    steps.hold_at(4)
+    run = read(actions.go_on(token, *values_of(steps=5000, frame_interval=1)))
+    steps.wait_until_held()
+    stop(turns.tickets[-1])
+    steps.release()
+    check_stopped(run, WAYS[stop].format(4, 5000))
+    assert len(steps.done) == 4
+
+
+def test_a_stop_between_two_scales_ends_the_run_there(read, steps, turns):
+    steps.hold_at(1)  # the only one of the coarse scale
+    run = read(paint(size=512, steps=2, frame_interval=1))
+    steps.wait_until_held()
+    actions.stop()
+    steps.release()
+    check_stopped(run, KEPT.format(1, 2))
+    assert [done.size for done in steps.done] == [(256, 171)]
+
+
+def test_a_stop_leaves_the_other_visitors_alone(read, steps, turns):
+    steps.hold_at(2)
+    run = read(paint(steps=3), "another visitor")
+    steps.wait_until_held()
+    actions.stop()
+    steps.release()
+    assert run.result(LIMIT)[-1].status.startswith("Done: 3 steps")
+
+
+def wait_behind_another(read, steps, turns, run: Iterable[Shown]) -> Future[list[Shown]]:
+    """Begin a run while that of another visitor is held at its first step."""
+    steps.hold_at(len(steps.done) + 1)
+    read(paint(steps=5000, frame_interval=1), "another visitor")
+    steps.wait_until_held()
+    waiting = read(run)
+    while turns.count() < 2:
+        assert not waiting.done(), waiting.result()
+    return waiting
+
+
+def end_the_other(steps, turns) -> None:
+    turns.stop("another visitor")
+    steps.release()
+    turns.wait_until_left(None, LIMIT)
+
+
+def test_a_stop_while_waiting_shows_the_picture_before_again(read, steps, turns):
+    *_, before = paint(steps=2)
+    run = wait_behind_another(read, steps, turns, paint(before=before.token))
+    actions.stop()
+    first, *_, last = run.result(LIMIT)
+    assert first.picture != before.picture
+    assert last == Shown(before.picture, "Stopped before the first step; the last picture is kept.")
+    assert turns.count() == 1
+    end_the_other(steps, turns)
+    assert len(steps.done) == 2 + 1
+    assert actions.at_rest(before.token).go_on["interactive"]
+
+
+def test_a_stop_while_waiting_without_a_picture_before(read, steps, turns):
+    run = wait_behind_another(read, steps, turns, paint())
+    actions.stop()
+    assert run.result(LIMIT)[-1] == Shown(status="Stopped before the first step.")
+    end_the_other(steps, turns)
+
+
+def test_a_stop_while_waiting_to_go_on_keeps_the_picture(read, steps, turns):
+    token = paint_until(1, steps=3)
+    run = wait_behind_another(read, steps, turns, actions.go_on(token, *values_of(steps=3)))
+    actions.stop()
+    assert run.result(LIMIT)[-1] == Shown(status=KEPT.format(1, 3))
+    end_the_other(steps, turns)
+    assert STUDIO.find(token).frame.step == 1
+
+
+def test_a_stop_while_the_pictures_are_loaded_shows_the_picture_before_again(
+    monkeypatch, steps, turns
+):
+    *_, before = paint(steps=2)
+    make = recipe.make
+
+    def stop_and_make(*sources):
+        turns.tickets[-1].stop.stop()
+        return make(*sources)
+
+    monkeypatch.setattr(recipe, "make", stop_and_make)
+    *_, last = paint(before=before.token)
+    assert last == Shown(before.picture, "Stopped before the first step; the last picture is kept.")
+    assert (len(steps.done), steps.previews) == (2, 1)
+
+
+def test_a_stop_at_the_first_look_keeps_that(steps, turns):
+    run = paint(steps=3)
+    next(run)
+    next(run)
+    turns.tickets[-1].stop.stop()
+    *_, last = run
+    assert last.status == KEPT.format(0, 3)
+    assert steps.done == []
+
+
+def test_a_stop_while_waiting_for_a_first_look_spares_its_work(read, steps, turns):
+    run = wait_behind_another(read, steps, turns, preview())
+    actions.stop()
+    with pytest.raises(gr.Error, match="Stopped before the first look"):
+        run.result(LIMIT)
+    end_the_other(steps, turns)
+    assert steps.previews == 1
+
+
+def preview() -> Iterator[str]:
+    """A first look, as a run of one picture."""
+    yield actions.preview(CASTLE, WAVE, 96)
+
+
+def test_a_stop_after_the_last_step_changes_nothing(read, steps):
+    steps.hold_at(2)
+    run = read(paint(steps=2, frame_interval=1))
+    steps.wait_until_held()
+    actions.stop()
+    steps.release()
+    assert run.result(LIMIT)[-1].status.startswith("Done: 2 steps")
+
+
+def test_the_longest_interval_of_all_keeps_no_stop_waiting(read, steps):
+    """Which the page does not allow, but the engine."""
+    easel = Easel(CASTLE, WAVE, Settings(size=96, steps=5000, frame_interval=1000))
+    for done, begin in ((3, easel.paint), (5, easel.resume)):
+        token = StopToken()
+        steps.hold_at(done)
+        run = read(begin(stop=token))
+        steps.wait_until_held()
+        token.stop()
+        steps.release()
+        assert run.result(LIMIT)[-1].step == done
+        assert len(steps.done) == done
+
+
+# --- Going on -----------------------------------------------------------------------------------
+
+BEGUN = {"size": 96, "steps": 6, "init": "noise", "seed": 1, "frame_interval": 0}
+
+
+def go_on(token: str, **changed) -> tuple[recipe.Recipe, np.ndarray]:
+    """Go on to the end; returns the recipe and the picture."""
+    *_, shown = actions.go_on(token, *values_of(**BEGUN | changed))
+    assert shown.token == token
+    assert shown.status.startswith("Done: 6 steps")
+    return recipe.read(shown.picture), pixels(shown.picture)
+
+
+def test_going_on_paints_what_was_never_stopped():
+    *_, whole = paint(**BEGUN)
+    token = paint_until(2, **BEGUN)
+    frames_before = len(STUDIO.find(token).reel)
+    made, picture = go_on(token)
+    np.testing.assert_array_equal(picture, pixels(whole.picture))
+    painting = STUDIO.find(token)
+    assert len(painting.reel) > frames_before
+    assert sorted({step for step, *_ in painting.history}) == [1, 2, 3, 4, 5, 6]
+    assert made.before == (Stretch(Settings(**BEGUN), 2),)
+    assert made.plan == painting.frame.plan
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", 2), ("init", "content"), ("size", 128), ("enlarge", True)]
+)
+def test_what_cannot_change_stays_as_begun_in_recipe_and_picture(name, value, steps):
+    *_, whole = paint(**BEGUN)
+    token = paint_until(2, **BEGUN)
+    made, picture = go_on(token, **{name: value})
+    assert made.settings == Settings(**BEGUN)
+    assert {done.settings for done in steps.done} == {Settings(**BEGUN)}
+    np.testing.assert_array_equal(picture, pixels(whole.picture))
+
+
+@pytest.mark.parametrize(("name", "value"), [("strength", 0.9), ("style_scale", 0.5)])
+def test_what_may_change_is_in_recipe_and_picture(name, value, steps):
+    *_, whole = paint(**BEGUN)
+    token = paint_until(2, **BEGUN)
+    made, picture = go_on(token, **{name: value, "seed": 2})
+    after = Settings(**BEGUN | {name: value})
+    assert made.settings == after
+    assert made.before == (Stretch(Settings(**BEGUN), 2),)
+    easel = Easel(CASTLE, WAVE, Settings(**BEGUN))
+    for frame in easel.paint():
+        if frame.step == 2:
+            break
+    *_, expected = easel.resume(after)
+    np.testing.assert_array_equal(picture, expected.image)
+    assert np.abs(picture - pixels(whole.picture)).mean() > 1
+
+
+def test_another_size_of_strokes_is_another_size_of_the_painting(steps):
+    token = paint_until(2, **BEGUN)
+    go_on(token, style_scale=0.5)
+    sides = [max(done.paintings[0].size) for done in steps.done]
+    assert sides == [96] * 2 + [48] * 4
+
+
+def test_going_on_with_nothing_is_told():
+    with pytest.raises(gr.Error, match="no longer here"):
+        list(actions.go_on("gone", *values_of()))
 
 
 # --- After the run ------------------------------------------------------------------------------
@@ -323,7 +572,7 @@ def test_a_link_without_examples_says_what_it_leaves_out(monkeypatch, tmp_path):
 
 def test_a_painted_png_gives_back_its_settings_and_examples(monkeypatch):
     messages = told(monkeypatch, "Info")
-    *_, shown = actions.paint(CASTLE, WAVE, *values_of(size=64, steps=1, seed=9))
+    *_, shown = paint(size=64, steps=1, seed=9)
     content, style, preset, *values = actions.take_recipe(shown.picture)
     assert (content, style, preset) == (CASTLE, WAVE, None)
     assert controls.read(values) == Settings(size=64, steps=1, seed=9)
@@ -334,7 +583,9 @@ def test_other_files_give_no_settings(monkeypatch, tmp_path):
     messages = told(monkeypatch)
     (tmp_path / "no.png").write_text("<html>")
     for path in (str(tmp_path / "no.png"), CASTLE):
-        assert actions.take_recipe(path) == actions._nothing()
+        assert actions.take_recipe(path) == [gr.skip()] * (
+            3 + len(controls.NAMES) + len(mixing.MORE)
+        )
     assert "not a picture" in messages[0]
     assert "holds no recipe" in messages[1]
 
@@ -352,8 +603,7 @@ def test_who_comes_back_finds_the_last_picture_and_its_settings():
     assert arrival.stage.token == token
     expected = "Your last picture. Stopped at step 2 of 5; the picture is kept."
     assert arrival.stage.status == expected
-    with Image.open(arrival.stage.picture) as image:
-        np.testing.assert_array_equal(np.asarray(image), STUDIO.find(token).frame.image)
+    np.testing.assert_array_equal(pixels(arrival.stage.picture), STUDIO.find(token).frame.image)
     assert actions.at_rest(token).go_on["interactive"]
 
 
@@ -406,22 +656,19 @@ def half(tmp_path) -> str:
 def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
     told(monkeypatch, "Info")
     more = mixed(style_2=OTHER, weight_1=0.5, mask_2=half, keep=half)
-    settings = Settings(size=64, steps=2, precision="float32")
-    *_, shown = actions.paint(CASTLE, WAVE, *controls.show(settings), *more[:-1], None)
+    settings = Settings(size=64, steps=2)
+    *_, shown = paint(*more[:-1], None, size=64, steps=2)
     styles = [Style(WAVE, 0.5), Style(OTHER, 1.0, half)]
     expected = stylize(CASTLE, styles, settings)
-    with Image.open(shown.picture) as image:
-        np.testing.assert_array_equal(np.asarray(image), expected.image)
+    np.testing.assert_array_equal(pixels(shown.picture), expected.image)
     assert Arrival.at(shown.token).more == [*more[:-1], None]
     taken = actions.take_recipe(shown.picture)
     taken = dict(zip(mixing.MORE, taken[3 + len(controls.NAMES) :], strict=True))
     assert (taken["style_2"], taken["weight_1"], taken["mask_1"]) == (OTHER, 0.5, None)
     masks = [images.load_mask(path) for path in (half, taken["mask_2"])]
     np.testing.assert_array_equal(*masks)
-    more = [taken[name] for name in mixing.MORE]
-    *_, again = actions.paint(CASTLE, WAVE, *controls.show(settings), *more)
-    with Image.open(again.picture) as image:
-        np.testing.assert_array_equal(np.asarray(image), expected.image)
+    *_, again = paint(*(taken[name] for name in mixing.MORE), size=64, steps=2)
+    np.testing.assert_array_equal(pixels(again.picture), expected.image)
 
 
 def test_weights_of_a_recipe_fit_their_sliders(monkeypatch, tmp_path):
@@ -434,14 +681,14 @@ def test_weights_of_a_recipe_fit_their_sliders(monkeypatch, tmp_path):
 
 def test_a_region_without_its_painting_is_told(half):
     with pytest.raises(gr.Error, match="region for painting 3, but no painting 3"):
-        list(actions.paint(CASTLE, WAVE, *values_of(size=64), *mixed(mask_3=half)))
+        list(paint(*mixed(mask_3=half)))
 
 
 def test_the_preview_follows_the_mix():
-    pictures = []
-    for more in ((), mixed(style_2=OTHER), mixed(style_2=OTHER, weight_2=0.0)):
-        with Image.open(actions.preview(CASTLE, WAVE, 64, *more)) as image:
-            pictures.append(np.asarray(image, int))
+    pictures = [
+        pixels(actions.preview(CASTLE, WAVE, 64, *more))
+        for more in ((), mixed(style_2=OTHER), mixed(style_2=OTHER, weight_2=0.0))
+    ]
     assert np.abs(pictures[0] - pictures[1]).mean() > 5
     np.testing.assert_array_equal(pictures[0], pictures[2])
 
@@ -499,7 +746,7 @@ def test_the_board_shows_the_photo_once():
     assert actions.renew_board(None, CASTLE) == (None, None)
 
 
-def test_colours_change_at_once_and_the_run_and_the_recipe_with_them(tmp_path):
+def test_colours_change_at_once_and_the_run_and_the_recipe_with_them():
     token = paint_until(3, steps=3)
     before = STUDIO.find(token)
     picture, _save = actions.recolor(token, "luminance", 100)
@@ -523,12 +770,11 @@ def test_colours_that_need_a_run_say_so(monkeypatch):
 
 
 def test_colours_change_also_during_the_run():
-    run = actions.paint(CASTLE, WAVE, *values_of(size=96, steps=4, frame_interval=0))
+    run = paint(steps=4, frame_interval=0)
     token = next(shown.token for shown in run if step_of(shown) == 1)
     actions.recolor(token, "luminance", 100)
     *_, last = run
     painting = STUDIO.find(token)
     assert painting.color == "luminance"
     expected = keep_chroma(painting.frame.painted, painting.photo)
-    with Image.open(last.picture) as image:
-        np.testing.assert_array_equal(np.asarray(image), expected)
+    np.testing.assert_array_equal(pixels(last.picture), expected)

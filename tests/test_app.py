@@ -7,19 +7,23 @@ import base64
 import io
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import gradio_client
 import numpy as np
 import pytest
 from conftest import example
+from fake_engine import LIMIT
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
+from stranger import Server
 
 import app
 from nst_core import Settings, Style, stylize
-from nst_core.settings import DEFAULTS, SPECS
-from page import controls, mixing
+from nst_core.settings import SPECS
+from page import actions, controls, mixing
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
@@ -32,9 +36,9 @@ def test_the_endpoints_are_documented():
     for name, parameter in parameters.items():
         assert parameter["parameter_has_default"] == (name not in ("content", "style")), name
     for name in controls.NAMES:
-        default = DEFAULTS[name]
-        expected = controls.show(Settings())[controls.NAMES.index(name)]
-        assert parameters[name]["parameter_default"] == (expected if default is not None else None)
+        begins_empty = controls.initial(name) is None
+        shown = controls.show(Settings())[controls.NAMES.index(name)]
+        assert parameters[name]["parameter_default"] == (None if begins_empty else shown)
         assert SPECS[name].help in app.actions.stylize.__doc__
     for name, (default, text) in mixing.MORE.items():
         assert parameters[name]["parameter_default"] == default
@@ -45,7 +49,7 @@ def test_the_endpoints_are_documented():
 
 
 @pytest.fixture(scope="module")
-def address():
+def address() -> Iterator[str]:
     """The app, served on the loopback address."""
     page = app.make_page()
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, mcp_server=True, **app.LAUNCH)
@@ -53,8 +57,8 @@ def address():
     page.close()
 
 
-@pytest.fixture
-def client(address):
+@pytest.fixture(scope="module")
+def client(address) -> Iterator[gradio_client.Client]:
     client = gradio_client.Client(address, verbose=False)
     yield client
     client.close()
@@ -64,36 +68,50 @@ def pictures() -> tuple:
     return gradio_client.handle_file(CASTLE), gradio_client.handle_file(WAVE)
 
 
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image, float)
+
+
+# --- What it answers ----------------------------------------------------------------------------
+
+
 def test_a_client_sees_the_picture_change(client):
-    job = client.submit(*pictures(), size=96, steps=6, frame_interval=0, api_name="/stylize")
+    """With the real engine, from the upload to the PNG."""
+    settings = {"size": 96, "steps": 4, "frame_interval": 0}
+    job = client.submit(*pictures(), **settings, api_name="/stylize")
     shown, statuses = [], []
     for picture, status, _ in job:
-        with Image.open(picture) as image:
-            shown.append(image.tobytes())
-            assert image.size == (96, 64)
-            last_format = image.format
+        shown.append(pixels(picture))
         statuses.append(status)
-    assert len(set(shown)) >= 4
-    assert last_format == "PNG"
-    assert statuses[-1].startswith("Done: 6 steps")
-    assert any("step 3 of 6" in status for status in statuses)
+    assert {picture.shape for picture in shown} == {(64, 96, 3)}
+    assert len({picture.tobytes() for picture in shown}) >= 4
+    assert any("step 3 of 4" in status for status in statuses)
+    assert statuses[-1].startswith("Done: 4 steps")
+    np.testing.assert_array_equal(shown[-1], stylize(CASTLE, WAVE, Settings(**settings)).image)
 
 
-def test_defaults_may_be_left_out(client):
-    result = client.predict(*pictures(), size=64, steps=1, api_name="/stylize")
-    assert result[1].startswith("Done: 1 step in")
+@pytest.mark.usefixtures("steps")
+def test_what_is_left_out_is_the_default(client):
+    picture, status, losses = client.predict(*pictures(), size=64, api_name="/stylize")
+    assert status.startswith(f"Done: {Settings().steps} steps in")
+    expected = stylize(CASTLE, WAVE, Settings(size=64))
+    np.testing.assert_array_equal(pixels(picture), expected.image)
+    assert losses["columns"] == ["step", "term", "loss"]
 
 
-def test_a_first_look_is_one_call(client):
-    with Image.open(client.predict(*pictures(), 128, api_name="/preview")) as image:
-        assert image.size == (128, 85)
+def test_a_first_look_is_one_call(client, steps):
+    picture = client.predict(*pictures(), 128, api_name="/preview")
+    assert pixels(picture).shape == (85, 128, 3)
+    assert (steps.previews, steps.done) == (1, [])
 
 
+@pytest.mark.usefixtures("steps")
 def test_a_client_mixes_paintings_and_regions(client, tmp_path):
     mask = np.zeros([40, 60], np.uint8)
     mask[:, :30] = 255
     Image.fromarray(mask).save(tmp_path / "left.png")
-    given = {"size": 64, "steps": 2, "precision": "float32", "color": "linear"}
+    given = {"size": 64, "steps": 2, "color": "linear"}
     other = str(example("style/composition-viii"))
     picture, *_ = client.predict(
         *pictures(),
@@ -105,20 +123,7 @@ def test_a_client_mixes_paintings_and_regions(client, tmp_path):
     )
     styles = [Style(WAVE, mask=mask), Style(other, 0.5)]
     expected = stylize(CASTLE, styles, Settings(**given))
-    with Image.open(picture) as image:
-        assert np.abs(np.asarray(image, float) - expected.image).max() <= 2
-
-
-def test_cancelling_ends_the_work(client, steps_done):
-    """A real client goes away; the steps stop, and the next run is not blocked."""
-    job = client.submit(*pictures(), size=96, steps=5000, frame_interval=0, api_name="/stylize")
-    wait_for(lambda: len(steps_done) >= 3)
-    job.cancel()
-    time.sleep(1.0)
-    stopped_at = len(steps_done)
-    time.sleep(1.5)
-    assert len(steps_done) == stopped_at
-    assert client.predict(*pictures(), size=64, steps=1, api_name="/stylize")[1].startswith("Done")
+    np.testing.assert_array_equal(pixels(picture), expected.image)
 
 
 def test_an_error_reaches_the_client_as_its_sentence(client, tmp_path):
@@ -131,6 +136,88 @@ def test_an_error_reaches_the_client_as_its_sentence(client, tmp_path):
         )
 
 
+@pytest.mark.parametrize("seconds", [3600, 1.1])
+def test_pictures_come_at_least_once_a_second(seconds, client, steps):
+    with pytest.raises(Exception, match=rf"frame_interval is {seconds}.*at most 1 s here"):
+        client.predict(*pictures(), size=64, frame_interval=seconds, api_name="/stylize")
+    assert steps.done == []
+
+
+# --- Going away ---------------------------------------------------------------------------------
+
+LONG: dict[str, Any] = {"steps": 5000, "frame_interval": 1}  # ends only when it is made to
+
+
+@pytest.fixture
+def server(address, tmp_path) -> Server:
+    """The app as one reaches it without Gradio's client."""
+    return Server(address, tmp_path)
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def check_ends_within_the_step(steps, turns, number: int, reason: str) -> None:
+    """The step that is held is the last one, once the server knows that nobody wants more."""
+    ticket = turns.tickets[-1]
+    wait_for(lambda: ticket.stop)
+    steps.release()
+    wait_for(lambda: turns.count() == 0)
+    assert ticket.stop.reason == reason
+    assert len(steps.done) == number
+
+
+def test_who_hangs_up_ends_the_work_within_the_step(server, steps, turns):
+    steps.hold_at(3)
+    with server.watch(server.begin(**server.upload_pair(), **LONG)) as events:
+        next(events)
+        steps.wait_until_held()
+    check_ends_within_the_step(steps, turns, 3, "hung up")
+
+
+def test_who_cancels_ends_the_work_within_the_step(client, steps, turns):
+    steps.hold_at(3)
+    job = client.submit(*pictures(), size=64, **LONG, api_name="/stylize")
+    steps.wait_until_held()
+    cancelling = threading.Thread(target=job.cancel)  # it returns after the step
+    cancelling.start()
+    check_ends_within_the_step(steps, turns, 3, "hung up")
+    cancelling.join(LIMIT)
+    again = client.predict(*pictures(), size=64, steps=1, api_name="/stylize")
+    assert again[1].startswith("Done")
+
+
+def test_a_run_that_nobody_reads_ends(server, steps, turns):
+    """Its stream is never opened."""
+    server.begin(**server.upload_pair(), **LONG | {"frame_interval": 0})
+    wait_for(lambda: turns.tickets)
+    wait_for(lambda: turns.count() == 0)
+    assert turns.tickets[0].stop.reason == "unread"
+    assert len(steps.done) < 2 * actions.MAX_UNREAD
+
+
+@pytest.mark.parametrize("endpoint", ["stylize", "preview"])
+def test_who_goes_while_waiting_costs_no_work(endpoint, server, client, steps, turns):
+    steps.hold_at(1)
+    with server.watch(server.begin(**server.upload_pair(), **LONG)) as events:
+        next(events)
+        steps.wait_until_held()
+        job = client.submit(*pictures(), size=64, api_name=f"/{endpoint}")
+        wait_for(lambda: turns.count() == 2)
+        job.cancel()
+        wait_for(lambda: turns.count() == 1)
+    check_ends_within_the_step(steps, turns, 1, "hung up")
+    assert steps.previews == 1
+
+
+# --- As a tool ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("steps")
 def test_an_mcp_client_finds_the_tools_and_paints(address):
     tools, looked, painted = asyncio.run(call_over_mcp(address))
     by_name = {tool.name: tool for tool in tools}
@@ -169,10 +256,3 @@ def as_data_url(path: str) -> str:
     with Image.open(path) as image:
         image.reduce(8).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def wait_for(condition, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{threading.active_count()} threads"
-        time.sleep(0.05)

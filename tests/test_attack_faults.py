@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 import visitor
 from PIL import Image
 from playwright.sync_api import expect
@@ -20,6 +21,8 @@ from stranger import LONG, Server
 from visitor import SHORT, paint_to_the_end, save, visit
 
 from nst_core import recipe
+
+pytestmark = pytest.mark.attack
 
 END = 5.0  # s
 
@@ -119,6 +122,6 @@ def test_a_read_only_cache_is_told_and_costs_nothing(server):
 
 def test_nothing_depends_on_the_wall_clock():
     """Turns, budgets and frames go by the monotonic clock, which never jumps."""
-    for path in [*Path("nst_core").glob("*.py"), *Path("page").glob("*.py"), Path("app.py")]:
+    for path in [*Path("nst_core").rglob("*.py"), *Path("page").glob("*.py"), Path("app.py")]:
         found = re.findall(r"time\.time\(\)|datetime\.now|utcnow", path.read_text())
         assert not found, path

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import corpus
+import pytest
 from mutate import mutated
 from reader import Reading, read_all
 
-from nst_core.images import MAX_PIXELS, MAX_PIXELS_OF
+from nst_core.pictures.images import MAX_PIXELS, MAX_PIXELS_OF
+
+pytestmark = pytest.mark.attack
 
 SECONDS, BYTES = 2.0, 600e6  # what one file may cost
 SEED = 20

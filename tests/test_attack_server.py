@@ -18,6 +18,8 @@ from stranger import CASTLE, file, inline
 
 from page import components
 
+pytestmark = pytest.mark.attack
+
 SECONDS = 10.0  # for any answer to what is refused
 PASSWORDS = "/etc/passwd"
 
@@ -200,7 +202,7 @@ def test_hostile_files_through_the_interface(hostile_files, server, pair, attack
 def test_base64_that_is_damaged_or_too_long(server, pair):
     for text, message in (
         ("@@@@", "damaged|picture"),
-        ("A" * (components.MOST_BASE64 + 1), "upload it"),
+        ("A" * (components.MAX_BASE64 + 1), "upload it"),
     ):
         payload = inline(b"") | {"url": f"data:image/png;base64,{text}"}
         event, data = server.call("preview", **pair | {"content": payload})

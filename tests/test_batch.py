@@ -15,9 +15,12 @@ import pytest
 from conftest import ROOT, example, take_interrupts
 from PIL import Image
 
-from nst_core import Settings, batch, recipe, stylize, transfer
-from nst_core.__main__ import main
-from nst_core.batch import BatchError
+from nst_core import Settings, StopToken, recipe, stylize
+from nst_core.cli.main import main
+from nst_core.engine import memory
+from nst_core.engine.objective import Objective
+from nst_core.errors import BatchError
+from nst_core.many import batch
 
 QUICK = ["--size", "64", "--steps", "2", "--precision", "float32"]
 
@@ -88,7 +91,10 @@ def test_a_picture_that_was_painted_otherwise_is_not_lost(folders, capsys):
     (out / "castle-great-wave.png").write_text("mine")
     assert run(photos, paintings, "-o", out, *QUICK, "--seed", "1") == 4
     assert outcomes(out) == ["failed", "failed"]
-    assert "was painted otherwise; move it away, or --force" in summary(out)[1]["reason"]
+    assert (
+        "painted from other pictures or with other settings; move it away"
+        in summary(out)[1]["reason"]
+    )
     assert (out / "cat-great-wave.png").read_bytes() == before
     assert (out / "castle-great-wave.png").read_text() == "mine"
 
@@ -187,13 +193,13 @@ def test_what_shares_the_compiled_step_goes_in_a_row(folders, tmp_path, monkeypa
     tasks = batch.from_table(tmp_path / "jobs.csv", out, Settings(steps=1, precision="float32"))
     order = []
 
-    def paint_all(numbered):
+    def paint_all(numbered, stop):
         order.extend(task.settings for _, task in numbered)
         return iter(())
 
     list(batch.run(tasks, paint_all, lambda task: False))
     assert len(order) == 20
-    compiled = [transfer.compiled_by(settings) for settings in order]
+    compiled = [Objective.of(settings) for settings in order]
     assert compiled[::2] == compiled[1::2]
     assert len(set(map(repr, compiled))) == 10
 
@@ -212,11 +218,11 @@ def test_a_batch_that_was_stopped_goes_on(how, code, folders):
         stderr=subprocess.DEVNULL,
         preexec_fn=take_interrupts,
     )
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("*.png"))) < 2 and time.monotonic() < deadline:
+    while len(list(out.glob("*.png"))) < 2:
+        assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(how)
-    assert process.wait(timeout=30) == code
+    assert process.wait(timeout=60) == code
     there = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
     assert 2 <= len(there) < 4
     for path in there:
@@ -225,3 +231,68 @@ def test_a_batch_that_was_stopped_goes_on(how, code, folders):
     assert main(list(map(str, command[3:]))) == 0
     assert sorted(outcomes(out)) == ["painted"] * (4 - len(there)) + ["there already"] * len(there)
     assert {path: path.stat().st_mtime_ns for path in there} == there
+
+
+def test_a_stop_token_ends_a_batch_within_its_picture(folders, before_each_step):
+    photos, paintings, out = folders
+    out.mkdir()
+    settings = Settings(size=64, steps=3, init="content", precision="float32")
+    tasks = batch.from_folders(photos, paintings, out, settings)
+    stop, steps = StopToken(), []
+
+    def stop_in_the_second_picture(state):
+        steps.append(1)
+        if len(steps) == 5:
+            stop.stop()
+        return state
+
+    before_each_step(stop_in_the_second_picture)
+    ended = list(batch.run(tasks, batch.paint_here, batch.is_painted, stop))
+    assert [outcome.outcome for _, outcome in ended] == ["painted"]
+    assert len(steps) == 5
+    assert len(list(out.iterdir())) == 1
+    again = list(batch.run(tasks, batch.paint_here, batch.is_painted))
+    assert sorted(outcome.outcome for _, outcome in again) == ["painted"] * 3 + ["there already"]
+
+
+# --- What a picture was painted with ------------------------------------------------------------
+
+
+def test_a_precision_that_was_left_open_is_the_one_it_was_painted_in(folders):
+    photo, style = folders[0] / "cat.jpg", ((folders[1] / "ejiri.jpg", 1.0),)
+    folders[2].mkdir()
+
+    def task(precision):
+        settings = Settings(size=64, steps=1, init="content", precision=precision)
+        return batch.Task(photo, style, settings, folders[2] / "cat.png")
+
+    assert batch.paint(task("auto"), precision="bfloat16").outcome == "painted"
+    made = recipe.read(folders[2] / "cat.png")
+    assert (made.settings.precision, made.plan.precision) == ("auto", "bfloat16")
+    assert batch.is_painted(task("auto"))
+    assert batch.is_painted(task("bfloat16"))
+    with pytest.raises(BatchError, match="other settings"):
+        batch.is_painted(task("float32"))
+
+
+def test_a_notice_is_in_the_summary(folders, monkeypatch):
+    photos, paintings, out = folders
+    (photos / "castle.jpg").unlink()
+    (paintings / "great-wave.jpg").unlink()
+    monkeypatch.setattr(memory, "available", lambda: 160e6)
+    assert run(photos, paintings, "-o", out, "--steps", "1", "--precision", "float32") == 0
+    (row,) = summary(out)
+    assert "There is not enough free memory" in row["notice"]
+
+
+def test_sorting_does_not_wait_for_tensorflow(folders):
+    code = (
+        "import sys; from pathlib import Path; from nst_core import Settings;"
+        "from nst_core.many import batch;"
+        "tasks = batch.from_folders(*map(Path, sys.argv[1:]), Settings());"
+        "list(batch.run(tasks, lambda numbered, stop: iter(()), lambda task: False));"
+        "print('tensorflow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False", done.stderr

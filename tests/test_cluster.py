@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import types
+from dataclasses import replace
 
 import pytest
 from conftest import ROOT, example
 
-from nst_core import Settings, batch
-from nst_core.__main__ import main
+from nst_core import Settings, StopToken
+from nst_core.cli.main import main
+from nst_core.many import batch, cluster
+from nst_core.many.cluster import Parcel
 
 # As many threads as a worker has: with others, the last digits of sums differ.
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -38,6 +43,7 @@ def run(command, **environment):
     )
 
 
+@pytest.mark.ray
 def test_a_machine_is_lost_and_every_picture_is_there_once(folders, tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
     there.mkdir()
@@ -65,11 +71,9 @@ def test_no_ray_is_told_before_the_work(folders, tmp_path, monkeypatch, capsys):
 
 def test_a_task_travels_with_its_pictures(folders, tmp_path):
     """Names stay, since the recipe holds them; the same picture in two places is one file."""
-    from nst_core.cluster import _Parcel
-
     photo = folders[0] / "cat.jpg"
     task = batch.Task(photo, ((folders[1] / "ejiri.jpg", 2.0), (photo, 1.0)), Settings(), tmp_path)
-    parcel = _Parcel.of(task)
+    parcel = Parcel.of(task)
     assert len(parcel.pictures) == 2
     (tmp_path / "worker").mkdir()
     moved = parcel.unpacked(tmp_path / "worker")
@@ -77,3 +81,68 @@ def test_a_task_travels_with_its_pictures(folders, tmp_path):
     assert moved.content.read_bytes() == photo.read_bytes()
     assert moved.content == moved.style[1][0] != photo
     assert [weight for _, weight in moved.style] == [2.0, 1.0]
+
+
+class FakeRay(types.ModuleType):
+    """As much of Ray as a batch uses; tasks are painted when somebody waits for them."""
+
+    class exceptions:  # noqa: N801 - Ray's name
+        class RayError(Exception):
+            pass
+
+    def __init__(self) -> None:
+        super().__init__("ray")
+        self.cancelled = []
+
+    def init(self, **_options):
+        pass
+
+    def cluster_resources(self):
+        return {"CPU": 1.0}
+
+    def remote(self, **_options):
+        return lambda function: types.SimpleNamespace(remote=functools.partial(Reference, function))
+
+    def get(self, reference):
+        return reference.function(*reference.arguments)
+
+    def wait(self, references, timeout):
+        return references[:1], references[1:]
+
+    def cancel(self, reference, force):
+        self.cancelled.append(reference)
+
+
+class Reference:
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+
+@pytest.fixture
+def fake_ray(monkeypatch):
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    return ray
+
+
+def tasks_for(folders, tmp_path):
+    settings = Settings(size=64, steps=1, init="content", precision="float32")
+    return batch.from_folders(*folders, tmp_path, settings)
+
+
+def test_unreadable_photos_at_the_front_do_not_drop_the_rest(fake_ray, folders, tmp_path):
+    (folders[1] / "great-wave.jpg").unlink()
+    good = tasks_for(folders, tmp_path)
+    lost = [replace(good[0], content=tmp_path / f"{n}.jpg") for n in range(6)]
+    numbered = list(enumerate([*lost, *good]))
+    ended = dict(cluster.painter("local")(numbered, StopToken()))
+    assert [ended[number].outcome for number, _ in numbered] == ["failed"] * 6 + ["painted"] * 3
+
+
+def test_a_stop_token_cancels_what_runs_on_the_cluster(fake_ray, folders, tmp_path):
+    stop = StopToken()
+    ended = cluster.painter("local")(list(enumerate(tasks_for(folders, tmp_path))), stop)
+    next(ended)
+    stop.stop()
+    assert list(ended) == []
+    assert len(fake_ray.cancelled) == 1

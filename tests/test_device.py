@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from nst_core import device
-from nst_core.features import PRECISIONS
+import pytest
+import tensorflow as tf
+
+from nst_core.engine import device
+from nst_core.networks.network import PRECISIONS
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +19,19 @@ def _forget():
     yield
     for decided_once in (device.fastest_precision, device.xla_helps):
         decided_once.cache_clear()
+
+
+def is_free() -> bool:
+    """Whether another thread could paint now."""
+
+    def take() -> bool:
+        if not device.LOCK.acquire(blocking=False):
+            return False
+        device.LOCK.release()
+        return True
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(take).result()
 
 
 @pytest.mark.parametrize(
@@ -27,7 +44,7 @@ def test_bfloat16_is_taken_where_it_is_clearly_faster(float32, bfloat16, expecte
     assert device.fastest_precision() == expected
 
 
-def test_the_trial_runs_once_and_takes_every_precision(monkeypatch):
+def test_the_choice_takes_a_trial_of_every_precision_and_is_made_once(monkeypatch):
     tried = []
     trial = device.trial_seconds
     monkeypatch.setattr(device, "trial_seconds", lambda name: tried.append(name) or trial(name))
@@ -36,16 +53,57 @@ def test_the_trial_runs_once_and_takes_every_precision(monkeypatch):
     assert tried == list(PRECISIONS)
 
 
+def test_trials_of_several_threads_run_once_and_one_at_a_time(monkeypatch):
+    """Together they would measure each other. Of precisions that no run has, so no trial was made.
+
+    A trial under way is told by its tracing of the convolution.
+    """
+    convolve, under_way, tried = tf.nn.conv2d, threading.Lock(), []
+
+    def counted(image, *rest):
+        assert under_way.acquire(blocking=False), "two trials at once"
+        tried.append(image.dtype.name)
+        assert not is_free()
+        under_way.release()
+        return convolve(image, *rest)
+
+    monkeypatch.setattr(tf.nn, "conv2d", counted)
+    monkeypatch.setattr(device, "TRIAL_SIDE", 4)
+    monkeypatch.setattr(device, "TRIAL_CHANNELS", 8)
+    barrier = threading.Barrier(4)
+
+    def trial(precision):
+        barrier.wait()
+        return device.trial_seconds(precision)
+
+    with ThreadPoolExecutor(4) as threads:
+        seconds = list(threads.map(trial, ["float64", "float16"] * 2))
+    assert sorted(tried) == ["float16", "float64"]
+    assert seconds[:2] == seconds[2:]
+    assert min(seconds) > 0
+
+
+def test_nobody_paints_between_the_trials(monkeypatch):
+    def trial(precision):
+        assert not is_free()
+        return 1.0
+
+    monkeypatch.setattr(device, "trial_seconds", trial)
+    assert is_free()
+    device.fastest_precision()
+    assert is_free()
+
+
 def test_choices_name_every_precision():
     assert {name: device.PRECISION_CHOICES[name]() for name in PRECISIONS} == {
         name: name for name in PRECISIONS
     }
 
 
-def test_the_expected_pace_follows_from_the_trial(monkeypatch):
+def test_the_expected_time_follows_from_the_trial(monkeypatch):
     """A machine of 100 GFLOP/s, of which a step reaches 70."""
     monkeypatch.setattr(device, "trial_seconds", lambda name: device.TRIAL_FLOP / 100e9)
-    assert device.expected_pace("float32") == pytest.approx(1.2e6 / 70e9)
+    assert device.expected_seconds(1.2e6, "float32") == pytest.approx(1.2e6 / 70e9)
 
 
 def test_xla_is_only_tried_on_a_gpu(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from nst_core import images
+from nst_core.pictures import images
 from page import examples
 
 

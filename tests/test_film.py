@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from nst_core import film
-from nst_core.film import FilmError, Reel
+from nst_core.errors import FilmError
+from nst_core.pictures import film
+from nst_core.pictures.film import Changed, Reel
 
 HOLD = round(film.HOLD_SECONDS * film.FRAMES_PER_SECOND)
 
@@ -87,7 +88,7 @@ def test_a_reel_stays_short_even_and_ends_with_the_last_picture(count):
     numbers = [from_grey(picture) for picture in reel]
     assert numbers[0] == 0
     assert numbers[-1] == count - 1
-    assert min(count, film.MOST_PICTURES // 2) <= len(numbers) == len(reel) <= film.MOST_PICTURES
+    assert min(count, film.MAX_PICTURES // 2) <= len(numbers) == len(reel) <= film.MAX_PICTURES
     assert len(set(np.diff(numbers[:-1]))) <= 1
 
 
@@ -115,3 +116,13 @@ def test_a_reel_gives_back_what_it_was_given(castle):
 
 def test_an_empty_reel_has_no_pictures():
     assert len(Reel()) == 0
+
+
+def test_pictures_are_changed_at_the_moment_when_they_are_asked_for(castle):
+    asked = []
+    changed = Changed([castle, castle + 1], lambda picture: asked.append(1) or 255 - picture)
+    assert (len(changed), asked) == (2, [])
+    np.testing.assert_array_equal(changed[1], 255 - (castle + 1))
+    assert len(asked) == 1
+    assert [picture.shape for picture in changed[:]] == [castle.shape] * 2
+    assert len(asked) == 3

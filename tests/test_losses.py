@@ -1,12 +1,23 @@
-"""The equations against an independent computation in NumPy float64, and against differences."""
+"""The equations against an independent computation in NumPy float64, and the terms against them."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core import losses
+from nst_core import Settings, losses
+from nst_core.engine.objective import Objective
+from nst_core.losses import make_terms
+from nst_core.losses.content import STRENGTH_RANGE, Content, content_loss
+from nst_core.losses.gram import GramStyle, gram_matrix, style_loss
+from nst_core.losses.guides import guided, make_guide, part_of_guide
+from nst_core.losses.term import PaintingPart, Part, RegionMeasures
+from nst_core.losses.total_variation import TotalVariation, total_variation
+from nst_core.networks.network import PRECISIONS
+from nst_core.settings import BRUSHWORK
 
 
 def numpy_gram(features: np.ndarray) -> np.ndarray:
@@ -20,19 +31,22 @@ def numpy_gram(features: np.ndarray) -> np.ndarray:
     return gram / (height * width)
 
 
+# --- Equations ----------------------------------------------------------------------------------
+
+
 @pytest.fixture
 def features(rng):
     return (rng.standard_normal((1, 7, 5, 6)) * 30).astype(np.float32)
 
 
 def test_gram_matrix(features):
-    got = losses.gram_matrix(tf.constant(features)).numpy()
+    got = gram_matrix(tf.constant(features)).numpy()
     np.testing.assert_allclose(got, numpy_gram(features), rtol=1e-5, atol=1e-4)
 
 
 def test_gram_matrix_does_not_depend_on_the_size(features):
     tiled = np.tile(features, (1, 3, 2, 1))
-    got = losses.gram_matrix(tf.constant(tiled)).numpy()
+    got = gram_matrix(tf.constant(tiled)).numpy()
     np.testing.assert_allclose(got, numpy_gram(features), rtol=1e-5, atol=1e-4)
 
 
@@ -42,7 +56,7 @@ def test_gradient_of_the_gram_matrix_is_tensorflows_own(features, rng):
         tape.watch(x)
         flat = tf.reshape(x, [-1, 6])
         own = tf.reduce_sum(upstream * tf.matmul(flat, flat, transpose_a=True) / 35)
-        ours = tf.reduce_sum(upstream * losses.gram_matrix(x))
+        ours = tf.reduce_sum(upstream * gram_matrix(x))
     np.testing.assert_allclose(tape.gradient(ours, x), tape.gradient(own, x), rtol=1e-4, atol=1e-4)
 
 
@@ -50,18 +64,18 @@ def test_sums_of_bfloat16_features_are_exact(features, rng):
     """Only the features are rounded, not what is computed from them."""
     rounded = tf.cast(features, tf.bfloat16)
     values = tf.cast(rounded, tf.float32).numpy()
-    gram = losses.gram_matrix(rounded)
+    gram = gram_matrix(rounded)
     assert gram.dtype == tf.float32
     np.testing.assert_allclose(gram, numpy_gram(values), rtol=1e-5, atol=1e-4)
     target = rng.standard_normal(features.shape).astype(np.float32)
     expected = 0.5 * ((values.astype(np.float64) - target) ** 2).sum()
-    assert float(losses.content_loss(rounded, target)) == pytest.approx(expected, rel=1e-5)
+    assert float(content_loss(rounded, target)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_content_loss(features, rng):
     target = (rng.standard_normal(features.shape) * 30).astype(np.float32)
     expected = 0.5 * ((features.astype(np.float64) - target) ** 2).sum()
-    got = float(losses.content_loss(tf.constant(features), tf.constant(target)))
+    got = float(content_loss(tf.constant(features), tf.constant(target)))
     assert got == pytest.approx(expected, rel=1e-5)
 
 
@@ -78,7 +92,7 @@ def test_style_loss(features, rng):
         channels = picture[layer].shape[-1]
         difference = numpy_gram(picture[layer]) - numpy_gram(painting[layer])
         expected += weight / (4 * channels**2) * (difference**2).sum()
-    got = losses.style_loss(
+    got = style_loss(
         {layer: tf.constant(value) for layer, value in picture.items()},
         {layer: tf.constant(numpy_gram(value), tf.float32) for layer, value in painting.items()},
         {layer: tf.constant(weight) for layer, weight in weights.items()},
@@ -92,9 +106,9 @@ def test_for_equal_sizes_the_style_loss_is_the_papers(features, rng):
     positions, channels = features.shape[1] * features.shape[2], features.shape[3]
     gram, target = numpy_gram(features) * positions, numpy_gram(painting) * positions
     expected = ((gram - target) ** 2).sum() / (4 * channels**2 * positions**2)
-    got = losses.style_loss(
+    got = style_loss(
         {"layer": tf.constant(features)},
-        {"layer": losses.gram_matrix(tf.constant(painting))},
+        {"layer": gram_matrix(tf.constant(painting))},
         {"layer": 1.0},
     )
     assert float(got) == pytest.approx(expected, rel=1e-5)
@@ -104,19 +118,22 @@ def test_total_variation_of_a_checkerboard():
     """4 x 6 pixels of 0 and 1: every one of the 3 * 6 + 4 * 5 neighbours differs by 1."""
     board = (np.indices((4, 6)).sum(axis=0) % 2).astype(np.float32)
     image = np.repeat(board[np.newaxis, :, :, np.newaxis], 3, axis=3)
-    assert float(losses.total_variation(tf.constant(image))) == pytest.approx(3 * (18 + 20))
+    assert float(total_variation(tf.constant(image))) == pytest.approx(3 * (18 + 20))
 
 
 def test_total_variation(rng):
     image = rng.random((1, 9, 5, 3)).astype(np.float32)
     exact = image.astype(np.float64)
     expected = np.abs(np.diff(exact, axis=1)).sum() + np.abs(np.diff(exact, axis=2)).sum()
-    got = float(losses.total_variation(tf.constant(image)))
+    got = float(total_variation(tf.constant(image)))
     assert got == pytest.approx(expected, rel=1e-5)
 
 
 def test_total_variation_of_a_flat_image_is_zero():
-    assert float(losses.total_variation(tf.fill([1, 8, 8, 3], 0.3))) == 0
+    assert float(total_variation(tf.fill([1, 8, 8, 3], 0.3))) == 0
+
+
+# --- Guides -------------------------------------------------------------------------------------
 
 
 def test_guided_gram_against_its_definition(rng):
@@ -126,16 +143,264 @@ def test_guided_gram_against_its_definition(rng):
     place[:, :2] = place[:, :, 6:] = 0
     flat, shares = features.reshape(-1, 4), place.reshape(-1, 1)
     expected = (flat * shares).T @ flat / shares.sum()
-    got = losses.gram_matrix(losses.guided(tf.constant(features), losses.make_guide(place)))
+    got = gram_matrix(guided(tf.constant(features), make_guide(place)))
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_a_guide_that_is_even_changes_nothing_and_an_empty_one_gives_zero(rng):
     features = tf.constant(rng.random([1, 5, 7, 4]).astype(np.float32))
-    even, empty = (
-        losses.make_guide(np.full([1, 5, 7, 1], value, np.float32)) for value in (0.3, 0.0)
-    )
+    even, empty = (make_guide(np.full([1, 5, 7, 1], value, np.float32)) for value in (0.3, 0.0))
     np.testing.assert_allclose(
-        losses.gram_matrix(losses.guided(features, even)), losses.gram_matrix(features), rtol=1e-5
+        gram_matrix(guided(features, even)), gram_matrix(features), rtol=1e-5
     )
-    assert not losses.gram_matrix(losses.guided(features, empty)).numpy().any()
+    assert not gram_matrix(guided(features, empty)).numpy().any()
+
+
+@pytest.mark.parametrize("rows", [(0, 4, 11), (0, 1, 2, 9, 11)])
+@pytest.mark.parametrize("columns", [(0, 13), (0, 3, 8, 13)])
+def test_the_parts_of_a_guide_cover_it_once(rows, columns, rng):
+    """Parts outside of its box are empty, and none of them fails."""
+    mask = np.zeros([1, 11, 13, 1], np.float32)
+    mask[:, 2:9, 5:8] = rng.random([1, 7, 3, 1])
+    features = tf.constant(rng.random([1, 11, 13, 4]).astype(np.float32))
+    guide = make_guide(mask)
+    whole = guided(features, guide)
+    found, positions = np.zeros([4]), 0
+    for box in boxes(rows, columns):
+        part = guided(features[:, *box], part_of_guide(guide, box))
+        found += part.numpy().sum(axis=(0, 1, 2))
+        positions += part.shape[1] * part.shape[2]
+    assert positions == whole.shape[1] * whole.shape[2]
+    np.testing.assert_allclose(found, whole.numpy().sum(axis=(0, 1, 2)), rtol=1e-5)
+
+
+# --- Terms --------------------------------------------------------------------------------------
+
+LAYERS = ("block1_conv1", "block2_conv1")
+ONES = {name: tf.constant(1.0) for name in ("alpha", "beta", "gamma", *LAYERS)}
+AREA = tf.constant(22.0 * 26.0)
+
+
+def boxes(rows, columns):
+    """The boxes that these borders make."""
+    for sides in itertools.product(itertools.pairwise(rows), itertools.pairwise(columns)):
+        yield tuple(slice(*side) for side in sides)
+
+
+@pytest.fixture
+def picture(rng) -> Part:
+    """22 x 26 pixels with made-up features at two layers, of strides 1 and 2."""
+    return Part(
+        {
+            "block1_conv1": tf.constant(rng.random([1, 22, 26, 5]) * 30, tf.float32),
+            "block2_conv1": tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32),
+        },
+        tf.constant(rng.random([1, 22, 26, 3]), tf.float32),
+        tf.constant([22, 26]),
+    )
+
+
+def halves(picture: Part):
+    """Four parts of a picture with their boxes: of pixels, and of each layer."""
+    for rows, columns in boxes((0, 6, 11), (0, 9, 13)):
+        at = {
+            "block2_conv1": (rows, columns),
+            "block1_conv1": tuple(slice(2 * side.start, 2 * side.stop) for side in (rows, columns)),
+        }
+        own_rows, own_columns = at["block1_conv1"]
+        size = own_rows.stop - own_rows.start, own_columns.stop - own_columns.start
+        with_neighbours = (
+            slice(own_rows.start, own_rows.stop + 1),
+            slice(own_columns.start, own_columns.stop + 1),
+        )
+        features = {name: found[:, *at[name]] for name, found in picture.features.items()}
+        yield Part(features, picture.pixels[:, *with_neighbours], tf.constant(size)), at
+
+
+def added_up(term, picture, target):
+    """The statistics of the parts of a picture, summed."""
+    parts = [
+        term.statistics(part, term.part_of_target(target, at.__getitem__))
+        for part, at in halves(picture)
+    ]
+    return tf.nest.map_structure(lambda *found: tf.add_n(found), *parts)
+
+
+def assert_nests_close(found, expected, rtol=1e-5):
+    tf.nest.assert_same_structure(found, expected)
+    for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=rtol)
+
+
+def test_content_as_a_term(picture, rng):
+    """alpha s L_content, s being 1 at 512 x 512 pixels."""
+    term = Content("block2_conv1")
+    photo = {"block2_conv1": tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32)}
+    target = term.target(photo, [])
+    statistics = term.statistics(picture, target)
+    expected = float(content_loss(picture.features["block2_conv1"], photo["block2_conv1"]))
+    got = term.loss(statistics, target, {"alpha": tf.constant(0.5)}, AREA)
+    assert float(got) == pytest.approx(0.5 * 512**2 / (22 * 26) * expected, rel=1e-5)
+    assert_nests_close(added_up(term, picture, target), statistics)
+
+
+def test_total_variation_as_a_term(picture):
+    """gamma TV; of the pairs across two parts, each counts once."""
+    term = TotalVariation()
+    target = term.target({}, [])
+    statistics = term.statistics(picture, target)
+    got = term.loss(statistics, target, {"gamma": tf.constant(0.5)}, AREA)
+    assert float(got) == pytest.approx(0.5 * float(total_variation(picture.pixels)), rel=1e-5)
+    assert_nests_close(added_up(term, picture, target), statistics)
+
+
+def measures_of(term, rng, count=1):
+    """Paintings with made-up features, and their measures."""
+    paintings = [
+        {
+            "block1_conv1": tf.constant(rng.random([1, 7, 9, 5]) * 30, tf.float32),
+            "block2_conv1": tf.constant(rng.random([1, 3, 4, 4]) * 20, tf.float32),
+        }
+        for _ in range(count)
+    ]
+    return paintings, [term.measure(iter([PaintingPart(one, {})])) for one in paintings]
+
+
+def test_the_style_as_a_term(picture, rng):
+    """beta L_style: two paintings, mixed 3 to 1, apply everywhere."""
+    term = GramStyle(LAYERS)
+    paintings, measures = measures_of(term, rng, 2)
+    shares = 0.75, 0.25
+    target = term.target({}, [RegionMeasures(list(zip(measures, shares, strict=True)), 1.0, {})])
+    grams = {
+        layer: sum(s * gram_matrix(one[layer]) for one, s in zip(paintings, shares, strict=True))
+        for layer in LAYERS
+    }
+    weights = {"beta": tf.constant(0.5), LAYERS[0]: tf.constant(0.3), LAYERS[1]: tf.constant(2.0)}
+    expected = 0.5 * style_loss(picture.features, grams, {k: weights[k] for k in LAYERS})
+    statistics = term.statistics(picture, target)
+    got = term.loss(statistics, target, weights, AREA)
+    assert float(got) == pytest.approx(float(expected), rel=1e-5)
+    assert_nests_close(added_up(term, picture, target), statistics)
+
+
+def test_the_style_of_regions_counts_by_their_share_of_the_picture(picture, rng):
+    """sum_r share_r L_r, each region with its own painting and its guided Gram matrices."""
+    term = GramStyle(LAYERS)
+    paintings, measures = measures_of(term, rng, 2)
+    places = np.zeros([2, 1, 11, 13, 1], np.float32)
+    places[0, :, :5], places[1, :, 5:, 2:12] = 1, 0.7
+    guides = [
+        {
+            "block2_conv1": make_guide(place),
+            "block1_conv1": make_guide(place.repeat(2, axis=1).repeat(2, axis=2)),
+        }
+        for place in places
+    ]
+    shares = 0.4, 0.5
+    target = term.target(
+        {},
+        [
+            RegionMeasures([(measured, 1.0)], share, there)
+            for measured, share, there in zip(measures, shares, guides, strict=True)
+        ],
+    )
+    expected = sum(
+        share
+        * style_loss(
+            {layer: guided(picture.features[layer], there[layer]) for layer in LAYERS},
+            {layer: gram_matrix(painting[layer]) for layer in LAYERS},
+            dict.fromkeys(LAYERS, 1.0),
+        )
+        for share, there, painting in zip(shares, guides, paintings, strict=True)
+    )
+    statistics = term.statistics(picture, target)
+    got = term.loss(statistics, target, ONES, AREA)
+    assert float(got) == pytest.approx(float(expected), rel=1e-5)
+    assert_nests_close(added_up(term, picture, target), statistics)
+
+
+def test_a_painting_is_measured_in_parts(picture):
+    term = GramStyle(LAYERS)
+    whole = term.measure(iter([PaintingPart(picture.features, {})]))
+    parts = term.measure(PaintingPart(part.features, {}) for part, _ in halves(picture))
+    assert_nests_close(parts, whole)
+
+
+@pytest.mark.parametrize("regions", [0, 2])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_targets_are_as_their_signatures_say(regions, precision, picture, rng):
+    terms = (Content("block2_conv1"), GramStyle(LAYERS), TotalVariation())
+    photo = {"block2_conv1": tf.cast(picture.features["block2_conv1"], precision)}
+    for term in terms:
+        guides = {}
+        if regions:
+            even = np.ones([1, 11, 13, 1], np.float32)
+            guides = {layer: make_guide(even) for layer in term.painting_layers}
+        measured = measures_of(term, rng)[1][0] if term.painting_layers else ()
+        region = RegionMeasures([(measured, 1.0)], 1.0, guides)
+        target = term.target(photo, [region] * max(1, regions))
+        signature = term.target_signature(regions, precision)
+        tf.nest.assert_same_structure(target, signature)
+        for one, wanted in zip(tf.nest.flatten(target), tf.nest.flatten(signature), strict=True):
+            assert wanted.is_compatible_with(one), term
+
+
+# --- The terms of a run -------------------------------------------------------------------------
+
+
+def test_the_terms_and_weights_of_the_defaults():
+    settings = Settings()
+    terms = make_terms(settings)
+    assert tuple(term.name for term in terms) == losses.LOSS_NAMES
+    for term in terms:
+        assert set(term.weights(settings)) == set(term.weight_names)
+    content, style, tv = (term.weights(settings) for term in terms)
+    assert content == {"alpha": settings.content_weight}
+    assert style == {"beta": settings.style_weight, **dict(settings.style_layers)}
+    assert tv == {"gamma": settings.tv_weight}
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "layers"),
+    [
+        ({"content_weight": 0}, ("style", "tv"), [f"block{k}_conv1" for k in range(1, 6)]),
+        ({"style_weight": 0}, ("content", "tv"), ["block4_conv2"]),
+        ({"style_layers": {"block5_conv1": 0}}, ("content", "tv"), ["block4_conv2"]),
+        ({"tv_weight": 0, "style_weight": 0}, ("content",), ["block4_conv2"]),
+        ({"content_weight": 0, "style_weight": 0}, ("tv",), []),
+        (
+            {"style_layers": BRUSHWORK["fine texture"]},  # block4_conv1 and block5_conv1 have 0
+            ("content", "style", "tv"),
+            ["block1_conv1", "block2_conv1", "block3_conv1", "block4_conv2"],
+        ),
+        (
+            {"style_layers": {"block3_conv1": 1, "block5_conv3": 0}, "content_weight": 0},
+            ("style", "tv"),
+            ["block3_conv1"],
+        ),
+    ],
+)
+def test_what_has_no_weight_is_not_computed(changes, names, layers):
+    objective = Objective.of(Settings(**changes))
+    assert tuple(term.name for term in objective.terms) == names
+    assert list(objective.layers) == layers
+    assert list(objective.extractor("float32").layers) == layers
+    computed = objective.network.up_to(objective.layers)
+    assert computed[-1:] == tuple(objective.network[name] for name in layers[-1:])
+
+
+def test_only_what_a_term_is_made_of_makes_another_term():
+    """Weights are not in it: runs that differ in them share what is compiled."""
+    terms = make_terms(Settings())
+    assert terms == make_terms(Settings(content_weight=1, style_weight=2, tv_weight=3, strength=1))
+    assert hash(terms) == hash(make_terms(Settings()))
+    assert terms != make_terms(Settings(content_layer="block3_conv1"))
+    assert terms != make_terms(Settings(style_layers=BRUSHWORK["fine texture"]))
+
+
+@pytest.mark.parametrize(("strength", "factor"), [(0, STRENGTH_RANGE), (1, 1 / STRENGTH_RANGE)])
+def test_the_strength_weighs_the_content(strength, factor):
+    settings = Settings(strength=strength)
+    weights = Content(settings.content_layer).weights(settings)
+    assert weights == {"alpha": pytest.approx(settings.content_weight * factor)}

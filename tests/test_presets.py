@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nst_core import Settings, SettingsError
+from nst_core.engine.choices import check_choices
+from nst_core.engine.schedule import schedule
+from nst_core.losses.content import content_weight
 from nst_core.presets import PRESETS, preset
-from nst_core.schedule import schedule
-from nst_core.transfer import check_choices, content_weight
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -2,102 +2,79 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
+import tomllib
 
-import pytest
 from conftest import ROOT
 
 import nst_core
 
-FLOORS = {
-    "nst_core.settings": 0,
-    "nst_core.images": 0,
-    "nst_core.features": 0,
-    "nst_core.losses": 0,
-    "nst_core.memory": 0,
-    "nst_core.color": 0,
-    "nst_core.film": 1,
-    "nst_core.regions": 1,
-    "nst_core.recipe": 2,
-    "nst_core.presets": 1,
-    "nst_core.preview": 0,
-    "nst_core.schedule": 0,
-    "nst_core.pyramid": -1,
-    "nst_core.lazy": -2,
-    "nst_core.device": 1,
-    "nst_core.step": 1,
-    "nst_core.tiles": 2,
-    "nst_core.job": 3,
-    "nst_core.transfer": 4,
-    "nst_core.flags": 5,
-    "nst_core.batch": 5,
-    "nst_core.cluster": 6,
-    "nst_core.batch_command": 7,
-    "nst_core.__main__": 8,
-    "page.journal": 0,
-    "page.turns": 0,
-    "page.words": 5,
-    "page.components": 5,
-    "page.examples": 5,
-    "page.studio": 5,
-    "page.mixing": 6,
-    "page.controls": 7,
-    "page.actions": 8,
-    "page.serving": 9,
-    "app": 10,
-}
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = ("nst_core", "page")
+COMMAND_LINES = {"flags.py", "main.py", "batch.py", "__main__.py"}
 
 
 def test_public_names():
     assert nst_core.__all__ == [
         "DivergenceError",
         "Easel",
+        "Engine",
         "Frame",
         "ImageError",
+        "NSTError",
+        "OutOfMemoryError",
+        "Plan",
         "PreviewError",
         "Settings",
         "SettingsError",
+        "StopToken",
         "Style",
         "WeightsError",
+        "__version__",
         "stream",
         "stylize",
     ]
     assert all(hasattr(nst_core, name) for name in nst_core.__all__)
 
 
-def imports_of(path) -> set[str]:
-    """Modules of this project that a file imports, without the package itself."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            found |= {name for name in names if name in FLOORS}
-    return found
+def test_imports_go_strictly_downward():
+    done = subprocess.run(["lint-imports"], capture_output=True, text=True, cwd=ROOT, env=_path())
+    assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", FLOORS)
-def test_imports_go_strictly_downward(name):
-    for imported in imports_of((ROOT / name.replace(".", "/")).with_suffix(".py")):
-        assert FLOORS[imported] < FLOORS[name], f"{name} imports {imported}"
+def test_every_module_has_its_layer():
+    """A room or a file that the contracts do not name would be free to import anything."""
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    for contract in contracts:
+        for container in contract.get("containers", []):
+            folder = ROOT / container.replace(".", "/")
+            modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+            rooms = {path.parent.name for path in folder.glob("*/__init__.py")}
+            named = {
+                name for layer in contract["layers"] for name in re.split(r"\s*[|:]\s*", layer)
+            }
+            assert modules | rooms == named, container
 
 
-def test_every_module_has_its_floor():
-    for package in PACKAGES:
-        modules = {f"{package}.{path.stem}" for path in (ROOT / package).glob("*.py")}
-        known = {name for name in FLOORS if name.startswith(package)}
-        assert modules == known | {f"{package}.__init__"}
+def test_no_private_name_is_taken_from_another_module():
+    pattern = (
+        r"^\s*from (?:nst_core|page|benchmarks)\S* import .*\b_[a-z]|\b(?!self\b)[a-z]\w*\._[a-z]"
+    )
+    allowed = r"blocks\._queue|job\._id|easel\._|sys\._getframe|os\._exit|_replace|_asdict|_fields"
+    for folder in (*PACKAGES, "benchmarks", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for line in path.read_text().splitlines():
+                if re.search(pattern, line) and not re.search(allowed, line):
+                    raise AssertionError(f"{path.relative_to(ROOT)}: {line.strip()}")
 
 
-def test_the_engine_knows_no_screen_and_prints_nothing():
-    for path in (ROOT / "nst_core").glob("*.py"):
-        text = path.read_text()
-        assert "gradio" not in text.lower(), path
-        if path.stem not in ("__main__", "batch_command"):
-            assert not re.search(r"\bprint\(", text), path
+def test_the_engine_prints_nothing():
+    for path in (ROOT / "nst_core").rglob("*.py"):
+        if path.name not in COMMAND_LINES and "weights" not in path.parts:
+            assert not re.search(r"\bprint\(", path.read_text()), path
 
 
 def test_importing_the_engine_and_building_the_page_do_not_wait_for_tensorflow():
@@ -113,22 +90,44 @@ def test_no_file_is_too_large_for_a_space():
     assert [f.name for f in files if f.is_file() and f.stat().st_size > 10_000_000] == []
 
 
+def test_requirements_and_project_agree():
+    """A Space reads requirements.txt alone; the distribution reads pyproject.toml alone."""
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"]
+    assert _requirements("requirements.txt") == sorted(project["dependencies"] + extras["app"])
+    assert _requirements("requirements-ray.txt") == extras["ray"]
+
+
+def _requirements(file: str) -> list[str]:
+    lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]
+    return sorted(line for line in lines if line and not line.startswith("-r"))
+
+
 def test_the_readme_agrees_with_the_requirements():
-    readme = (ROOT / "README.md").read_text()
-    requirements = (ROOT / "requirements.txt").read_text()
-    version = re.search(r"^sdk_version: ([\d.]+)$", readme, re.MULTILINE)
-    lowest, below = re.search(r"^gradio>=([\d.]+),<(\d+)$", requirements, re.MULTILINE).groups()
+    (requirement,) = (r for r in _requirements("requirements.txt") if r.startswith("gradio"))
+    version = re.search(r"^sdk_version: ([\d.]+)$", README, re.MULTILINE)
+    lowest, below = re.fullmatch(r"gradio>=([\d.]+),<(\d+)", requirement).groups()
     numbers = [int(part) for part in version[1].split(".")]
     assert [int(part) for part in lowest.split(".")] <= numbers < [int(below)]
 
 
 def test_the_readmes_tree_names_every_module():
-    readme = (ROOT / "README.md").read_text()
-    for name in FLOORS:
-        assert re.search(rf"^ *{name.split('.')[-1]}\.py ", readme, re.MULTILINE), name
+    tree = README[README.index("```\napp.py") :]
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            if path.name != "__init__.py" and "weights" not in path.parts:
+                assert re.search(rf"\b{re.escape(path.name)}\b", tree), path
 
 
 def test_the_readmes_paths_exist():
-    readme = (ROOT / "README.md").read_text()
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", readme):
-        assert (ROOT / target).exists(), target
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text()):
+            assert (ROOT / target).exists(), target
+
+
+def _path() -> dict[str, str]:
+    """The environment, with this Python's own commands first."""
+    import os
+    from pathlib import Path
+
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

@@ -11,11 +11,14 @@ import pytest
 from conftest import example
 from PIL import Image
 
-from nst_core import ImageError, Settings, SettingsError, Style, images, recipe
+from nst_core import ImageError, Plan, Settings, SettingsError, Style, recipe
+from nst_core.engine.schedule import Scale
+from nst_core.pictures import images
 from nst_core.recipe import Recipe, Source, Stretch
 
 CASTLE, WAVE = example("content/castle"), example("style/great-wave")
 SETTINGS = Settings(size=96, steps=3, seed=5, style_layers={"block1_conv1": 0.25})
+PLAN = Plan(96, 64, (Scale(32, 48, 2), Scale(64, 96, 1)), "float32", 256, "short", "In tiles.")
 
 
 @pytest.fixture
@@ -28,7 +31,13 @@ def save(path, text) -> None:
 
 
 def test_a_recipe_survives_its_png(made, tmp_path):
-    made = dataclasses.replace(made, blend=0.5, before=(Stretch(Settings(seed=3), 12),))
+    made = dataclasses.replace(
+        made,
+        blend=0.5,
+        before=(Stretch(Settings(seed=3), 12),),
+        plan=PLAN,
+        canvas=Source("start.png", "00"),
+    )
     save(tmp_path / "out.png", made.to_json())
     assert recipe.read(tmp_path / "out.png") == made
     assert images.load(tmp_path / "out.png").size == (16, 16)
@@ -47,6 +56,12 @@ def test_arrays_are_told_apart_by_their_pixels():
     first, second = (recipe.make(grey + i, grey, SETTINGS).content for i in (0, 1))
     assert first.name == second.name == ""
     assert first.sha256 != second.sha256
+
+
+def test_a_canvas_is_named_like_the_other_pictures(made):
+    assert made.canvas is None
+    started = recipe.make(CASTLE, WAVE, SETTINGS, canvas=CASTLE)
+    assert started.canvas == started.content == made.content
 
 
 def test_no_folder_of_the_machine_goes_into_it(made):
@@ -87,6 +102,28 @@ def test_a_picture_without_a_recipe_is_told(tmp_path):
         {"blend": 7},
         {"blend": "all"},
         {"blend": None},
+        {"canvas": "castle.jpg"},
+        {"canvas": {"name": 7, "sha256": "0"}},
+        *(
+            {"plan": plan}
+            for plan in (
+                7,
+                "plan",
+                {},
+                PLAN.to_dict() | {"scales": []},
+                PLAN.to_dict() | {"scales": [{"height": 64, "width": 96}]},
+                PLAN.to_dict() | {"scales": [{"height": 64, "width": 96, "steps": 0}]},
+                PLAN.to_dict() | {"scales": [{"height": 64, "width": 1e9, "steps": 1}]},
+                PLAN.to_dict() | {"width": 10**6},
+                PLAN.to_dict() | {"width": "96"},
+                PLAN.to_dict() | {"precision": "auto"},
+                PLAN.to_dict() | {"precision": ["float32"]},
+                PLAN.to_dict() | {"tile": 0},
+                PLAN.to_dict() | {"lbfgs_memory": "endless"},
+                PLAN.to_dict() | {"notice": None},
+                PLAN.to_dict() | {"magic": 1},
+            )
+        ),
     ],
 )
 def test_a_tampered_recipe_is_a_clear_error(changed, made, tmp_path):
@@ -106,6 +143,100 @@ def test_no_file_that_a_recipe_names_is_opened(made, tmp_path):
     named = dataclasses.replace(made, content=Source("../../etc/passwd", "0"))
     save(tmp_path / "out.png", named.to_json())
     assert recipe.read(tmp_path / "out.png").content.name == "../../etc/passwd"
+
+
+# What the version before plans wrote.
+FORMAT_1 = """{
+ "format": 1,
+ "settings": {
+  "size": 96, "steps": 3, "time_budget": null, "seed": 5, "init": "preview",
+  "optimizer": "lbfgs", "learning_rate": null, "strength": 0.5, "style_scale": 1.0,
+  "color": "painting", "feather": 1.0, "content_weight": 0.0007, "style_weight": 1.0,
+  "tv_weight": 100.0, "content_layer": "block4_conv2", "style_layers": {"block1_conv1": 0.25},
+  "pooling": "max", "precision": "auto", "enlarge": false, "tile": null,
+  "frame_interval": 0.25, "stylizer": null, "weights": null
+ },
+ "content": {"name": "castle.jpg", "sha256": "f9d4", "weight": 1.0, "mask": ""},
+ "style": [{"name": "great-wave.jpg", "sha256": "32f3", "weight": 2.0, "mask": ""}],
+ "versions": {"neural-style-transfer": "0.1.0", "tensorflow": "2.21.0"},
+ "blend": 1.0,
+ "before": [{"settings": {"size": 96, "seed": 3}, "steps": 12}]
+}"""
+
+
+def test_a_recipe_of_the_first_format_is_read():
+    assert Recipe.from_json(FORMAT_1) == Recipe(
+        SETTINGS,
+        Source("castle.jpg", "f9d4"),
+        (Source("great-wave.jpg", "32f3", 2.0),),
+        {"neural-style-transfer": "0.1.0", "tensorflow": "2.21.0"},
+        before=(Stretch(Settings(size=96, seed=3), 12),),
+    )
+
+
+# --- The same picture ---------------------------------------------------------------------------
+
+
+def assert_same(one: Recipe, other: Recipe, expected: bool) -> None:
+    assert one.is_same_picture(other) is expected
+    assert other.is_same_picture(one) is expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": dataclasses.replace(SETTINGS, seed=6)},
+        {"content": Source("castle.jpg", "other pixels")},
+        {"style": (Source("great-wave.jpg", "other pixels"),)},
+        {"blend": 0.5},
+        {"before": (Stretch(SETTINGS, 2),)},
+        {"keep": "a mask"},
+        {"canvas": Source("start.png", "00")},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_source_or_setting_is_another_picture(change, made):
+    other = dataclasses.replace(made, **change)
+    assert_same(made, other, False)
+    assert_same(dataclasses.replace(made, plan=PLAN), other, False)
+    assert_same(other, other, True)
+
+
+def test_what_changes_no_picture_is_the_same_picture(made):
+    assert_same(made, dataclasses.replace(made, versions={"numpy": "1"}), True)
+    more_often = dataclasses.replace(SETTINGS, frame_interval=0)
+    assert_same(made, dataclasses.replace(made, settings=more_often), True)
+    assert_same(made, dataclasses.replace(made, plan=PLAN), True)
+
+
+OPEN = {"size": None, "precision": "auto", "tile": None, "lbfgs_memory": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("field", "settled", "other"),
+    [
+        ("size", 96, 128),
+        ("precision", "float32", "bfloat16"),
+        ("tile", 256, 512),
+        ("lbfgs_memory", "short", "full"),
+    ],
+)
+def test_what_was_left_open_is_the_same_as_what_the_plan_made_of_it(field, settled, other, made):
+    def with_settings(**changes):
+        return dataclasses.replace(made, settings=dataclasses.replace(SETTINGS, **changes))
+
+    painted = dataclasses.replace(with_settings(**OPEN), plan=PLAN)
+    assert_same(painted, with_settings(**OPEN), True)
+    assert_same(painted, with_settings(**OPEN | {field: settled}), True)
+    assert_same(painted, with_settings(**OPEN | {field: other}), False)
+
+
+def test_two_plans_that_settled_otherwise_are_two_pictures(made):
+    made = dataclasses.replace(made, settings=dataclasses.replace(SETTINGS, **OPEN))
+    one = dataclasses.replace(made, plan=PLAN)
+    assert_same(one, dataclasses.replace(one, versions={}), True)
+    other = dataclasses.replace(made, plan=dataclasses.replace(PLAN, precision="bfloat16"))
+    assert_same(one, other, False)
 
 
 # --- Several paintings and masks ----------------------------------------------------------------

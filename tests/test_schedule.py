@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nst_core.schedule import SETUP_STEPS, Progress, Scale, schedule, schedule_for
+from nst_core.engine.schedule import SETUP_STEPS, Progress, Scale, schedule, schedule_for
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,12 @@ def test_a_run_fitted_to_the_work_that_is_left_spends_just_that():
     assert late.scales[1].steps == 1
     last = progress.at_the_next_scale().after_a_step()
     assert last.fitted(0).is_done
+
+
+def test_an_extended_run_has_more_steps_at_its_finest_scale():
+    done = Progress((Scale(10, 10, 4), Scale(20, 20, 5)), index=1, step=5)
+    assert done.is_done
+    extended = done.extended(3)
+    assert not extended.is_done
+    assert (extended.steps_done, extended.total_steps) == (9, 12)
+    assert extended.work_left == 3 * 400

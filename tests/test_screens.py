@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from visitor import SHORT, open_view, paint_to_the_end, shoot, status, visit, wait_for_pictures
+from visitor import (
+    LONG,
+    SHORT,
+    open_view,
+    paint_to_the_end,
+    settle,
+    shoot,
+    visit,
+    wait_for_pictures,
+    wait_until_idle,
+)
 
-LONG = SHORT.replace("steps=8", "steps=2000")
+pytestmark = pytest.mark.browser
 
 
 # --- Presenter mode -----------------------------------------------------------------------------
@@ -30,7 +40,7 @@ def test_the_stage_fills_the_screen(stage):
     wait_for_pictures(stage, 3)
     shoot(stage, "presenter", full_page=False)
     stage.keyboard.press("Space")
-    expect(stage.locator("#status")).to_contain_text("Stopped at step", timeout=15_000)
+    expect(stage.locator("#status")).to_contain_text("Stopped at step")
     stage.keyboard.press("Escape")
     expect(stage.locator("body.presenting")).to_have_count(0)
 
@@ -46,7 +56,6 @@ def test_b_shows_the_photo_and_the_picture_again(stage):
     shoot(stage, "presenter-before", full_page=False)
     stage.keyboard.press("b")
     expect(stage.locator("#before")).to_be_hidden()
-    stage.keyboard.press("Space")
 
 
 def test_arrows_change_the_pair_also_during_a_run(stage):
@@ -57,8 +66,8 @@ def test_arrows_change_the_pair_also_during_a_run(stage):
     expect(stage.locator("#title")).to_contain_text("Mont Saint-Michel")
     stage.keyboard.press("ArrowRight")
     expect(stage.locator("#title")).to_contain_text("Owl")
-    stage.wait_for_timeout(1500)
-    assert "Painted before" in status(stage)  # the run before does not come back
+    wait_until_idle(stage)
+    expect(stage.locator("#status")).to_contain_text("Painted before")  # the run is not back
     shoot(stage, "presenter-pair", full_page=False)
     stage.keyboard.press("ArrowLeft")
     expect(stage.locator("#title")).to_contain_text("Mont Saint-Michel")
@@ -74,7 +83,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser, page_address):
         paint_to_the_end(page)
         for view in ("Picture", "Before and after", "The run", "Film"):
             open_phone_view(page, view)
-            page.wait_for_timeout(700)
+            settle(page)
             shoot(page, f"phone-{view.lower().replace(' ', '-')}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -95,7 +104,8 @@ def test_axe_finds_nothing_serious(scheme, browser, page_address):
         page.locator("#more > button").click()
         page.get_by_text("Regions as pictures").click()
         page.get_by_role("tab", name="Paintings").click()
-        page.wait_for_timeout(1500)
+        expect(page.locator("#board canvas").first).to_be_visible()
+        settle(page)
         assert serious(Axe().run(page)) == []
         open_view(page, "Picture")
         paint_to_the_end(page)
@@ -107,7 +117,7 @@ def test_axe_finds_nothing_serious(scheme, browser, page_address):
 def check_every_view(page) -> None:
     for view in ("Picture", "Before and after", "The run", "Film"):
         open_view(page, view)
-        page.wait_for_timeout(1000)
+        settle(page)
         assert serious(Axe().run(page)) == []
 
 

@@ -1,14 +1,21 @@
-"""What stands between the network and Gradio."""
+"""What stands between the network and Gradio, and how a server ends."""
 
 from __future__ import annotations
 
+import re
+import signal
+
 import httpx
+import psutil
 import pytest
+import visitor
+from fake_engine import LIMIT
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from stranger import Server
 
 from page import serving
 
@@ -55,3 +62,21 @@ def test_uploads_beyond_the_rate_are_told_when_to_come_again(ask, clock):
 def test_an_upload_that_never_ends_is_hung_up_on(ask):
     with pytest.raises(ClientDisconnect):
         ask(2500)
+
+
+def test_told_to_end_a_server_ends_its_run_within_the_step(tmp_path):
+    """The step that is held ends when the runs are told to, and is the last one."""
+    with visitor.started(tmp_path, visitor.FAKE_APP, HELD_STEP="3") as address:
+        server = Server(address, tmp_path)
+        path = server.begin(**server.upload_pair(), steps=5000, frame_interval=1)
+        with server.watch(path) as events:
+            next(events)
+            while "step 2 done" not in server.log():
+                assert server.at_work() == 1
+            process = psutil.Process(server.pid)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(LIMIT) == 0
+    log = server.log()
+    assert '"server": "ends", "jobs": 1' in log
+    assert re.findall(r"step (\d+) done", log) == ["1", "2", "3"]
+    assert "Traceback" not in log, log

@@ -8,8 +8,21 @@ import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 
-from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, Settings, SettingsError, parse, spell
+from nst_core import Settings, SettingsError
+from nst_core.settings import (
+    BRUSHWORK,
+    DEFAULT_SIZE,
+    DEFAULTS,
+    FIXED,
+    FREE,
+    OBJECTIVE,
+    SPECS,
+    OnResume,
+    parse,
+    spell,
+)
 
 
 def test_defaults_are_valid_and_explained():
@@ -17,6 +30,7 @@ def test_defaults_are_valid_and_explained():
     for name, spec in SPECS.items():
         assert spec.label, name
         assert spec.help, name
+        assert isinstance(spec.on_resume, OnResume), name
 
 
 @pytest.mark.parametrize(
@@ -26,7 +40,6 @@ def test_defaults_are_valid_and_explained():
         ("size", 100_000),
         ("size", 256.5),
         ("size", "256"),
-        ("size", None),
         ("size", True),
         ("steps", 0),
         ("steps", float("nan")),
@@ -64,6 +77,12 @@ def test_whole_numbers_may_arrive_as_floats():
     assert Settings(size=256.0).size == 256
     assert isinstance(Settings(size=256.0).size, int)
     assert isinstance(Settings(style_weight=2).style_weight, float)
+
+
+def test_a_size_that_is_left_open_is_not_a_size_that_was_asked_for():
+    assert Settings().size is None
+    assert Settings(size=DEFAULT_SIZE) != Settings()
+    assert SPECS["size"].usual == DEFAULT_SIZE  # for a control that cannot be empty
 
 
 def test_settings_cannot_change():
@@ -128,12 +147,39 @@ def test_text_that_spells_no_value_is_refused(name, text):
         parse(name, text)
 
 
-def test_settings_need_the_standard_library_only():
+@pytest.mark.parametrize("module", ["settings", "errors", "stop"])
+def test_what_everybody_imports_needs_the_standard_library_only(module):
     code = (
         "import sys, types; package = types.ModuleType('nst_core');"
         "package.__path__ = ['nst_core']; sys.modules['nst_core'] = package;"
-        "import nst_core.settings;"
+        f"import nst_core.{module};"
         "print(sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
     )
-    output = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    output = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
     assert output.stdout.strip() == "['__main__', 'nst_core']", output
+
+
+# --- Going on with other settings ---------------------------------------------------------------
+
+BEGUN = Settings(size=96, seed=3, init="noise", enlarge=True, stylizer="net", steps=7, strength=0.2)
+
+
+def test_changes_are_told_by_what_they_mean_for_a_picture_that_is_gone_on_with():
+    other = Settings(size=96, seed=3, init="grey", stylizer="net", steps=8, strength=0.3)
+    assert BEGUN.changed(other, FIXED) == ("init", "enlarge")
+    assert BEGUN.changed(other, FREE) == ("steps",)
+    assert BEGUN.changed(other, OBJECTIVE) == ("strength",)
+    for kind in OnResume:
+        assert BEGUN.changed(BEGUN, kind) == ()
+
+
+def test_settings_to_resume_with_keep_what_cannot_change_and_take_the_rest():
+    wanted = Settings(steps=9, strength=0.8, color="linear", style_layers="bold shapes")
+    resumed = BEGUN.resumed_with(wanted)
+    assert BEGUN.changed(resumed, FIXED) == ()
+    for name, spec in SPECS.items():
+        source = BEGUN if spec.on_resume is FIXED else wanted
+        assert getattr(resumed, name) == getattr(source, name), name
+    assert BEGUN.resumed_with(BEGUN) == BEGUN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -13,14 +13,15 @@ import pytest
 from conftest import example
 from PIL import Image
 
-from nst_core import Easel, Settings, film, recipe
-from nst_core.film import Reel
+from nst_core import Easel, Settings, recipe
+from nst_core.pictures import film
+from nst_core.pictures.film import Reel
 from page import studio
 from page.studio import Painting, Studio
 
 
-@pytest.fixture(scope="module")
-def painting() -> Painting:
+@pytest.fixture
+def painting(steps) -> Painting:
     content, style = example("content/castle"), example("style/great-wave")
     settings = Settings(size=96, steps=2, frame_interval=0)
     easel, reel = Easel(content, style, settings), Reel()
@@ -28,7 +29,7 @@ def painting() -> Painting:
         reel.add(frame.image)
     made = recipe.make(content, style, settings)
     pictures = str(content), str(style)
-    return Painting("castle-great-wave", pictures, made, easel, reel, [], frame)
+    return Painting("castle-great-wave", pictures, made, easel, reel, [], frame).planned()
 
 
 def test_a_painting_is_found_by_its_name_only(painting):
@@ -50,15 +51,13 @@ class Stand:
 
 
 def test_the_oldest_make_room_and_only_the_latest_keep_the_optimizers_memory(painting):
-    kept, easels = Studio(), [Stand() for _ in range(studio.MOST_PAINTINGS + 3)]
+    kept, easels = Studio(), [Stand() for _ in range(studio.MAX_PAINTINGS + 3)]
     for number, easel in enumerate(easels):
         kept.keep(str(number), dataclasses.replace(painting, easel=easel))
     found = [number for number in range(len(easels)) if kept.find(str(number))]
     assert found == list(range(3, len(easels)))
-    remember = [easel.forgotten == 0 for easel in easels]
-    assert (
-        remember == [False] * (len(easels) - studio.MOST_MEMORIES) + [True] * studio.MOST_MEMORIES
-    )
+    remember = [number for number, easel in enumerate(easels) if not easel.forgotten]
+    assert remember == list(range(len(easels) - studio.MAX_MEMORIES, len(easels)))
 
 
 def test_a_saved_picture_is_its_frame_with_the_recipe_inside(painting):
@@ -67,6 +66,7 @@ def test_a_saved_picture_is_its_frame_with_the_recipe_inside(painting):
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image), painting.frame.image)
     assert recipe.read(path) == painting.recipe
+    assert painting.recipe.plan == painting.frame.plan
     assert studio.save_picture(painting) == path
 
 
@@ -106,69 +106,91 @@ def cache(monkeypatch, tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def sweep_at(monkeypatch) -> Callable[..., None]:
+    """Sweep when the clock that never jumps shows so many seconds."""
+
+    def sweep(now: float, *kept: Path) -> None:
+        monkeypatch.setattr(studio.time, "monotonic", lambda: now)
+        studio.sweep(kept)
+
+    return sweep
+
+
 def put(path: Path, size: int = 10) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(size))
-    time.sleep(0.02)  # the clock of files is coarse
     return path
 
 
-def test_what_is_put_by_is_found_by_its_token_only(cache, painting):
+def wait_for_the_clock_of_files(path: Path) -> None:
+    """Until a file that is written now has another time than this one: that clock is coarse."""
+    probe = path.with_suffix(".probe")
+    while not probe.exists() or probe.stat().st_ctime <= path.stat().st_ctime:
+        probe.write_bytes(b"")
+    probe.unlink()
+
+
+def test_a_stored_picture_is_found_by_its_token_only(cache, painting):
     path = studio.save_picture(painting)
-    assert studio.find_by("token") is None
-    studio.put_by("token", path)
-    studio.put_by("token", path)
-    found = studio.find_by("token")
+    assert studio.find_last("token") is None
+    studio.store_last("token", path)
+    studio.store_last("token", path)
+    found = studio.find_last("token")
     assert Path(found).name == "castle-great-wave.png"
     assert recipe.read(found).settings == painting.recipe.settings
     for other in (None, "", "toke", "../token", "*"):
-        assert studio.find_by(other) is None
+        assert studio.find_last(other) is None
 
 
-def test_old_files_are_swept_and_the_pages_own_are_not(cache, monkeypatch):
+def test_old_files_are_swept_and_the_pages_own_are_not(cache, sweep_at):
     own, old = put(cache / "a" / "own.jpg"), put(cache / "b" / "old.png")
-    studio.sweep({own})
+    sweep_at(0, own)
+    sweep_at(studio.MAX_AGE, own)
     assert old.exists()
-    later = time.monotonic() + studio.OLDEST + 1
-    monkeypatch.setattr(studio.time, "monotonic", lambda: later)
     new = put(cache / "c" / "new.png")
-    studio.sweep({own})
+    sweep_at(studio.MAX_AGE + 1, own)
     assert own.exists()
     assert new.exists()
     assert not old.parent.exists()
 
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
-def test_a_clock_that_jumps_deletes_nothing(jump, cache, monkeypatch):
+def test_a_clock_that_jumps_deletes_nothing(jump, cache, sweep_at):
+    """Files of before and after the jump; their times are the wall clock's."""
     path = put(cache / "a" / "x.png")
-    studio.sweep(set())
-    now = time.time() + jump
-    monkeypatch.setattr(studio.time, "time", lambda: now)
+    sweep_at(0)
+    now = path.stat().st_mtime + jump
     os.utime(path, (now, now))
-    studio.sweep(set())
-    studio.sweep(set())
+    sweep_at(1)
+    sweep_at(2)
     assert path.exists()
 
 
-def test_the_oldest_make_room(cache, monkeypatch):
-    first, second, third = (put(cache / name / "x.png", 40) for name in "abc")
-    monkeypatch.setattr(studio, "MOST_BYTES", 100)
-    studio.sweep(set())
-    assert [path.exists() for path in (first, second, third)] == [False, True, True]
-
-
-def test_a_copy_of_an_old_file_is_new(cache):
+def test_a_copy_of_an_old_file_is_new(cache, sweep_at):
     original = put(cache / "original.jpg")
     os.utime(original, (0, 0))
-    studio.sweep(set())
+    sweep_at(0)
     assert original.exists()
 
 
-def test_a_picture_that_is_made_again_counts_as_new(cache, painting, monkeypatch):
+def test_the_oldest_make_room(cache, monkeypatch, sweep_at):
+    files = []
+    for now, name in enumerate("abc"):
+        files.append(put(cache / name / "x.png", 40))
+        sweep_at(now)
+    monkeypatch.setattr(studio, "MAX_BYTES", 100)
+    sweep_at(3)
+    assert [path.exists() for path in files] == [False, True, True]
+
+
+def test_a_picture_that_is_made_again_counts_as_new(cache, painting, monkeypatch, sweep_at):
     path = Path(studio.save_picture(painting))
     other = put(cache / "b" / "x.png", path.stat().st_size)
+    sweep_at(0)
+    wait_for_the_clock_of_files(path)
     assert studio.save_picture(painting) == str(path)
-    monkeypatch.setattr(studio, "MOST_BYTES", path.stat().st_size * 1.5)
-    studio.sweep(set())
+    monkeypatch.setattr(studio, "MAX_BYTES", path.stat().st_size * 1.5)
+    sweep_at(1)
     assert path.exists()
     assert not other.exists()

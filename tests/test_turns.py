@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
 from page import turns
-from page.turns import BusyError, Ticket, Turns
+from page.turns import BusyError, Place, Ticket, Turns
+
+LIMIT = 60.0  # s; a test that waits for longer has failed
 
 
 class Visitors:
@@ -44,7 +47,7 @@ class Visitors:
         return order
 
 
-def list_places(turns: Turns, ticket: Ticket) -> list[turns.Place]:
+def list_places(turns: Turns, ticket: Ticket) -> list[Place]:
     """Where somebody stands, without waiting; empty when it is their turn."""
     place = next(turns.wait(ticket), None)
     return [] if place is None else [place]
@@ -52,7 +55,18 @@ def list_places(turns: Turns, ticket: Ticket) -> list[turns.Place]:
 
 @pytest.fixture
 def visitors() -> Visitors:
-    return Visitors(Turns(most_waiting=8, most_of_one=4))
+    return Visitors(Turns(max_waiting=8, max_per_session=4))
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The time that it is, to be changed."""
+    now = [1000.0]
+    monkeypatch.setattr(turns.time, "monotonic", lambda: now[0])
+    return now
+
+
+# --- Whose turn it is ---------------------------------------------------------------------------
 
 
 def test_the_first_has_its_turn_at_once_and_the_others_know_their_place(visitors):
@@ -95,56 +109,34 @@ def test_too_many_are_told_when_to_try_again(visitors):
     visitors.join(*"bcde")
     with pytest.raises(BusyError, match=r"8 visitors are waiting already; try again in \d+ s"):
         visitors.join("f")
+    assert visitors.turns.count() == 9
     assert visitors.serve_all() == "abcdeaaaa"  # and nobody was lost
 
 
-def test_the_guess_learns_from_the_turns_that_were(visitors, monkeypatch):
-    clock = iter(range(0, 10_000, 7))
-    monkeypatch.setattr(turns.time, "monotonic", lambda: float(next(clock)))
-    visitors.join(*"abc")
-    visitors.serve_all()
+def test_the_guess_learns_from_the_turns_that_were(visitors, clock):
+    for _ in range(3):
+        (ticket,) = visitors.join("a")
+        clock[0] += 7
+        visitors.leave(ticket)
     _, second = visitors.join(*"ab")
-    assert list_places(visitors.turns, second)[0].seconds < turns.USUAL
+    assert list_places(visitors.turns, second) == [Place(1, 7.0)]
 
 
-def test_a_turn_does_not_last_for_ever():
-    short = Turns(longest=0.05)
-    with short.join("a") as ticket:
-        assert not ticket.is_over
-        time.sleep(0.06)
-        assert ticket.is_over
-
-
-def test_a_turn_that_nobody_ends_is_taken_over():
-    short = Turns(longest=0.05)
-    with short.join("a") as first, short.join("b") as second:
-        assert list_places(short, second)
-        time.sleep(0.06)
-        assert list_places(short, second) == []
-        assert first.is_over
-    assert short.count() == 0
-
-
-def test_waiting_until_a_session_has_left(visitors):
-    first, second = visitors.join("a", "b")
-    visitors.turns.wait_until_left("c", 5)
-    threading.Timer(0.2, visitors.leave, [second]).start()
-    began = time.monotonic()
-    visitors.turns.wait_until_left("b", 5)
-    assert 0.1 < time.monotonic() - began < 2
-    began = time.monotonic()
-    visitors.turns.wait_until_left(first.session, 0.2)
-    assert time.monotonic() - began < 2
-
-
-def test_what_is_remembered_stays_small(visitors):
+def test_only_the_latest_sessions_are_remembered(visitors):
+    """Who was served long ago is as one who comes for the first time."""
     for number in range(200):
         visitors.leave(*visitors.join(str(number)))
-    assert len(visitors.turns._served) < 50
+    visitors.join("now", "0", "199", "new")
+    order = []
+    while visitors.held:
+        (ticket,) = visitors.running()
+        order.append(ticket.session)
+        visitors.leave(ticket)
+    assert order == ["now", "0", "new", "199"]
 
 
 def test_many_threads_never_have_a_turn_at_once():
-    crowd, busy, most, done = Turns(most_waiting=50), [0], [0], []
+    crowd, busy, most, done = Turns(max_waiting=50), [0], [0], []
 
     def paint(number: int) -> None:
         with crowd.join(str(number)) as ticket:
@@ -152,7 +144,7 @@ def test_many_threads_never_have_a_turn_at_once():
                 pass
             busy[0] += 1
             most[0] = max(most[0], busy[0])
-            time.sleep(0.002)
+            time.sleep(0.001)  # for the others to come in, if they could
             busy[0] -= 1
             done.append(number)
 
@@ -160,6 +152,99 @@ def test_many_threads_never_have_a_turn_at_once():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(LIMIT)
     assert most == [1]
     assert sorted(done) == list(range(40))
+
+
+# --- How they end -------------------------------------------------------------------------------
+
+
+def test_a_turn_does_not_last_for_ever(visitors, clock):
+    first, second = visitors.join("a", "b")
+    clock[0] += turns.MAX_SECONDS
+    assert not first.stop.is_set()
+    clock[0] += 1
+    assert first.stop.reason == turns.TURN_OVER
+    assert not second.stop.is_set(), "only painting counts"
+
+
+def test_a_turn_that_nobody_ends_is_taken_over(visitors, clock):
+    first, second = visitors.join("a", "b")
+    assert list_places(visitors.turns, second)
+    clock[0] += turns.MAX_SECONDS + 1
+    assert list_places(visitors.turns, second) == []
+    assert first.stop
+    assert not second.stop.is_set()
+    visitors.leave(first)  # late, it ends no turn but its own
+    assert visitors.running() == [second]
+
+
+def test_a_session_stops_its_own_and_nobody_elses(visitors):
+    tickets = visitors.join(*"abab")
+    visitors.turns.stop("a")
+    assert [ticket.stop.reason for ticket in tickets] == ["stopped", "", "stopped", ""]
+    assert visitors.turns.count() == 4, "they leave by themselves"
+
+
+def test_everybody_is_stopped_with_a_reason(visitors):
+    tickets = visitors.join(*"abc")
+    visitors.turns.stop(reason="server ends")
+    assert {ticket.stop.reason for ticket in tickets} == {"server ends"}
+
+
+def test_who_is_stopped_does_not_wait_any_longer(visitors, monkeypatch):
+    monkeypatch.setattr(turns, "LOOK_AGAIN", LIMIT)
+    _, second = visitors.join("a", "b")
+    waits, is_over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        for _ in visitors.turns.wait(second):
+            waits.set()
+        is_over.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert waits.wait(LIMIT)
+    visitors.turns.stop("b")
+    assert is_over.wait(LIMIT / 2)
+
+
+def test_a_condition_ends_the_waiting_and_the_turn():
+    ours, gone = Turns(), ["", ""]
+    with ours.join("a", lambda: gone[0]) as first, ours.join("b", lambda: gone[1]) as second:
+        assert not first.stop.is_set()
+        assert list_places(ours, second)
+        gone[:] = "hung up", "unread"
+        assert list_places(ours, second) == []
+        assert (first.stop.reason, second.stop.reason) == ("hung up", "unread")
+
+
+@pytest.fixture
+def waiting(visitors) -> Callable[[str | None], threading.Event]:
+    """Set when nothing of a session, or of anybody, is left; called with the session."""
+
+    def wait_for(session: str | None) -> threading.Event:
+        has_left = threading.Event()
+
+        def wait() -> None:
+            visitors.turns.wait_until_left(session, LIMIT)
+            has_left.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        return has_left
+
+    return wait_for
+
+
+def test_waiting_until_a_session_has_left(visitors, waiting):
+    first, second, third = visitors.join("a", "b", "b")
+    assert waiting("c").wait(LIMIT), "of whom there is nothing"
+    b, anybody = waiting("b"), waiting(None)
+    visitors.leave(second)
+    assert not b.is_set()
+    visitors.leave(third)
+    assert b.wait(LIMIT)
+    assert not anybody.is_set()
+    visitors.turns.wait_until_left("a", 0.01)  # no longer than that
+    visitors.leave(first)
+    assert anybody.wait(LIMIT)

