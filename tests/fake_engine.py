@@ -7,6 +7,7 @@ as long as it likes.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ LIMIT = 60.0  # s; a test that waits for longer has failed
 class Done:
     """What a step was done with."""
 
+    run: int  # number of the run's engine
     settings: Settings
     paintings: tuple[Picture, ...]  # of all regions, at the step's scale
     size: tuple[int, int]  # of the picture, width and height in pixels
@@ -67,7 +69,8 @@ class Steps:
         self._is_released.set()
 
     def do(self, done: Done) -> None:
-        """One step, as long as it takes."""
+        """One step, as long as it takes. Of two runs, one has ended before the other begins."""
+        assert not self.done or done.run >= self.done[-1].run, "two runs at once"
         if len(self.done) + 1 == self._held_number:
             self._is_held.set()
             assert self._is_released.wait(LIMIT), "held for ever"
@@ -88,10 +91,11 @@ class FakeEngine(Engine):
     """The calls of `Engine`, as far as a run makes them."""
 
     steps: Steps  # set by `install`
+    _numbers = itertools.count()
 
     def __init__(self, settings: Settings, *planned: Any) -> None:
         super().__init__(settings, *planned)
-        self._settings = settings
+        self._settings, self._run = settings, next(self._numbers)
 
     def prepare(self) -> None:
         """Nothing has to be compiled."""
@@ -107,7 +111,7 @@ class FakeEngine(Engine):
 
     def step(self, state: State, problem: Any) -> State:
         height, width = problem.photo.shape[1:3]
-        self.steps.do(Done(self._settings, problem.paintings, (width, height)))
+        self.steps.do(Done(self._run, self._settings, problem.paintings, (width, height)))
         # The longer an optimizer remembers, the smaller its steps: a memory that is lost shows.
         pace = (0.1 + self._settings.strength / 2) / (1 + float(state.optimizer))
         before = state.image.numpy()

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ import psutil
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CASTLE, WAVE = EXAMPLES / "content" / "castle.jpg", EXAMPLES / "style" / "great-wave.jpg"
+
+LIMIT = 60.0  # s; a test that waits for longer has failed
 
 LONG = {"steps": 5000, "frame_interval": 0.1}  # a run that only ends when it is made to
 
@@ -99,13 +101,23 @@ class Server:
         """How many are painted or wait."""
         return self.http.get("health").json()["jobs"]
 
-    def wait_until_idle(self, seconds: float) -> float:
-        """How long it took until nobody painted or waited."""
+    def wait_until_idle(self) -> float:
+        """Until nobody paints or waits; returns how long that took."""
         began = time.monotonic()
-        while self.at_work():
-            assert time.monotonic() - began < seconds, self.log()[-2000:]
-            time.sleep(0.02)
+        self.wait_for(lambda: not self.at_work())
         return time.monotonic() - began
+
+    def wait_for_jobs(self, count: int) -> list[dict[str, Any]]:
+        """All jobs, once there are so many."""
+        self.wait_for(lambda: len(self.jobs()) >= count)
+        return self.jobs()
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Until something is so."""
+        deadline = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < deadline, self.log()[-2000:]
+            time.sleep(0.02)
 
 
 def file(path: str, **more: Any) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def wait_for(condition: Callable[[], Any]) -> None:
 def check_ends_within_the_step(steps, turns, number: int, reason: str) -> None:
     """The step that is held is the last one, once the server knows that nobody wants more."""
     ticket = turns.tickets[-1]
-    wait_for(lambda: ticket.stop)
+    wait_for(lambda: all(one.stop.is_set() for one in turns.tickets))
     steps.release()
     wait_for(lambda: turns.count() == 0)
     assert ticket.stop.reason == reason

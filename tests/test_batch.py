@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ROOT, example, take_interrupts
+from conftest import ROOT, example
 from PIL import Image
 
 from nst_core import Settings, StopToken, recipe, stylize
 from nst_core.cli.main import main
 from nst_core.engine import memory
 from nst_core.engine.objective import Objective
+from nst_core.engine.plan import Choice, needed
 from nst_core.errors import BatchError
 from nst_core.many import batch
 
-QUICK = ["--size", "64", "--steps", "2", "--precision", "float32"]
+# The losses look at the first layer alone, so that a step takes no time.
+SHALLOW = Settings(
+    size=64,
+    steps=3,
+    init="content",
+    precision="float32",
+    content_layer="block1_conv1",
+    style_layers={"block1_conv1": 1.0},
+)
+QUICK = ["--size", "64", "--steps", "3", "--init", "content", "--precision", "float32"]
+QUICK += ["--content-layer", "block1_conv1", "--style-layers", "block1_conv1"]
 
 
 @pytest.fixture
@@ -62,11 +74,10 @@ def test_every_photo_in_the_style_of_every_painting(folders, capsys):
     assert [row["output"] for row in rows] == [f"{name}.png" for name in names]
     assert {path.name for path in out.iterdir()} == {"summary.csv", *(f"{n}.png" for n in names)}
     for row in rows:
-        settings = Settings(size=64, steps=2, precision="float32")
-        expected = stylize(row["content"], row["style"], settings)
+        expected = stylize(row["content"], row["style"], SHALLOW)
         with Image.open(out / row["output"]) as image:
             np.testing.assert_array_equal(np.asarray(image), expected.image)
-        assert recipe.read(out / row["output"]).settings == settings
+        assert recipe.read(out / row["output"]).settings == SHALLOW
         assert (int(row["width"]), int(row["height"])) == (64, 43)
         assert float(row["loss"]) == pytest.approx(expected.losses["total"])
 
@@ -77,7 +88,7 @@ def test_what_is_there_already_is_not_painted_again(folders, steps_done):
     done = len(steps_done)
     (out / "cat-ejiri.png").unlink()
     assert run(photos, paintings, "-o", out, *QUICK) == 0
-    assert len(steps_done) == done + 2
+    assert len(steps_done) == done + 3
     assert outcomes(out) == ["there already", "there already", "painted", "there already"]
     assert run(photos, paintings, "-o", out, *QUICK, "--force") == 0
     assert outcomes(out) == ["painted"] * 4
@@ -126,7 +137,7 @@ def test_a_table_has_any_setting_in_each_row(folders, tmp_path):
     (tmp_path / "jobs.csv").write_text(
         "content,style,mix,output,steps,init,style_layers\n"
         "content/cat.jpg,style/ejiri.jpg,,,,,\n"
-        "content/cat.jpg,style/ejiri.jpg,,grey.png,3,grey,bold shapes\n"
+        "content/cat.jpg,style/ejiri.jpg,,grey.png,4,grey,block2_conv1\n"
         'content/castle.jpg,style/ejiri.jpg; style/great-wave.jpg,"2,1",,,content,\n'
         "content/cat.jpg,style/ejiri.jpg,,grey.png,,,\n"
         "content/cat.jpg,style/ejiri.jpg,,../out.png,,,\n"
@@ -140,11 +151,12 @@ def test_a_table_has_any_setting_in_each_row(folders, tmp_path):
     reasons = ("Another row", "output is", "steps is 'many'", "mix has 2", "nowhere.jpg")
     for row, reason in zip(rows[3:], reasons, strict=True):
         assert reason in row["reason"]
-    assert [row["steps"] for row in rows[:3]] == ["2", "3", "2"]
+    assert [row["steps"] for row in rows[:3]] == ["3", "4", "3"]
     made = recipe.read(out / "castle-ejiri-great-wave.png")
     assert [source.weight for source in made.style] == [2, 1]
     grey = recipe.read(out / "grey.png").settings
-    assert (grey.init, grey.steps, grey.seed) == ("grey", 3, 0)
+    assert (grey.init, grey.steps, grey.seed) == ("grey", 4, 0)
+    assert grey.style_layers == (("block2_conv1", 1.0),)
     assert run("--jobs", tmp_path / "jobs.csv", "-o", out, *QUICK) == 4
     assert outcomes(out)[:3] == ["there already"] * 3
 
@@ -207,37 +219,91 @@ def test_what_shares_the_compiled_step_goes_in_a_row(folders, tmp_path, monkeypa
 # --- Ending early -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_batch_that_was_stopped_goes_on(how, code, folders):
-    photos, paintings, out = folders
-    command = [sys.executable, "-m", "nst_core", "batch", photos, paintings, "-o", out]
-    command += ["--size", "64", "--precision", "float32", "--init", "content", "--steps", "30"]
-    process = subprocess.Popen(
-        list(map(str, command)),
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=take_interrupts,
-    )
-    while len(list(out.glob("*.png"))) < 2:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(how)
-    assert process.wait(timeout=60) == code
+# A batch that the system ends in its eighth step, the second of the third picture.
+KILLED = """
+import os, signal, sys
+from nst_core import Engine
+from nst_core.cli.main import main
+step, begun = Engine.step, []
+
+def step_or_die(*given):
+    begun.append(1)
+    if len(begun) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*given)
+
+Engine.step = step_or_die
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def assert_goes_on(arguments, out):
+    """Two pictures are there and whole; started again, only the others are painted."""
     there = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-    assert 2 <= len(there) < 4
+    assert len(there) == 2
     for path in there:
         with Image.open(path) as image:
             image.load()  # nothing is half-written
-    assert main(list(map(str, command[3:]))) == 0
-    assert sorted(outcomes(out)) == ["painted"] * (4 - len(there)) + ["there already"] * len(there)
+    assert run(*arguments) == 0
+    assert sorted(outcomes(out)) == ["painted"] * 2 + ["there already"] * 2
     assert {path: path.stat().st_mtime_ns for path in there} == there
+    assert len(list(out.iterdir())) == 5  # with the summary; nothing else was left behind
+
+
+def test_a_batch_that_was_killed_goes_on(folders):
+    photos, paintings, out = folders
+    arguments = [photos, paintings, "-o", out, *QUICK]
+    command = [sys.executable, "-c", KILLED, "batch", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert_goes_on(arguments, out)
+
+
+def test_a_batch_that_was_interrupted_says_what_is_left_and_goes_on(
+    folders, before_each_step, capsys
+):
+    """By Ctrl-C in the eighth step, which is done; the picture there is left out."""
+    photos, paintings, out = folders
+    arguments = [photos, paintings, "-o", out, *QUICK]
+    begun = []
+
+    def interrupt_the_eighth(state):
+        begun.append(1)
+        if len(begun) == 8:
+            signal.raise_signal(signal.SIGINT)
+        return state
+
+    before_each_step(interrupt_the_eighth)
+    assert run(*arguments, "--json") == 130
+    printed = capsys.readouterr()
+    assert len(begun) == 8
+    assert "Stopped; start it again to go on." in printed.err
+    assert json.loads(printed.out)["outcomes"] == {"painted": 2, "to do": 2}
+    assert sorted(outcomes(out)) == ["painted", "painted", "to do", "to do"]
+    assert {row["output"] for row in summary(out) if row["outcome"] == "painted"} == {
+        path.name for path in out.glob("*.png")
+    }
+    assert_goes_on(arguments, out)
+
+
+def test_a_second_ctrl_c_ends_a_batch_at_once(folders, before_each_step, capsys):
+    photos, paintings, out = folders
+
+    def interrupt_twice(state):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the step is done after all")
+
+    before_each_step(interrupt_twice)
+    assert run(photos, paintings, "-o", out, *QUICK) == 130
+    assert outcomes(out) == ["to do"] * 4
+    assert [path.name for path in out.iterdir()] == [batch.SUMMARY]
 
 
 def test_a_stop_token_ends_a_batch_within_its_picture(folders, before_each_step):
     photos, paintings, out = folders
     out.mkdir()
-    settings = Settings(size=64, steps=3, init="content", precision="float32")
-    tasks = batch.from_folders(photos, paintings, out, settings)
+    tasks = batch.from_folders(photos, paintings, out, SHALLOW)
     stop, steps = StopToken(), []
 
     def stop_in_the_second_picture(state):
@@ -251,6 +317,7 @@ def test_a_stop_token_ends_a_batch_within_its_picture(folders, before_each_step)
     assert [outcome.outcome for _, outcome in ended] == ["painted"]
     assert len(steps) == 5
     assert len(list(out.iterdir())) == 1
+    assert list(batch.run(tasks[1:], batch.paint_here, batch.is_painted, stop)) == []
     again = list(batch.run(tasks, batch.paint_here, batch.is_painted))
     assert sorted(outcome.outcome for _, outcome in again) == ["painted"] * 3 + ["there already"]
 
@@ -258,31 +325,36 @@ def test_a_stop_token_ends_a_batch_within_its_picture(folders, before_each_step)
 # --- What a picture was painted with ------------------------------------------------------------
 
 
-def test_a_precision_that_was_left_open_is_the_one_it_was_painted_in(folders):
+@pytest.mark.parametrize(("used", "other"), [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_a_precision_that_was_left_open_is_the_one_it_was_painted_in(used, other, folders):
     photo, style = folders[0] / "cat.jpg", ((folders[1] / "ejiri.jpg", 1.0),)
     folders[2].mkdir()
 
     def task(precision):
-        settings = Settings(size=64, steps=1, init="content", precision=precision)
+        settings = replace(SHALLOW, steps=1, precision=precision)
         return batch.Task(photo, style, settings, folders[2] / "cat.png")
 
-    assert batch.paint(task("auto"), precision="bfloat16").outcome == "painted"
+    assert batch.paint(task("auto"), precision=used).outcome == "painted"
     made = recipe.read(folders[2] / "cat.png")
-    assert (made.settings.precision, made.plan.precision) == ("auto", "bfloat16")
+    assert (made.settings.precision, made.plan.precision) == ("auto", used)
     assert batch.is_painted(task("auto"))
-    assert batch.is_painted(task("bfloat16"))
+    assert batch.is_painted(task(used))
     with pytest.raises(BatchError, match="other settings"):
-        batch.is_painted(task("float32"))
+        batch.is_painted(task(other))
 
 
 def test_a_notice_is_in_the_summary(folders, monkeypatch):
     photos, paintings, out = folders
     (photos / "castle.jpg").unlink()
     (paintings / "great-wave.jpg").unlink()
-    monkeypatch.setattr(memory, "available", lambda: 160e6)
-    assert run(photos, paintings, "-o", out, "--steps", "1", "--precision", "float32") == 0
+    room = needed(70 * 104, 0, "float32", Choice(None, "short"), Objective.of(SHALLOW)).total
+    monkeypatch.setattr(memory, "available", lambda: room)
+    assert run(photos, paintings, "-o", out, *QUICK[2:]) == 0  # its size left open
     (row,) = summary(out)
-    assert "There is not enough free memory" in row["notice"]
+    assert re.fullmatch(
+        r"There is not enough free memory for \d+ px: painted at \d+ px\.", row["notice"]
+    )
+    assert f"at {row['width']} px" in row["notice"]
 
 
 def test_sorting_does_not_wait_for_tensorflow(folders):

@@ -11,12 +11,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import av
 import numpy as np
+import psutil
 import pytest
 import visitor
 from conftest import example
 from PIL import Image
 from playwright.sync_api import expect
+from stranger import Server
 from visitor import (
+    LIMIT,
     LONG,
     SHORT,
     answered,
@@ -393,3 +396,26 @@ def test_a_reload_in_mid_run_keeps_the_picture_so_far_and_goes_on(browser, page_
         wait_for_pictures(page, 2)
         assert step_in(page) >= stopped
         stop(page)
+
+
+def test_killed_and_started_again_the_last_picture_is_still_there(browser, tmp_path):
+    port = visitor.free_port()
+    again = tmp_path / "again"
+    again.mkdir()
+    with (
+        visitor.started(tmp_path, visitor.FAKE_APP, port=port) as address,
+        visit(browser, address, SHORT) as page,
+    ):
+        paint_to_the_end(page)
+        before = save(page, "#save", tmp_path)
+        process = psutil.Process(Server(address, tmp_path).pid)
+        process.kill()
+        process.wait(LIMIT)
+        with visitor.started(tmp_path, visitor.FAKE_APP, port=port):
+            open_page(page, address)
+            expect(page.locator("#status")).to_contain_text("Your last picture")
+            expect(page.locator("#setting-size input[type=number]")).to_have_value("128")
+            expect(page.locator("#title")).to_contain_text("Neuschwanstein")
+            after = save(page, "#save", again)
+            assert after.read_bytes() == before.read_bytes()
+            paint_to_the_end(page)

@@ -16,6 +16,7 @@ from conftest import ROOT, example
 
 from nst_core import Settings, StopToken
 from nst_core.cli.main import main
+from nst_core.errors import BatchError
 from nst_core.many import batch, cluster
 from nst_core.many.cluster import Parcel
 
@@ -126,7 +127,14 @@ def fake_ray(monkeypatch):
 
 
 def tasks_for(folders, tmp_path):
-    settings = Settings(size=64, steps=1, init="content", precision="float32")
+    settings = Settings(
+        size=64,
+        steps=1,
+        init="content",
+        precision="float32",
+        content_layer="block1_conv1",  # the first layer alone, so that a step takes no time
+        style_layers={"block1_conv1": 1.0},
+    )
     return batch.from_folders(*folders, tmp_path, settings)
 
 
@@ -146,3 +154,45 @@ def test_a_stop_token_cancels_what_runs_on_the_cluster(fake_ray, folders, tmp_pa
     stop.stop()
     assert list(ended) == []
     assert len(fake_ray.cancelled) == 1
+
+
+def test_a_batch_that_nobody_follows_any_more_is_cancelled(fake_ray, folders, tmp_path):
+    """As after a second Ctrl-C."""
+    ended = cluster.painter("local")(list(enumerate(tasks_for(folders, tmp_path))), StopToken())
+    next(ended)
+    ended.close()
+    assert len(fake_ray.cancelled) == 1
+
+
+def test_a_stop_token_that_was_set_before_starts_nothing(fake_ray, folders, tmp_path):
+    stop = StopToken()
+    stop.stop()
+    assert list(cluster.painter("local")([(0, tasks_for(folders, tmp_path)[0])], stop)) == []
+    assert fake_ray.cancelled == []
+
+
+def test_workers_that_cannot_be_used_are_told(fake_ray, folders, tmp_path, monkeypatch):
+    def fail(reference):
+        raise fake_ray.exceptions.RayError("no such environment")
+
+    monkeypatch.setattr(fake_ray, "get", fail)
+    with pytest.raises(BatchError, match="workers cannot be used: no such environment"):
+        list(cluster.painter("local")([(0, tasks_for(folders, tmp_path)[0])], StopToken()))
+
+
+def test_a_task_whose_worker_was_lost_for_good_fails_and_the_others_do_not(
+    fake_ray, folders, tmp_path, monkeypatch
+):
+    get, asked = fake_ray.get, []
+
+    def lose_the_first(reference):
+        asked.append(reference)
+        if len(asked) == 2:  # the first one asks for the precision
+            raise fake_ray.exceptions.RayError("the machine is gone")
+        return get(reference)
+
+    monkeypatch.setattr(fake_ray, "get", lose_the_first)
+    tasks = list(enumerate(tasks_for(folders, tmp_path)[:2]))
+    ended = dict(cluster.painter("local")(tasks, StopToken()))
+    assert (ended[0].outcome, ended[0].reason) == ("failed", "the machine is gone")
+    assert ended[1].outcome == "painted"

@@ -54,9 +54,10 @@ def plan_with(monkeypatch):
 
 
 def need_of(made: Plan, chosen: Settings, painting: int = 1) -> float:
-    """Bytes that the forecast gives for a plan."""
-    pixels = made.width * made.height
-    return needed(pixels, painting, made.precision, made, Objective.of(chosen)).total
+    """Bytes that the forecast gives for the finest scale of a plan."""
+    scale = made.scales[-1]
+    choice = Choice(made.tile_at(scale), made.lbfgs_memory)
+    return needed(scale.pixels, painting, made.precision, choice, Objective.of(chosen)).total
 
 
 # --- Memory -------------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ def test_a_scale_that_needs_more_than_there_is_by_now_is_not_tried(plan_with, mo
     photo, chosen = picture(512, 512), Settings(size=512, steps=2, **FLOAT32)
     found, objective = plan_with(PLENTY, photo, chosen), Objective.of(chosen)
     needs = [
-        needed(scale.pixels, scale.pixels, "float32", found, objective).growing
+        needed(scale.pixels, scale.pixels, "float32", found, objective).total - BYTES_PER_RUN
         for scale in found.scales
     ]
     # A run has taken already what it takes whatever its size.

@@ -174,7 +174,7 @@ def test_a_turn_that_nobody_ends_is_taken_over(visitors, clock):
     assert list_places(visitors.turns, second)
     clock[0] += turns.MAX_SECONDS + 1
     assert list_places(visitors.turns, second) == []
-    assert first.stop
+    assert first.stop.is_set()
     assert not second.stop.is_set()
     visitors.leave(first)  # late, it ends no turn but its own
     assert visitors.running() == [second]
