@@ -170,8 +170,10 @@ def wire_painting(
         for ended in (run.success, run.failure):
             ended(actions.at_rest, token, tools, **PRIVATE)
         runs.append(run)
-    # The run itself shows what comes of it, within a step.
-    buttons.stop.click(actions.stop, None, [stage.status, buttons.stop], **PRIVATE)
+    # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
+    # of the server could come after the run's last picture, and stay.
+    buttons.stop.click(None, None, stage.status, js="() => 'Stopping …'", **PRIVATE)
+    buttons.stop.click(actions.stop, None, None, **PRIVATE)
     picked = gr.State(0)
     chosen = [*pictures, *more, *shown, stage.comparison, stage.views]
     pairs.select(actions.pick, None, picked, cancels=runs, **PRIVATE).then(

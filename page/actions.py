@@ -308,10 +308,9 @@ def _both(content: str | None, style: str | None) -> tuple[str, str]:
     return content, style
 
 
-def stop() -> tuple[str, Any]:
+def stop() -> None:
     """What Stop does: the run of this visitor ends within a step, and shows what came of it."""
     TURNS.stop(_session())
-    return "Stopping …", gr.update(interactive=False)
 
 
 def at_work() -> tuple[Any, ...]:

@@ -26,6 +26,8 @@ from nst_core.pictures.pyramid import resize
 from nst_core.pictures.regions import Layout
 from nst_core.starts import preview as preview_start
 
+Size = tuple[int, int]  # width and height in pixels
+
 LIMIT = 60.0  # s; a test that waits for longer has failed
 
 
@@ -35,8 +37,8 @@ class Done:
 
     run: int  # number of the run's engine
     settings: Settings
-    paintings: tuple[Picture, ...]  # of all regions, at the step's scale
-    size: tuple[int, int]  # of the picture, width and height in pixels
+    paintings: tuple[Size, ...]  # of all regions, at the step's scale
+    picture: Size
 
 
 class Steps:
@@ -84,7 +86,7 @@ class Goal:
 
     photo: np.ndarray
     picture: np.ndarray
-    paintings: tuple[Picture, ...]
+    paintings: tuple[Size, ...]
 
 
 class FakeEngine(Engine):
@@ -104,7 +106,7 @@ class FakeEngine(Engine):
         """Nothing has to be known of it."""
 
     def problem(self, photo: np.ndarray, layout: Layout) -> Any:
-        return Goal(photo, goal_of(photo, layout), tuple(layout.paintings))
+        return Goal(photo, goal_of(photo, layout), tuple(one.size for one in layout.paintings))
 
     def start(self, canvas: Any, problem: Any) -> State:
         return self._state(np.asarray(canvas), problem, tf.constant(0.0))

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ class Server:
 
     def __init__(self, address: str, folder: Path) -> None:
         self.address, self.folder = address, folder
-        self.http = httpx.Client(base_url=address, timeout=60)
+        self.http = httpx.Client(base_url=address, timeout=LIMIT)
 
     @property
     def pid(self) -> int:
@@ -70,7 +69,7 @@ class Server:
     def watch(self, path: str) -> Iterator[Iterator[str]]:
         """The events of a run as they come, one for each picture; leaving hangs up."""
         with (
-            httpx.Client(base_url=self.address, timeout=60) as client,
+            httpx.Client(base_url=self.address, timeout=LIMIT) as client,
             client.stream("GET", path) as answer,
         ):
             yield (line for line in answer.iter_lines() if line.startswith("event: generating"))
@@ -93,9 +92,10 @@ class Server:
         return (self.folder / "app.log").read_text()
 
     def jobs(self) -> list[dict[str, Any]]:
-        """The lines of the log, one for each job that has ended, and when that was."""
-        lines = re.findall(r"^(.{23}) ({\"job\".*})$", self.log(), re.MULTILINE)
-        return [json.loads(line) | {"end": _seconds(clock)} for clock, line in lines]
+        """The lines of the log, one for each job that has ended."""
+        return [
+            json.loads(line) for line in re.findall(r" ({\"job\".*})$", self.log(), re.MULTILINE)
+        ]
 
     def at_work(self) -> int:
         """How many are painted or wait."""
@@ -128,7 +128,3 @@ def inline(content: bytes, kind: str = "image/png") -> dict[str, Any]:
     """A picture inside the request, which no limit on uploads sees."""
     text = base64.b64encode(content).decode()
     return {"url": f"data:{kind};base64,{text}", "meta": {"_type": "gradio.FileData"}}
-
-
-def _seconds(clock: str) -> float:
-    return datetime.strptime(clock, "%Y-%m-%d %H:%M:%S,%f").timestamp()

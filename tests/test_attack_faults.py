@@ -65,8 +65,7 @@ def test_a_full_disk_is_told_and_costs_nothing(server):
     assert event == "complete"
     assert recipe.read(data[0]["path"]).settings.seed == 1
     assert unfinished(server.folder / "cache") == []
-    server.wait_until_idle()
-    assert server.jobs()[-1]["outcome"] == "done"
+    server.wait_for(lambda: server.jobs()[-1]["outcome"] == "done")
 
 
 @contextlib.contextmanager

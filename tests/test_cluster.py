@@ -123,6 +123,7 @@ class Reference:
 def fake_ray(monkeypatch):
     ray = FakeRay()
     monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(cluster, "fastest_precision", lambda: "float32")  # not tried out here
     return ray
 
 

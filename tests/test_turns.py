@@ -8,11 +8,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
+from fake_engine import LIMIT
 
 from page import turns
 from page.turns import BusyError, Place, Ticket, Turns
-
-LIMIT = 60.0  # s; a test that waits for longer has failed
 
 
 class Visitors:
