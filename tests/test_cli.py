@@ -63,7 +63,7 @@ def test_paints_a_picture_and_says_so_in_json(tmp_path):
     """In a process of its own, and the same bytes as here."""
     out = tmp_path / "out.png"
     # A precision by name: two processes that try it out may come to different ends.
-    flags = ["--size", 64, "--steps", 2, "--seed", 5, "--precision", "bfloat16", "--json"]
+    flags = ["--size", 64, "--steps", 2, "--seed", 5, "--precision", "float32", "--json"]
     done = run(CASTLE, WAVE, "-o", out, *flags)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
@@ -79,7 +79,7 @@ def test_paints_a_picture_and_says_so_in_json(tmp_path):
     assert outcome["output"] == str(out)
     assert (outcome["width"], outcome["height"], outcome["steps"]) == (64, 43, 2)
     assert outcome["seconds"] > 0
-    settings = Settings(size=64, steps=2, seed=5, precision="bfloat16")
+    settings = Settings(size=64, steps=2, seed=5, precision="float32")
     assert Settings.from_dict(outcome["settings"]) == settings
     expected = stylize(CASTLE, WAVE, settings)
     np.testing.assert_array_equal(pixels(out), expected.image)

@@ -14,6 +14,7 @@ from nst_core.engine import device, memory
 from nst_core.engine.memory import Demand
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize(("precision", "style_scale"), [("float32", "1"), (None, "2")])
 def test_the_forecast_agrees_with_a_real_run(precision, style_scale):
     """It may ask for too much, by half of what a run adds, but not for too little.
@@ -41,17 +42,32 @@ def test_a_run_of_the_fitting_size_needs_what_there_is():
 
 
 def test_what_a_need_is_made_of():
-    """A painting counts where it needs more than the photo; in tiles only what is held does."""
+    """A painting counts where it needs more than a step does; in tiles only what is held does."""
     demand = Demand(activations=296, precision="float32", optimizer=240)
-    small, large = demand.of_whole(1000, 1000), demand.of_whole(1000, 4000)
-    assert small.growing == 1000 * (memory.BYTES_PER_PIXEL + 240 + 296 * 9)
-    assert large.growing == pytest.approx(4000 * 296 * 4.6)
-    assert demand.of_whole(1000, 2000) == small
+    unfolding = memory.unfolding_bytes(1000)
+    step = 1000 * (memory.BYTES_PER_PIXEL + 240 + 296 * 9) + unfolding
+    assert demand.of_whole(1000, 1000).total == pytest.approx(memory.BYTES_PER_RUN + step)
+    assert demand.of_whole(1000, 2000).total == demand.of_whole(1000, 1000).total
+    large = memory.BYTES_PER_RUN + 9000 * 296 * 4.6
+    assert demand.of_whole(1000, 9000).total == pytest.approx(large)
     tiled = demand.of_tiles(1000, 500)
     assert tiled.growing == 1000 * (memory.BYTES_PER_TILED_PIXEL + 240)
-    least = memory.BYTES_PER_RUN + 500 * 296 * 5.75
-    assert tiled.fixed == pytest.approx(least + memory.unfolding_bytes(500))
+    held = memory.BYTES_PER_RUN + 500 * 296 * 5.75 + memory.unfolding_bytes(500)
+    assert tiled.fixed == pytest.approx(held)
     assert demand.of_tiles(2000, 500).fixed == tiled.fixed
+
+
+@pytest.mark.parametrize("painting", [100, 500_000, 4_000_000])
+@pytest.mark.parametrize("room", [0.13e9, 0.4e9, 0.9e9, 1.5e9, 3e9])
+def test_the_fitting_size_is_the_largest_that_fits(painting, room):
+    """Below the limit of what is unfolded, and above."""
+    demand = Demand(activations=296, precision="float32", optimizer=240)
+    factor = demand.of_whole(1_000_000, painting).fitting_factor(room)
+
+    def at(factor: float) -> float:
+        return demand.of_whole(round(1e6 * factor**2), round(painting * factor**2)).total
+
+    assert at(0.999 * factor) <= room < at(1.001 * factor)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +132,7 @@ print(json.dumps([failed, refused, [shrunk.notice, shrunk.done, max(shrunk.image
 """
 
 
+@pytest.mark.memory
 def test_under_a_real_limit():
     """A run whose next allocation fails, one that is refused, and one that is made to fit.
 

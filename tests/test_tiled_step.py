@@ -156,38 +156,44 @@ def test_terms_without_weight_are_left_out_in_tiles_too(changes, rng):
 
 
 SHALLOW = {
-    "content_layer": "block2_conv1",
+    "content_layer": "block2_conv2",
     "style_layers": {"block1_conv1": 0.5, "block2_conv1": 0.25},
     "precision": "float32",
 }
+
+
+def steps_from(start, photo, painting, tile):
+    """The states of 60 steps, the first one before them."""
+    engine = Engine(Settings(**SHALLOW), "float32", tile, "full")
+    problem = engine.problem(photo, everywhere(painting))
+    states = [engine.start(start, problem)]
+    for _ in range(60):
+        states.append(engine.step(states[-1], problem))
+    return states
+
+
+def grey_levels(one, other):
+    """The mean difference of two states' pictures."""
+    return float(tf.reduce_mean(tf.abs(one.image - other.image))) * 255
 
 
 def test_many_steps_go_where_the_wholes_go(castle, great_wave):
     """As far as any two runs do that are rounded otherwise.
 
     Up to rounding the gradients are equal, and so are ten steps. From there on L-BFGS multiplies
-    the difference, as it does for two runs on the whole whose first pictures differ by a millionth.
+    the difference, as it does for two runs on the whole whose first pictures differ by a millionth:
+    0.2 to 0.5 grey levels after 60 steps.
     """
     photo, painting = images.load(castle[:48]).rgb, images.load(great_wave, 96)
-    runs = []
-    for tile in (None, 56):
-        engine = Engine(Settings(**SHALLOW), "float32", tile, "full")
-        problem = engine.problem(photo, everywhere(painting))
-        state, states = engine.start(photo, problem), []
-        for _ in range(60):
-            state = engine.step(state, problem)
-            states.append(state)
-        runs.append(states)
-    # Seen were 0.0001 grey levels and 6e-6 of the losses, and after all steps 0.2 and 0.5 %.
-    for step, grey_levels, tolerance in [(10, 0.02, 1e-4), (60, 1.0, 0.02)]:
-        whole, tiled = (states[step - 1] for states in runs)
-        assert tiled.finite
-        difference = tf.reduce_mean(tf.abs(whole.image - tiled.image)) * 255
-        assert float(difference) < grey_levels
-        for name, loss in whole.losses.items():
-            assert float(tiled.losses[name]) == pytest.approx(float(loss), rel=tolerance), name
-    first, last = runs[0][0].losses["total"], runs[0][-1].losses["total"]
-    assert float(last) < 0.6 * float(first), "they have gone a long way"
+    whole, tiled = (steps_from(photo, photo, painting, tile) for tile in (None, 56))
+    assert tiled[-1].finite
+    assert float(whole[-1].losses["style"]) < 0.6 * float(whole[0].losses["style"])
+    # Seen were 0.0001 grey levels and 1e-6 of a loss after 10 steps, 0.2 and 0.5 % after 60.
+    for step, levels, tolerance in [(10, 0.02, 1e-4), (60, 1.0, 0.02)]:
+        assert grey_levels(tiled[step], whole[step]) < levels
+        for name, loss in whole[step].losses.items():
+            found = float(tiled[step].losses[name])
+            assert found == pytest.approx(float(loss), rel=tolerance), name
 
 
 def test_a_run_in_tiles_paints_the_same_picture(castle_512, great_wave):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,12 +65,14 @@ class Need:
     """Bytes that a run will add to the process, at its peak."""
 
     fixed: float  # whatever the picture's size
-    growing: float  # in proportion to the number of its pixels
-    unfolding: float = 0.0  # the same, but no more than `MAX_UNFOLDING_BYTES`
+    growing: float  # by a step, in proportion to the number of its pixels
+    unfolding: float = 0.0  # by a step besides, but no more than `MAX_UNFOLDING_BYTES`
+    measuring: float = 0.0  # by the largest painting before the first step, in the same proportion
 
     @property
     def total(self) -> float:
-        return self.fixed + self.growing + min(self.unfolding, MAX_UNFOLDING_BYTES)
+        step = self.growing + min(self.unfolding, MAX_UNFOLDING_BYTES)
+        return self.fixed + max(step, self.measuring)
 
     def fitting_factor(self, room: float) -> float:
         """By what all sides have to be multiplied for the run to fit into `room` bytes.
@@ -79,7 +82,8 @@ class Need:
         room = max(0.0, room - self.fixed)
         below_limit = room / (self.growing + self.unfolding)
         at_limit = max(0.0, room - MAX_UNFOLDING_BYTES) / self.growing
-        return max(below_limit, at_limit) ** 0.5
+        measuring = room / self.measuring if self.measuring else math.inf
+        return min(max(below_limit, at_limit), measuring) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Demand:
         each = BYTES_PER_PIXEL + self.optimizer
         step = (each + BYTES_PER_ACTIVATION[self.precision] * self.activations) * photo
         measuring = BYTES_PER_PAINTING_ACTIVATION[self.precision] * self.activations * painting
-        return Need(BYTES_PER_RUN, max(step, measuring), unfolding_bytes(photo))
+        return Need(BYTES_PER_RUN, step, unfolding_bytes(photo), measuring)
 
     def of_tiles(self, photo: int, held: int) -> Need:
         """The need of a run in tiles.

@@ -144,7 +144,7 @@ def make_plan(
         largest = settings.tile / max(photo.size) if settings.tile else by_size
         factor = max(factor, min(whole.fitting_factor(room), largest))
         size = _smaller(photo, settings, need(choice), factor, room)
-        width, height = (max(1, round(side * size / max(photo.size))) for side in photo.size)
+        width, height = _sides_at(size, photo)
     return Plan(
         width,
         height,
@@ -272,10 +272,19 @@ def _notice(photo: Picture, size: tuple[int, int], wanted: Choice, choice: Choic
     return f"Free memory is short: painted {' and '.join(forced)}." if forced else ""
 
 
+def _sides_at(size: int, photo: Picture) -> tuple[int, int]:
+    """Width and height of the photo at another size."""
+    width, height = (max(1, round(side * size / max(photo.size))) for side in photo.size)
+    return width, height
+
+
 def _smaller(photo: Picture, settings: Settings, need: Need, factor: float, room: float) -> int:
     """The largest size that fits, if none was asked for; else `SettingsError`."""
     largest = int(max(photo.size) * factor) // 16 * 16
     smallest = SPECS["size"].minimum or 0
+    # The short side may have been rounded up.
+    while math.prod(_sides_at(largest, photo)) > factor**2 * math.prod(photo.size) > 0:
+        largest -= 16
     if settings.size is None and largest >= smallest:
         return largest
     remedy = f"try size={largest}" if largest >= smallest else "close other programs"
