@@ -48,7 +48,7 @@ def test_what_a_need_is_made_of():
     step = 1000 * (memory.BYTES_PER_PIXEL + 240 + 296 * 9) + unfolding
     assert demand.of_whole(1000, 1000).total == pytest.approx(memory.BYTES_PER_RUN + step)
     assert demand.of_whole(1000, 2000).total == demand.of_whole(1000, 1000).total
-    large = memory.BYTES_PER_RUN + 9000 * 296 * 4.6
+    large = memory.BYTES_PER_RUN + 9000 * 296 * 5.3
     assert demand.of_whole(1000, 9000).total == pytest.approx(large)
     tiled = demand.of_tiles(1000, 500)
     assert tiled.growing == 1000 * (memory.BYTES_PER_TILED_PIXEL + 240)
