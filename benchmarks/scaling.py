@@ -54,7 +54,8 @@ def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]
     )
     warm_up()
     before = psutil.Process().memory_info().rss
-    steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE))
+    coarse = Objective.of(Settings()).coarse
+    steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE, coarse))
     settings = Settings(size=size, steps=steps, precision=precision, style_scale=style_scale)
     easel = Easel(photo, painting, settings)
     pixels = size**2, round(size * style_scale) ** 2

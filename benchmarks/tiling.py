@@ -165,7 +165,7 @@ def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, fl
 
 def memory_row(width: int, height: int) -> list[Any]:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    steps = (MEMORIES[LBFGS_MEMORY].pairs + 1) * len(schedule(height, width, 100))
+    steps = (MEMORIES[LBFGS_MEMORY].pairs + 1) * len(schedule(height, width, 100, OBJECTIVE.coarse))
     command = [sys.executable, "-m", "benchmarks.tiling", "--one"]
     command += map(str, (width, height, steps, RESULTS / f"{width}x{height}.png"))
     done = subprocess.run(command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True)

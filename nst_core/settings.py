@@ -197,15 +197,21 @@ class Settings:
         "Layer whose features of picture and photo are compared",
         OBJECTIVE,
     )
-    style_layers: StyleLayers = _setting(
-        BRUSHWORK["balanced"],
+    style_layers: StyleLayers | None = _setting(
+        None,
         "Style layers",
         "Layers whose features of picture and painting are compared, each with its weight, like "
-        "'block1_conv1=0.2, block2_conv1=0.1', or a name: " + ", ".join(BRUSHWORK),
+        "'block1_conv1=0.2, block2_conv1=0.1', or a name: "
+        + ", ".join(BRUSHWORK)
+        + "; empty means the style loss's own",
         OBJECTIVE,
     )
     style_loss: str = _setting(
-        "gram", "Style loss", "How picture and painting are compared at the style layers", OBJECTIVE
+        "gram",
+        "Style loss",
+        "nearest: every place looks like some place of the painting; gram: its averages, as "
+        "published; wasserstein: mean and covariance",
+        OBJECTIVE,
     )
     pooling: str = _setting(
         "max", "Pooling", "What the network keeps of each 2 x 2 block", OBJECTIVE
@@ -267,7 +273,7 @@ class Settings:
             value = getattr(self, name)
             if value is None and is_optional(name):
                 continue
-            value = _CONVERTERS[_kind(name)](name, value)
+            value = _CONVERTERS[kind_of(name)](name, value)
             _check_range(name, value, spec)
             object.__setattr__(self, name, value)
 
@@ -287,7 +293,8 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values that JSON can hold."""
-        return dataclasses.asdict(self) | {"style_layers": dict(self.style_layers)}
+        layers = None if self.style_layers is None else dict(self.style_layers)
+        return dataclasses.asdict(self) | {"style_layers": layers}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -323,7 +330,7 @@ def parse(name: str, text: str) -> Any:
     text = text.strip()
     if not text and is_optional(name):
         return None
-    kind = _kind(name)
+    kind = kind_of(name)
     try:
         return _PARSERS[kind](text)
     except (ValueError, KeyError):
@@ -363,7 +370,7 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 }
 
 
-def _kind(name: str) -> Any:
+def kind_of(name: str) -> Any:
     """The field's type without the `| None`."""
     if is_optional(name):
         return next(t for t in typing.get_args(TYPES[name]) if t is not types.NoneType)
@@ -400,7 +407,7 @@ def _number(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise unwanted(name, value, _WANTED[_kind(name)])
+        raise unwanted(name, value, _WANTED[kind_of(name)])
     return number
 
 

@@ -14,7 +14,16 @@ import gradio as gr
 
 from nst_core import Settings
 from nst_core.engine.choices import CHOICES
-from nst_core.settings import BRUSHWORK, DEFAULTS, SPECS, parse, spell, unwanted
+from nst_core.settings import (
+    BRUSHWORK,
+    DEFAULTS,
+    SPECS,
+    StyleLayers,
+    kind_of,
+    parse,
+    spell,
+    unwanted,
+)
 from page.mixing import MORE
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
@@ -47,8 +56,9 @@ def _make(name: str) -> Any:
     common: dict[str, Any] = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}
     if isinstance(value, bool):
         return gr.Checkbox(value, **common)
-    if isinstance(value, tuple):
-        return gr.Dropdown(list(BRUSHWORK), value=spell(value), allow_custom_value=True, **common)
+    if kind_of(name) == StyleLayers:
+        brushwork, chosen = list(BRUSHWORK), spell(value) or None
+        return gr.Dropdown(brushwork, value=chosen, allow_custom_value=True, **common)
     if _is_text(name):  # an empty `gr.Number` would arrive as 0
         return gr.Textbox(spell(value) or None, placeholder="empty", **common)
     if name in CHOICES:
@@ -84,7 +94,7 @@ def show(settings: Settings) -> list[Any]:
 
 def _is_text(name: str) -> bool:
     """Whether the field's control holds a text for `parse` to read."""
-    return initial(name) is None or isinstance(DEFAULTS[name], tuple)
+    return initial(name) is None or kind_of(name) == StyleLayers
 
 
 def initial(name: str) -> Any:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_core import NSTError, __version__
 from nst_core.engine.warm_up import is_warm, warm_up
+from nst_core.presets import PRESETS
 from page import actions, examples, journal, studio
 from page.turns import MAX_WAITING
 
@@ -134,7 +135,7 @@ OPTIONS: dict[str, Any] = {
 def warm_up_quietly() -> None:
     """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
     try:
-        warm_up()
+        warm_up(PRESETS[actions.OPENING].settings)
     except (NSTError, MemoryError) as error:
         print(f"Warning: {error}", file=sys.stderr)
 

@@ -95,8 +95,8 @@ class FakeEngine(Engine):
     steps: Steps  # set by `install`
     _numbers = itertools.count()
 
-    def __init__(self, settings: Settings, *planned: Any) -> None:
-        super().__init__(settings, *planned)
+    def __init__(self, settings: Settings, *planned: Any, **stage: Any) -> None:
+        super().__init__(settings, *planned, **stage)
         self._settings, self._run = settings, next(self._numbers)
 
     def prepare(self) -> None:
@@ -105,7 +105,7 @@ class FakeEngine(Engine):
     def measure_painting(self, painting: Picture, photo: np.ndarray) -> None:
         """Nothing has to be known of it."""
 
-    def problem(self, photo: np.ndarray, layout: Layout) -> Any:
+    def problem(self, photo: np.ndarray, layout: Layout, shown: Any = None) -> Any:
         return Goal(photo, goal_of(photo, layout), tuple(one.size for one in layout.paintings))
 
     def start(self, canvas: Any, problem: Any) -> State:

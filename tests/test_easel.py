@@ -244,9 +244,9 @@ def test_targets_are_found_once_per_scale(strip, great_wave, monkeypatch):
     found = []
     problem = Engine.problem
 
-    def counted(engine, photo, layout):
+    def counted(engine, photo, *rest):
         found.append(photo.shape[1:3])
-        return problem(engine, photo, layout)
+        return problem(engine, photo, *rest)
 
     monkeypatch.setattr(Engine, "problem", counted)
     stylize(strip, great_wave, TWO_SCALES)

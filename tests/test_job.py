@@ -21,6 +21,7 @@ from nst_core.losses.gram import gram_matrix, style_loss
 from nst_core.networks.extractor import Extractor
 from nst_core.pictures import images
 from nst_core.pictures.regions import as_styles
+from nst_core.settings import BRUSHWORK
 
 PRECISE = Settings(size=96, precision="float32", frame_interval=0)
 
@@ -39,13 +40,13 @@ def band(height: int, width: int, left: float, right: float) -> np.ndarray:
 
 def gram_distance(image: np.ndarray, columns: slice, painting: np.ndarray) -> float:
     """Style loss of a part of a picture against a painting, without the engine's regions."""
-    extract = Extractor(tuple(layer for layer, _ in Settings().style_layers))
+    extract = Extractor(tuple(layer for layer, _ in BRUSHWORK["balanced"]))
     part, style = (
         extract(tf.constant(pixels[np.newaxis] / 255.0, tf.float32))
         for pixels in (image[:, columns], painting)
     )
     grams = {layer: gram_matrix(features) for layer, features in style.items()}
-    return float(style_loss(part, grams, dict(Settings().style_layers)))
+    return float(style_loss(part, grams, dict(BRUSHWORK["balanced"])))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from nst_core import Settings, losses
 from nst_core.engine.objective import Objective
-from nst_core.losses import make_terms
+from nst_core.losses import completed, make_terms
 from nst_core.losses.content import STRENGTH_RANGE, Content, content_loss
 from nst_core.losses.gram import GramStyle, gram_matrix, style_loss
 from nst_core.losses.guides import guided, make_guide, part_of_guide
@@ -263,7 +263,7 @@ def measures_of(term, rng, count=1):
         }
         for _ in range(count)
     ]
-    return paintings, [term.measure(iter([PaintingPart(one, {})])) for one in paintings]
+    return paintings, [term.measure(iter([PaintingPart(one, {}, (64, 64))])) for one in paintings]
 
 
 def test_the_style_as_a_term(picture, rng):
@@ -322,8 +322,8 @@ def test_the_style_of_regions_counts_by_their_share_of_the_picture(picture, rng)
 
 def test_a_painting_is_measured_in_parts(picture):
     term = GramStyle(LAYERS)
-    whole = term.measure(iter([PaintingPart(picture.features, {})]))
-    parts = term.measure(PaintingPart(part.features, {}) for part, _ in halves(picture))
+    whole = term.measure(iter([PaintingPart(picture.features, {}, (64, 64))]))
+    parts = term.measure(PaintingPart(part.features, {}, (64, 64)) for part, _ in halves(picture))
     assert_nests_close(parts, whole)
 
 
@@ -350,8 +350,10 @@ def test_targets_are_as_their_signatures_say(regions, precision, picture, rng):
 
 
 def test_the_terms_and_weights_of_the_defaults():
-    settings = Settings()
+    settings = completed(Settings())
+    assert settings.style_layers == BRUSHWORK["balanced"]
     terms = make_terms(settings)
+    assert terms == make_terms(Settings())
     assert tuple(term.name for term in terms) == losses.LOSS_NAMES
     for term in terms:
         assert set(term.weights(settings)) == set(term.weight_names)

@@ -27,14 +27,16 @@ from nst_core.engine.plan import (
     needed,
     resettled,
 )
-from nst_core.engine.schedule import Scale, schedule, schedule_for
-from nst_core.losses import STYLE_LOSSES
+from nst_core.engine.schedule import Coarse, Scale, schedule, schedule_for
+from nst_core.losses import STYLE_LOSSES, StyleLoss
 from nst_core.pictures.images import Picture
 from nst_core.pictures.regions import everywhere
 from nst_core.settings import BRUSHWORK, DEFAULT_SIZE
 
 PLENTY = 1e15
 FLOAT32 = {"precision": "float32"}  # no trial is needed for it
+
+COARSE = Coarse(256, 16)
 
 
 def picture(width: int, height: int) -> Picture:
@@ -87,7 +89,7 @@ def test_the_same_settings_give_the_same_plan_whatever_memory_is_free(sides, cha
 def test_what_was_asked_for_is_done(plan_with):
     chosen = Settings(size=512, steps=61, tile=256, lbfgs_memory="short", **FLOAT32)
     found = plan_with(PLENTY, picture(512, 342), chosen)
-    assert found == Plan(512, 342, schedule(342, 512, 61), "float32", 256, "short")
+    assert found == Plan(512, 342, schedule(342, 512, 61, COARSE), "float32", 256, "short")
     assert found.steps == 61
     assert (found.size, plan_with(PLENTY, picture(64, 96), chosen).size) == (512, 96)
 
@@ -257,7 +259,7 @@ def test_a_time_budget_becomes_steps(plan_with, monkeypatch):
     monkeypatch.setattr(plan, "expected_seconds", lambda *given: asked.append(given) or 1e-6)
     chosen = Settings(time_budget=5, **FLOAT32)
     found = plan_with(PLENTY, picture(512, 342), chosen)
-    assert found.scales == schedule_for(342, 512, 5e6)
+    assert found.scales == schedule_for(342, 512, 5e6, COARSE)
     assert asked == [(Objective.of(chosen).flop, "float32")]
 
 
@@ -267,7 +269,9 @@ def test_a_time_budget_becomes_steps(plan_with, monkeypatch):
 @pytest.fixture
 def likeness(monkeypatch) -> None:
     """Enter a style loss whose statistics of parts do not add up."""
-    monkeypatch.setitem(STYLE_LOSSES, "likeness", lambda layers: Likeness(layers[0]))
+    monkeypatch.setitem(
+        STYLE_LOSSES, "likeness", StyleLoss("Likeness", lambda layers, _: Likeness(layers[0]))
+    )
 
 
 def test_a_loss_that_does_not_add_up_is_refused_in_tiles(likeness, plan_with):
@@ -398,7 +402,7 @@ def test_a_plan_up_to_a_step():
 
 
 def test_tiles_at_a_scale():
-    found = Plan(2048, 1000, schedule(1000, 2048, 9), "float32", 640, "short")
+    found = Plan(2048, 1000, schedule(1000, 2048, 9, COARSE), "float32", 640, "short")
     assert [found.tile_at(scale) for scale in found.scales] == [None, None, 640, 640]
     whole = replace(found, tile=None)
     assert [whole.tile_at(scale) for scale in whole.scales] == [None] * 4
@@ -417,14 +421,16 @@ def test_tiles_at_a_scale():
 )
 def test_a_plan_is_resettled_where_the_settings_changed_only(before, after, changes):
     """What memory forced, and what changed between two settings that agree, stays."""
-    made = Plan(512, 342, schedule(342, 512, 8), "float32", 96, "short", "Free memory is short.")
+    made = Plan(
+        512, 342, schedule(342, 512, 8, COARSE), "float32", 96, "short", "Free memory is short."
+    )
     before, after = Settings(**{**FLOAT32, **before}), Settings(**{**FLOAT32, **after})
     assert resettled(made, before, after, picture(512, 342)) == replace(made, **changes)
 
 
 def test_a_large_picture_whose_choices_are_left_open_again_gets_what_its_size_decides():
     photo = picture(2000, 1500)
-    made = Plan(2000, 1500, schedule(1500, 2000, 8), "float32", 128, "full")
+    made = Plan(2000, 1500, schedule(1500, 2000, 8, COARSE), "float32", 128, "full")
     before = Settings(tile=128, lbfgs_memory="full", **FLOAT32)
     found = resettled(made, before, Settings(**FLOAT32), photo)
     assert (found.tile, found.lbfgs_memory) == (tiles.SIDE, "short")
@@ -433,10 +439,10 @@ def test_a_large_picture_whose_choices_are_left_open_again_gets_what_its_size_de
 # --- Read back ----------------------------------------------------------------------------------
 
 PLANS = [
-    Plan(512, 342, schedule(342, 512, 61), "float32", None, "full"),
-    Plan(64, 96, schedule(96, 64, 1), "bfloat16", 128, "short", "Free memory is short."),
-    Plan(4096, 4096, schedule(4096, 4096, 60), "float32", 640, "short"),
-    Plan(512, 512, schedule_for(512, 512, 9 * (256**2 + 512**2)), "float32", None, "full"),
+    Plan(512, 342, schedule(342, 512, 61, COARSE), "float32", None, "full"),
+    Plan(64, 96, schedule(96, 64, 1, COARSE), "bfloat16", 128, "short", "Free memory is short."),
+    Plan(4096, 4096, schedule(4096, 4096, 60, COARSE), "float32", 640, "short"),
+    Plan(512, 512, schedule_for(512, 512, 9 * (256**2 + 512**2), COARSE), "float32", None, "full"),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),

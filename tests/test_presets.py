@@ -6,9 +6,11 @@ import pytest
 
 from nst_core import Settings, SettingsError
 from nst_core.engine.choices import check_choices
-from nst_core.engine.schedule import schedule
+from nst_core.engine.schedule import Coarse, schedule
 from nst_core.losses.content import content_weight
 from nst_core.presets import PRESETS, preset
+
+COARSE = Coarse(256, 16)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -35,9 +37,9 @@ def test_the_papers_preset_is_the_papers_recipe():
     assert dict(settings.style_layers) == {f"block{i}_conv1": 0.2 for i in range(1, 6)}
     assert (settings.tv_weight, settings.precision, settings.pooling) == (0, "float32", "max")
     assert content_weight(settings) / settings.style_weight == pytest.approx(1e-3)
-    assert len(schedule(settings.size, settings.size, settings.steps)) == 1
+    assert len(schedule(settings.size, settings.size, settings.steps, COARSE)) == 1
 
 
 def test_an_unknown_preset_is_told_with_the_known_ones():
-    with pytest.raises(SettingsError, match=r"'quick'.*sketch, gallery, masterpiece, paper"):
+    with pytest.raises(SettingsError, match=r"'quick'.*sketch, .*masterpiece, classic, paper"):
         preset("quick")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nst_core.engine.schedule import SETUP_STEPS, Progress, Scale, schedule, schedule_for
+from nst_core.engine.schedule import SETUP_STEPS, Coarse, Progress, Scale, schedule, schedule_for
+
+COARSE = Coarse(256, 16)
 
 
 @pytest.mark.parametrize(
@@ -21,13 +23,26 @@ from nst_core.engine.schedule import SETUP_STEPS, Progress, Scale, schedule, sch
     ],
 )
 def test_schedule(sides, steps, expected):
-    assert schedule(*sides, steps) == tuple(Scale(*values) for values in expected)
+    assert schedule(*sides, steps, COARSE) == tuple(Scale(*values) for values in expected)
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ((342, 512), [(43, 64), (86, 128), (171, 256), (342, 512)]),
+        ((2048, 2048), [(256, 256), (512, 512), (1024, 1024), (2048, 2048)]),
+        ((64, 96), [(32, 48), (64, 96)]),
+    ],
+)
+def test_never_more_scales_than_the_most(sides, expected):
+    scales = schedule(*sides, 8, Coarse(32, 4))
+    assert [(scale.height, scale.width) for scale in scales] == expected
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 60, 5000])
 @pytest.mark.parametrize("sides", [(16, 64), (171, 256), (512, 512), (2048, 1365), (1025, 33)])
 def test_the_steps_add_up_and_the_last_scale_is_the_picture(sides, steps):
-    scales = schedule(*sides, steps)
+    scales = schedule(*sides, steps, COARSE)
     assert sum(scale.steps for scale in scales) == steps
     assert (scales[-1].height, scales[-1].width) == sides
     assert all(scale.steps >= 1 and min(scale.height, scale.width) >= 16 for scale in scales)
@@ -43,7 +58,7 @@ def test_the_steps_add_up_and_the_last_scale_is_the_picture(sides, steps):
     ],
 )
 def test_schedule_for_an_amount_of_work(work, expected):
-    scales = schedule_for(512, 512, work)
+    scales = schedule_for(512, 512, work, COARSE)
     assert [(scale.height, scale.steps) for scale in scales] == expected
 
 

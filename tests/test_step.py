@@ -16,7 +16,7 @@ from nst_core.engine.step import (
     statistics_of,
     weighted_losses,
 )
-from nst_core.losses import STYLE_LOSSES
+from nst_core.losses import STYLE_LOSSES, StyleLoss
 from nst_core.losses.content import Content, content_loss
 from nst_core.losses.gram import GramStyle
 from nst_core.losses.term import PaintingPart, Part, RegionMeasures
@@ -46,7 +46,7 @@ def make_weights(content=7e-4, style=1.0, tv=10.0):
 def find_targets(terms, extractor, photo, painting):
     """The targets where one painting applies everywhere; pictures are [1, H, W, 3] tensors."""
     features = extractor(photo)
-    parts = [PaintingPart(extractor(painting), {})]
+    parts = [PaintingPart(extractor(painting), {}, (64, 64))]
     return Targets(
         {
             term.name: term.target(
@@ -202,7 +202,9 @@ def test_terms_that_need_no_features(terms, castle):
 @pytest.fixture
 def likeness(monkeypatch) -> None:
     """Enter the term as a style loss."""
-    monkeypatch.setitem(STYLE_LOSSES, "likeness", lambda layers: Likeness(layers[-1]))
+    monkeypatch.setitem(
+        STYLE_LOSSES, "likeness", StyleLoss("Likeness", lambda layers, _: Likeness(layers[-1]))
+    )
 
 
 def test_another_term_is_minimised_beside_ours(castle, great_wave):

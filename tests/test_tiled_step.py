@@ -49,7 +49,9 @@ def targets_for(rng, height, width, regions):
     """Random paintings, and half of the picture for each of two `regions`."""
     photo, painting = noisy(rng, height, width), noisy(rng, 60, 75)
     features = EXTRACTOR(tf.constant(photo))
-    paintings = [PaintingPart(EXTRACTOR(tf.constant(painting * share)), {}) for share in (1.0, 0.5)]
+    paintings = [
+        PaintingPart(EXTRACTOR(tf.constant(painting * share)), {}, (64, 64)) for share in (1.0, 0.5)
+    ]
     places, kept = [None], ()
     if regions:
         place = np.zeros([1, height, width, 1], "f")

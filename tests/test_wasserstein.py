@@ -53,7 +53,7 @@ def scipys_distance(picture, painting):
 
 
 def target_of(painting, guides=None):
-    parts = iter([PaintingPart({LAYER: tf.constant(painting)}, guides or {})])
+    parts = iter([PaintingPart({LAYER: tf.constant(painting)}, guides or {}, (64, 64))])
     return TERM.target({}, [RegionMeasures([(TERM.measure(parts), 1.0)], 1.0, {})])
 
 
@@ -107,7 +107,7 @@ def test_guides_weigh_mean_and_covariance(features, rng):
 def test_paintings_are_mixed_by_their_moments(features):
     picture, painting = features
     measured = [
-        (TERM.measure(iter([PaintingPart({LAYER: tf.constant(one)}, {})])), share)
+        (TERM.measure(iter([PaintingPart({LAYER: tf.constant(one)}, {}, (64, 64))])), share)
         for one, share in ((picture, 0.25), (painting, 0.75))
     ]
     target = TERM.target({}, [RegionMeasures(measured, 1.0, {})])

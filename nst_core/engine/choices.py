@@ -38,6 +38,6 @@ def check_choices(settings: Settings) -> None:
         tables |= {"content_layer": layers, "style_layers": layers}
     for field, table in tables.items():
         value = getattr(settings, field)
-        for name in [value] if isinstance(value, str) else dict(value):
+        for name in [value] if isinstance(value, str) else dict(value or ()):
             if name not in table:
                 raise unwanted(field, name, f"one of: {', '.join(sorted(table))}")

@@ -224,7 +224,7 @@ class Easel:
 
     def _start(self, run: Run) -> Start:
         scale, settings = run.progress.scale, self.settings
-        request = Request(self.photo, run.layout, settings, scale.height, scale.width)
+        request = Request(run.photo, run.layout, settings, scale.height, scale.width)
         if self._canvas is not None:
             return own_start(request, self._canvas)
         return INITS[settings.init](request)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,9 @@ from nst_core.engine.objective import Objective
 from nst_core.engine.step import CompiledStep, Kept, State, Targets, Weights, compile_step
 from nst_core.engine.tiled_step import compile_tiled_step
 from nst_core.lazy import tf
+from nst_core.losses import completed
 from nst_core.losses.guides import Guide, make_guide, part_of_guide
-from nst_core.losses.term import PaintingPart, RegionMeasures, Term
+from nst_core.losses.term import Features, PaintingPart, RegionMeasures, Term
 from nst_core.networks.extractor import Extractor
 from nst_core.optimizers import OPTIMIZERS
 from nst_core.pictures.images import Picture, checksum
@@ -53,6 +54,8 @@ class Engine:
         precision: of the activations, one of `PRECISIONS`.
         tile: side of the tiles in px, for pictures with a longer side; None for no tiles.
         lbfgs_memory: one of `MEMORIES`.
+        is_finest: whether pictures have the size of the result, or are those of a scale before it,
+            where a style loss may be another.
     """
 
     def __init__(
@@ -61,46 +64,40 @@ class Engine:
         precision: str = "float32",
         tile: int | None = None,
         lbfgs_memory: str = "full",
+        *,
+        is_finest: bool = True,
     ) -> None:
-        self.objective = Objective.of(settings)
+        self.objective = Objective.of(settings, is_finest=is_finest)
+        settings = completed(settings)
         self._precision, self._tile, self._lbfgs_memory = precision, tile, lbfgs_memory
         self._weights = _weights(self.objective.terms, settings)
         self._rate = _learning_rate(settings)
 
     # --- Targets ---
 
-    def problem(self, photo: np.ndarray, layout: Layout) -> Problem:
+    def problem(
+        self, photo: np.ndarray, layout: Layout, shown: np.ndarray | None = None
+    ) -> Problem:
         """What a picture of the photo's size is compared with.
 
         Args:
             photo: float32 [1, H, W, 3] in [0, 1].
             layout: paintings of any size, masks of the photo's.
+            shown: what is seen where the photo stays, like `photo`; that itself when left out.
         """
         with device.LOCK:
             side = self._side_for(photo)
-            features = self._photo_features(photo, side)
+            asked = PhotoInTiles(photo, self.objective, self._precision, side)
             measured = [self._measured(region, side) for region in layout.regions]
             targets = {
-                term.name: term.target(features, [found[term.name] for found in measured])
+                term.name: term.target(asked, [found[term.name] for found in measured])
                 for term in self.objective.terms
             }
         if not layout.has_masks:
             return Problem(Targets(targets), 0)
         kept = np.zeros_like(photo[..., :1]) if layout.kept is None else layout.kept
-        return Problem(
-            Targets(targets, Kept(tf.constant(photo), tf.constant(kept))), len(layout.regions)
-        )
-
-    def _photo_features(self, photo: np.ndarray, side: int | None) -> dict[str, Any]:
-        """The photo's features at the layers that the terms need."""
-        network = self.objective.network
-        layers = network.in_order(
-            name for term in self.objective.terms for name in term.photo_layers
-        )
-        if not layers:
-            return {}
-        extractor = self.objective.extractor(self._precision).at(layers)
-        return _features_of_photo(checksum(photo), extractor, side, lambda: photo)
+        under = tf.constant(photo if shown is None else shown)
+        return Problem(Targets(targets, Kept(under, tf.constant(kept))), len(layout.regions))
 
     def _measured(self, region: Region, side: int | None) -> dict[str, RegionMeasures]:
         """Of each term: the paintings of a region, and where the region is."""
@@ -170,7 +167,40 @@ class Engine:
         return None if is_small else self._tile
 
 
-@functools.lru_cache(maxsize=8)
+class PhotoInTiles:
+    """A photo, as the targets ask about it: a `Photo`.
+
+    Args:
+        photo: float32 [1, H, W, 3] in [0, 1].
+        side: of the tiles in px; None for the whole at once.
+    """
+
+    def __init__(
+        self, photo: np.ndarray, objective: Objective, precision: str, side: int | None
+    ) -> None:
+        self._photo, self._side = photo, side
+        self._extractor = objective.extractor(precision)
+        self._kept = objective.network.in_order(
+            name for term in objective.terms for name in term.photo_layers
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        height, width = self._photo.shape[1:3]
+        return height, width
+
+    def __getitem__(self, layer: str) -> Any:
+        extractor = self._extractor.at(self._kept)
+        found = _features_of_photo(
+            checksum(self._photo), extractor, self._side, lambda: self._photo
+        )
+        return found[layer]
+
+    def mapped(self, layers: tuple[str, ...], function: Callable[[Features], Any]) -> Any:
+        return tiles.mapped(self._extractor.at(layers), self._photo, self._side, function)
+
+
+@functools.lru_cache(maxsize=16)
 def compiled_step(
     objective: Objective, precision: str, lbfgs_memory: str, regions: int, side: int | None
 ) -> CompiledStep:
@@ -205,8 +235,9 @@ def _learning_rate(settings: Settings) -> tf.Tensor:
 
 # --- What is found of photos and paintings ------------------------------------------------------
 
-# A photo's features at 512 px take 8 MB in float32, a painting's Gram matrices 2 MB at any size.
-PHOTO_CACHE_BYTES, PAINTING_CACHE_BYTES = 64e6, 128e6
+# A photo's features at 512 px take 8 MB in float32; a painting's Gram matrices take 2 MB at any
+# size, its hypercolumns 44.
+PHOTO_CACHE_BYTES, PAINTING_CACHE_BYTES = 64e6, 256e6
 
 
 def _nbytes(found: Any) -> float:
@@ -247,4 +278,5 @@ def _painting_parts(
                 name: part_of_guide(guide, tile.own(network[name].stride))
                 for name, guide in guides.items()
             },
+            painting.rgb.shape[1:3],
         )

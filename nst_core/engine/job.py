@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_core.colors import color_mode
+from nst_core.colors.palette import match_moments
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
@@ -43,6 +44,31 @@ class Job:
             return images.without_transparency(_recolored(painting, photo, mode))
 
         return self.layout.mapped(change)
+
+    def photo_in_their_colors(self, layout: Layout, strength: float) -> Picture:
+        """The photo with the palette of the paintings: mean and covariance of their colours.
+
+        Each region has its own paintings', mixed by their shares. Below a strength of 0.5 the photo
+        keeps some of its own.
+
+        Args:
+            layout: the paintings in the colours that they are to be painted in.
+        """
+        own = self.photo.rgb
+        recolored = own
+        for region in layout.regions:
+            parts = [share * self._in_colors_of(one) for one, share in region.paintings]
+            there = np.sum(parts, axis=0, dtype=np.float32) - own
+            recolored = recolored + (there if region.mask is None else region.mask * there)
+        amount = np.float32(min(1.0, 2 * strength))
+        return replace(self.photo, rgb=np.clip(own + amount * (recolored - own), 0, 1))
+
+    def _in_colors_of(self, painting: Picture) -> np.ndarray:
+        """The photo, float32 [1, H, W, 3], with the palette of what is visible of a painting."""
+        pixels, visible = self.pixels.copy(), _is_visible(self.photo)
+        known = images.to_uint8(painting.rgb)[_is_visible(painting)]
+        pixels[visible] = match_moments(pixels[visible], known)
+        return pixels[np.newaxis].astype(np.float32) / 255
 
     def finished(self, painted: np.ndarray, mode: str) -> np.ndarray:
         """A picture as it is shown, uint8 [H, W, 3]: in its colours, with the photo where kept.

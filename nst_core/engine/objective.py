@@ -10,6 +10,7 @@ import functools
 from dataclasses import dataclass
 
 from nst_core.engine.first_guess import first_guess_for
+from nst_core.engine.schedule import Coarse
 from nst_core.losses import make_terms
 from nst_core.losses.term import Term
 from nst_core.networks import NETWORKS
@@ -31,12 +32,13 @@ class Objective:
     optimizer_name: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Objective:
+    def of(cls, settings: Settings, *, is_finest: bool = True) -> Objective:
+        """The objective of a run: at the size of the result, or at the scales before it."""
         return cls(
             settings.network,
             settings.pooling,
             settings.weights,
-            make_terms(settings),
+            make_terms(settings, is_finest=is_finest),
             settings.optimizer,
         )
 
@@ -48,6 +50,27 @@ class Objective:
     def layers(self) -> tuple[str, ...]:
         """The layers that any term looks at, in the order of the network."""
         return self.network.in_order(name for term in self.terms for name in term.layers)
+
+    @property
+    def coarse(self) -> Coarse:
+        """The scales that a run gains by before the finest one: the style's, where there is one."""
+        style = next((term for term in self.terms if term.name == "style"), Term)
+        return Coarse(style.coarsest_side, style.max_scales)
+
+    @property
+    def takes_colors(self) -> bool:
+        """Whether the photo is given the paintings' palette first."""
+        return any(term.takes_colors for term in self.terms)
+
+    @property
+    def blends_canvas(self) -> float:
+        """Share of the picture so far in what a finer scale takes for the photo."""
+        return max((term.blends_canvas for term in self.terms), default=0.0)
+
+    @property
+    def detail(self) -> float:
+        """Share of the photo's detail that the picture is given where a finer scale begins."""
+        return min((term.detail for term in self.terms), default=1.0)
 
     @property
     def adds_up(self) -> bool:

@@ -200,9 +200,9 @@ def make_scales(
 ) -> tuple[Scale, ...]:
     """The schedule for the steps that were asked for, or for the time."""
     if settings.time_budget is None:
-        return schedule(height, width, settings.steps)
+        return schedule(height, width, settings.steps, objective.coarse)
     pace = expected_seconds(objective.flop, precision)
-    return schedule_for(height, width, settings.time_budget / pace)
+    return schedule_for(height, width, settings.time_budget / pace, objective.coarse)
 
 
 @dataclass(frozen=True)

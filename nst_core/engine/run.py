@@ -54,13 +54,27 @@ class Run:
         self._sent = self._began
         self._pace = Pace(progress.work_done)
         with device.LOCK:
-            self._engine = Engine(settings, plan.precision, plan.tile, plan.lbfgs_memory)
+            # By whether they work at the finest scale: a style loss may be another before it.
+            self._engines = {
+                is_finest: Engine(
+                    settings, plan.precision, plan.tile, plan.lbfgs_memory, is_finest=is_finest
+                )
+                for is_finest in (False, True)
+            }
             self.layout: Layout = job.recolored(settings.color)
+            self.photo = job.photo
+            if self._engines[True].objective.takes_colors:
+                self.photo = job.photo_in_their_colors(self.layout, settings.strength)
         self.progress = progress
         self.canvas: Any = None  # where the next scale starts, as array or tensor
         self.optimizer_state: Any = None  # to continue with; None for a new one
         self.state: State  # of the last step at the present scale
         self.last: Frame | None = None
+
+    @property
+    def _engine(self) -> Engine:
+        """That of the present scale."""
+        return self._engines[self.progress.is_finest]
 
     # --- Work ---
 
@@ -70,7 +84,9 @@ class Run:
         Returns None when it is told to stop, which it checks before each painting.
         """
         scale, photo = self.progress.scale, self._job.photo
-        small = resize(photo.rgb, scale.height, scale.width)
+        shown, small = (
+            resize(picture.rgb, scale.height, scale.width) for picture in (photo, self.photo)
+        )
         layout = layout_at(self.layout, scale, photo.size[1])
         with device.LOCK:
             check_memory(self._plan, scale, photo, self.layout, self._engine.objective)
@@ -80,9 +96,16 @@ class Run:
             self._engine.measure_painting(painting, small)
         if stop.is_set():
             return None
-        problem = self._engine.problem(small, layout)
-        self.canvas = add_detail(np.asarray(self.canvas), small)
-        return problem
+        guide = self._guide(small)
+        self.canvas = add_detail(np.asarray(self.canvas), small, self._engine.objective.detail)
+        return self._engine.problem(guide, layout, shown)
+
+    def _guide(self, photo: np.ndarray) -> np.ndarray:
+        """What the present scale takes for the photo: with some of the picture so far in it."""
+        share = self._engine.objective.blends_canvas if self.progress.index else 0.0
+        if not share:
+            return photo
+        return photo + np.float32(share) * (add_detail(np.asarray(self.canvas), photo) - photo)
 
     def start(self, problem: Problem) -> None:
         """Find the state before the first step of the present scale."""
@@ -156,7 +179,7 @@ class Run:
         return self._frame(self._full_size(self.canvas), losses, eta)
 
     def _full_size(self, canvas: Any) -> np.ndarray:
-        return add_detail(np.asarray(canvas), self._job.photo.rgb)
+        return add_detail(np.asarray(canvas), self.photo.rgb, self._engine.objective.detail)
 
     def _frame(self, picture: np.ndarray, losses: dict[str, float], eta: float | None) -> Frame:
         painted, progress = images.to_uint8(picture), self.progress

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# Long side in pixels that no coarse scale is smaller than. From a preview start, a scale of
-# 192 px under one of 384 lowered no loss at the same cost; 256 under 512 did, on both pairs tried.
-COARSEST_SIDE = 256
-
 # Short side in pixels that a scale needs at least: one position of block5.
 SHORTEST_SIDE = 16
 
@@ -38,25 +34,33 @@ class Scale:
         return self.height * self.width
 
 
-def schedule(height: int, width: int, steps: int) -> tuple[Scale, ...]:
+@dataclass(frozen=True)
+class Coarse:
+    """Which scales there are before the finest one."""
+
+    side: int  # pixels that none of them has a shorter long side than
+    most: int  # how many there are, with the finest
+
+
+def schedule(height: int, width: int, steps: int, coarse: Coarse) -> tuple[Scale, ...]:
     """The scales of a run that ends at `height` x `width`, coarsest first.
 
     Each is twice the one before, and the steps are shared equally, what is left over going to
     the finest ones. There are never more scales than steps.
     """
-    sizes = _sizes(height, width)[:steps]
+    sizes = _sizes(height, width, coarse)[:steps]
     return tuple(
         Scale(*size, steps=steps // len(sizes) + (level < steps % len(sizes)))
         for level, size in reversed(list(enumerate(sizes)))
     )
 
 
-def schedule_for(height: int, width: int, work: float) -> tuple[Scale, ...]:
+def schedule_for(height: int, width: int, work: float, coarse: Coarse) -> tuple[Scale, ...]:
     """The scales of a run that has so much work to spend, `FEWEST_STEPS` or more at each.
 
     Where that does not suffice for `height` x `width`, the run ends at a coarser scale.
     """
-    sizes = _sizes(height, width)
+    sizes = _sizes(height, width, coarse)
     while len(sizes) > 1 and _equal_steps(sizes, work) < FEWEST_STEPS:
         sizes = sizes[1:]
     steps = max(1, round(_equal_steps(sizes, work)))
@@ -130,16 +134,18 @@ class Progress:
         return replace(self, scales=(*self.scales[: self.index], here, *later))
 
 
-def _sizes(height: int, width: int) -> list[tuple[int, int]]:
+def _sizes(height: int, width: int, coarse: Coarse) -> list[tuple[int, int]]:
     """The sizes of a run's scales, finest first."""
     sizes = [(height, width)]
-    while _is_large_enough(height >> len(sizes), width >> len(sizes)):
+    while len(sizes) < coarse.most and _is_large_enough(
+        height >> len(sizes), width >> len(sizes), coarse.side
+    ):
         sizes.append((round(height / 2 ** len(sizes)), round(width / 2 ** len(sizes))))
     return sizes
 
 
-def _is_large_enough(height: int, width: int) -> bool:
-    return max(height, width) >= COARSEST_SIDE and min(height, width) >= SHORTEST_SIDE
+def _is_large_enough(height: int, width: int, side: int) -> bool:
+    return max(height, width) >= side and min(height, width) >= SHORTEST_SIDE
 
 
 def _equal_steps(sizes: list[tuple[int, int]], work: float) -> float:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -139,15 +139,27 @@ def features_by_tile(
 
 def features_of(extractor: Extractor, image: np.ndarray, side: int | None) -> dict[str, tf.Tensor]:
     """The features of an image, computed tile by tile: layer name -> [1, H_l, W_l, N_l]."""
-    rows: dict[int, list[dict[str, tf.Tensor]]] = {}
+    return mapped(extractor, image, side, lambda features: dict(features))
+
+
+def mapped(
+    extractor: Extractor, image: np.ndarray, side: int | None, function: Callable[[Any], Any]
+) -> Any:
+    """What a function of features gives, tile by tile, put together.
+
+    Args:
+        image: [1, H, W, 3] in [0, 1].
+        function: layer name -> features [1, h, w, N], to a nest of tensors [1, h', w', ...].
+    """
+    rows: dict[int, list[Any]] = {}
     for tile, features in features_by_tile(extractor, image, side):
-        rows.setdefault(tile.rows.start, []).append(features)
-    return {
-        name: tf.concat(
-            [tf.concat([part[name] for part in row], axis=2) for row in rows.values()], axis=1
-        )
-        for name in extractor.layers
-    }
+        rows.setdefault(tile.rows.start, []).append(function(features))
+
+    def together(axis: int) -> Callable[..., tf.Tensor]:
+        return lambda *parts: tf.concat(parts, axis)
+
+    wide = [tf.nest.map_structure(together(2), *row) for row in rows.values()]
+    return tf.nest.map_structure(together(1), *wide)
 
 
 def max_held(side: int, network: Network, layers: Iterable[str]) -> int:

@@ -10,12 +10,14 @@ from nst_core.networks.stylizer import preview
 from nst_core.settings import Settings
 
 
-def warm_up() -> None:
-    """Import TensorFlow, load both nets and compile the default step."""
+def warm_up(settings: Settings | None = None) -> None:
+    """Import TensorFlow, load both nets, compile the steps of these settings or the defaults."""
     grey = np.full([1, 64, 64, 3], 0.5, np.float32)
     with device.LOCK:
         preview(grey, [(grey, 1.0)], None)
-        Engine(Settings(), device.fastest_precision()).prepare()
+        settings, precision = settings or Settings(), device.fastest_precision()
+        for is_finest in (False, True):
+            Engine(settings, precision, is_finest=is_finest).prepare()
 
 
 def is_warm() -> bool:

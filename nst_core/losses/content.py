@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_core.lazy import tf
-from nst_core.losses.term import Box, Features, Part, RegionMeasures, Term
+from nst_core.losses.term import Box, Part, Photo, RegionMeasures, Term
 from nst_core.settings import Settings
 
 # The content weight is multiplied by this at strength 0, and divided by it at strength 1.
@@ -52,7 +52,7 @@ class Content(Term):
     def weights(self, settings: Settings) -> dict[str, float]:
         return {"alpha": content_weight(settings)}
 
-    def target(self, photo: Features, regions: Sequence[RegionMeasures]) -> tf.Tensor:
+    def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tf.Tensor:
         return photo[self.layer]
 
     def target_signature(self, regions: int, precision: str) -> tf.TensorSpec:

@@ -87,8 +87,6 @@ def style_loss(
 class GramStyle(StyleTerm):
     """The equations of `style_loss` as a term of the engine, with regions and tiles."""
 
-    label = "Gram matrices (Gatys et al. 2015)"
-
     def sums(self, features: tf.Tensor, root: tf.Tensor | float) -> tf.Tensor:
         return correlations(features)
 

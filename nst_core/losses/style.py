@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from nst_core.lazy import tf
 from nst_core.losses.guides import Guide, guide_signature, guided, part_of_guide
-from nst_core.losses.term import Box, Features, PaintingPart, Part, RegionMeasures, Term
+from nst_core.losses.term import Box, Features, PaintingPart, Part, Photo, RegionMeasures, Term
 from nst_core.networks.network import Network
 from nst_core.settings import Settings
 
@@ -45,6 +45,7 @@ class StyleTerm(Term):
 
     name = "style"
     style_layers: tuple[str, ...]
+    network: str = "vgg16"
 
     # --- What a subclass defines, for one layer ---
 
@@ -81,7 +82,7 @@ class StyleTerm(Term):
 
     def weights(self, settings: Settings) -> dict[str, float]:
         """beta, and w_l under the layers' names."""
-        layer_weights = dict(settings.style_layers)
+        layer_weights = dict(settings.style_layers or ())
         return {
             "beta": settings.style_weight,
             **{layer: layer_weights[layer] for layer in self.style_layers},
@@ -101,9 +102,7 @@ class StyleTerm(Term):
                 total[layer] = found if before is None else _added(before, found)
         return {layer: _means(found) for layer, found in total.items()}
 
-    def target(
-        self, photo: Features, regions: Sequence[RegionMeasures]
-    ) -> tuple[RegionTarget, ...]:
+    def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tuple[RegionTarget, ...]:
         return tuple(
             RegionTarget(
                 {

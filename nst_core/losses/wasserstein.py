@@ -90,8 +90,6 @@ def trace_of_root(matrix: tf.Tensor) -> tf.Tensor:
 class WassersteinStyle(StyleTerm):
     """`wasserstein_distance` as a term of the engine, with regions, mixing and tiles."""
 
-    label = "Mean and covariance (Wasserstein-2)"
-
     def sums(self, features: tf.Tensor, root: tf.Tensor | float) -> Moments:
         weighted = tf.cast(features, tf.float32) * root
         return Moments(tf.reduce_sum(weighted, [0, 1, 2]), correlations(features))

@@ -17,10 +17,10 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(_resized(image, height, width), 0.0, 1.0)
 
 
-def add_detail(coarse: np.ndarray, photo: np.ndarray) -> np.ndarray:
+def add_detail(coarse: np.ndarray, photo: np.ndarray, share: float = 1.0) -> np.ndarray:
     """`coarse` enlarged to the photo's size, with the detail that only the photo's size can show.
 
-        up(coarse) + photo - up(down(photo))
+        up(coarse) + share (photo - up(down(photo)))
 
     The two pyramid levels of Burt and Adelson (1983, "The Laplacian Pyramid as a Compact Image
     Code"), the lower one painted and the upper one the photo's. The optimisation of a larger
@@ -31,7 +31,8 @@ def add_detail(coarse: np.ndarray, photo: np.ndarray) -> np.ndarray:
     if coarse.shape == photo.shape:
         return coarse
     low = _resized(_resized(photo, *coarse.shape[1:3]), height, width)
-    return np.clip(_resized(coarse, height, width) + photo - low, 0.0, 1.0)
+    detail = np.float32(share) * (photo - low)
+    return np.clip(_resized(coarse, height, width) + detail, 0.0, 1.0)
 
 
 def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:

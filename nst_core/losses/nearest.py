@@ -1,0 +1,307 @@
+"""The style loss of nearest features: each feature of the picture beside the most similar one of
+the painting.
+
+After Kolkin, Kucera, Paris, Sykora, Shechtman and Shakhnarovich, "Neural Neighbor Style Transfer"
+(2022, arXiv 2203.13215), whose second phase compares each layer by itself, with the nearest found
+anew at every step. Gram matrices are met by any picture with the right averages, a tinted photo
+among them; here every place has to look like some place of the painting.
+
+For one layer, F_p are the features of the picture at the positions p of a grid, B_q those of the
+painting, and T_p a region's mask:
+
+    D = sum_p T_p min_q (1 - cos(F_p - f, B_q - b)) / sum_p T_p
+
+b is the mean over q, and f that of the photo's features: the picture's own, which there is in the
+original, depends on the whole picture at every step, and so does not add up over tiles.
+
+Features are [1, H, W, N], in float32 or bfloat16; sums are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nst_core.lazy import tf
+from nst_core.losses.guides import Guide, guide_signature, part_of_guide
+from nst_core.losses.matching import mean_of, nearest_to, stacked, sums_of, unit
+from nst_core.losses.term import Box, Features, PaintingPart, Part, Photo, RegionMeasures, Term
+from nst_core.networks import NETWORKS
+from nst_core.networks.network import Network
+from nst_core.settings import Settings
+
+# What is compared when the settings name no layers: all up to the deepest of block4. Block5 is slow
+# and adds nothing.
+NEAREST_LAYERS = tuple(
+    (f"block{block}_conv{number}", 0.1)
+    for block, count in enumerate((2, 2, 3, 3), start=1)
+    for number in range(1, count + 1)
+)
+
+# Multiplies the loss, so that the default weights of the other terms suit this one, too.
+SCALE = 1.4e8
+
+# About so many positions along the long side are compared, but of a large picture every eighth
+# pixel at least, where block4 has all of its positions.
+GRID, COARSEST_SPACING = 64, 8
+
+
+# Each scale has its own strokes. So that they have one size in the picture whatever its pixels,
+# there are always as many scales, where the coarsest is not smaller than this.
+SCALES, COARSEST_SIDE = 4, 32
+
+# Share of the picture so far in what the next scale takes for the photo. Kolkin et al. have the
+# same for the search; here the content loss follows it, too.
+CANVAS_SHARE = 0.25
+
+
+# Of the photo's detail, which would be kept rather than painted over.
+DETAIL = 0.0
+
+
+class RegionTarget(NamedTuple):
+    """What one region of the picture is compared with."""
+
+    # Layer name -> (B_q - b) / |B_q - b| of the region's paintings, [K, Q, N], in the precision of
+    # the features.
+    layers: dict[str, tf.Tensor]
+    mix: tf.Tensor  # the paintings' shares, float32 [K]
+    share: tf.Tensor  # of the picture that the region has, scalar
+    guides: dict[str, Guide]  # layer name -> where the region is; empty: everywhere
+
+
+class Target(NamedTuple):
+    spacing: tf.Tensor  # of the grid in pixels, int32 scalar
+    centres: dict[str, tf.Tensor]  # layer name -> f, float32 [N]
+    regions: tuple[RegionTarget, ...]
+
+
+class Distances(NamedTuple):
+    """Sums over the positions of one layer."""
+
+    total: tf.Tensor  # sum_p T_p min_q (1 - cos), float32 scalar
+    positions: tf.Tensor  # sum_p T_p, float32 scalar
+
+
+@dataclass(frozen=True)
+class NearestStyle(Term):
+    """The distances above as a term of the engine:
+
+        L_style = beta sum_l w_l sum_r share_r D_l(region r)
+
+    Of several paintings in one region, each counts by its share, with the nearest of its own.
+    """
+
+    name = "style"
+    coarsest_side = COARSEST_SIDE
+    max_scales = SCALES
+    takes_colors = True
+    blends_canvas = CANVAS_SHARE
+    detail = DETAIL
+    style_layers: tuple[str, ...]
+    network: str = "vgg16"
+
+    @property
+    def painting_layers(self) -> tuple[str, ...]:
+        return self.style_layers
+
+    @property
+    def weight_names(self) -> tuple[str, ...]:
+        return ("beta", *self.style_layers)
+
+    def weights(self, settings: Settings) -> dict[str, float]:
+        """beta, and w_l under the layers' names."""
+        layer_weights = dict(settings.style_layers or ())
+        return {
+            "beta": settings.style_weight,
+            **{layer: layer_weights[layer] for layer in self.style_layers},
+        }
+
+    def flop(self, network: Network) -> float:
+        """Of the similarities to a painting's usual number of samples."""
+        layers = [network[name] for name in self.style_layers]
+        grids = (max(layer.stride, COARSEST_SPACING) ** -2 * layer.channels for layer in layers)
+        return 2 * GRID**2 * sum(grids)
+
+    # --- Targets ---
+
+    def measure(self, parts: Iterator[PaintingPart]) -> dict[str, tf.Tensor]:
+        """Features of a painting at the positions of its grid that are visible, [Q, N] a layer."""
+        found: dict[str, list[tf.Tensor]] = {layer: [] for layer in self.style_layers}
+        for part in parts:
+            spacing = painting_spacing(*part.size)
+            for layer, sampled in found.items():
+                steps = max(1, spacing // NETWORKS[self.network][layer].stride)
+                guide = part.guides.get(layer)
+                own, weight = on_grid(part.features[layer], guide, steps)
+                sampled.append(own if weight is None else tf.boolean_mask(own, weight > 0))
+        return {layer: tf.concat(own, axis=0) for layer, own in found.items()}
+
+    def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> Target:
+        sums = photo.mapped(self.style_layers, _sums)
+        return Target(
+            tf.constant(picture_spacing(*photo.size)),
+            {layer: mean_of(found) for layer, found in sums.items()},
+            tuple(
+                RegionTarget(
+                    {
+                        layer: _directions([measured[layer] for measured, _ in region.paintings])
+                        for layer in self.style_layers
+                    },
+                    tf.constant([share for _, share in region.paintings], tf.float32),
+                    tf.constant(region.share, tf.float32),
+                    {layer: region.guides[layer] for layer in self.style_layers}
+                    if region.guides
+                    else {},
+                )
+                for region in regions
+            ),
+        )
+
+    def target_signature(self, regions: int, precision: str) -> Target:
+        one = RegionTarget(
+            dict.fromkeys(self.style_layers, tf.TensorSpec([None, None, None], precision)),
+            tf.TensorSpec([None]),
+            tf.TensorSpec([]),
+            {layer: guide_signature() for layer in self.style_layers} if regions else {},
+        )
+        return Target(
+            tf.TensorSpec([], tf.int32),
+            dict.fromkeys(self.style_layers, tf.TensorSpec([None])),
+            (one,) * max(1, regions),
+        )
+
+    def part_of_target(self, target: Target, box_at: Callable[[str], Box]) -> Target:
+        return target._replace(
+            regions=tuple(
+                region._replace(
+                    guides={
+                        layer: part_of_guide(guide, box_at(layer))
+                        for layer, guide in region.guides.items()
+                    }
+                )
+                for region in target.regions
+            )
+        )
+
+    # --- The loss ---
+
+    def statistics(self, part: Part, target: Target) -> tuple[dict[str, Distances], ...]:
+        return tuple(
+            {
+                layer: distances(
+                    part.features[layer],
+                    region.guides.get(layer),
+                    tf.maximum(1, target.spacing // NETWORKS[self.network][layer].stride),
+                    target.centres[layer],
+                    region.layers[layer],
+                    region.mix,
+                )
+                for layer in self.style_layers
+            }
+            for region in target.regions
+        )
+
+    def loss(
+        self,
+        statistics: Any,
+        target: Target,
+        weights: Mapping[str, tf.Tensor],
+        area: tf.Tensor,
+    ) -> tf.Tensor:
+        return (SCALE * weights["beta"]) * tf.add_n(
+            [
+                weights[layer]
+                * region.share
+                * tf.math.divide_no_nan(found[layer].total, found[layer].positions)
+                for found, region in zip(statistics, target.regions, strict=True)
+                for layer in self.style_layers
+            ]
+        )
+
+
+def distances(
+    features: tf.Tensor,
+    guide: Guide | None,
+    steps: tf.Tensor | int,
+    centre: tf.Tensor,
+    samples: tf.Tensor,
+    mix: tf.Tensor,
+) -> Distances:
+    """The distances of a picture's features, or of one tile's, to their nearest samples.
+
+    The gradient is that of the distance to the one found: the minimum's own, by the envelope
+    theorem.
+
+    Args:
+        features: [1, H, W, N].
+        guide: where the region is; None for everywhere.
+        steps: positions from one of the grid to the next.
+        centre: what is subtracted from the features, [N].
+        samples: directions of the paintings' features, [K, Q, N].
+        mix: shares of the paintings in `samples`.
+    """
+    own, weight = on_grid(features, guide, steps)
+    direction = unit(tf.cast(own, tf.float32) - centre)[tf.newaxis]  # [1, P, N]
+    nearest = nearest_to(tf.stop_gradient(direction), samples)  # [K, P]
+    found = tf.cast(tf.gather(samples, nearest, batch_dims=1), tf.float32)
+    each = 1 - tf.reduce_sum(direction * found, axis=-1)  # [K, P]
+    mixed = tf.linalg.matvec(each, mix, transpose_a=True)  # [P]
+    if weight is None:
+        return Distances(tf.reduce_sum(mixed), tf.cast(tf.size(mixed), tf.float32))
+    return Distances(tf.reduce_sum(weight * mixed), tf.reduce_sum(weight))
+
+
+# --- The grid -----------------------------------------------------------------------------------
+
+
+def painting_spacing(height: int, width: int) -> int:
+    """Pixels between two positions of a painting's grid: the power of 2 that makes it about `GRID`
+    positions long, so that no painting has many more of them to be searched."""
+    return int(2 ** round(np.log2(max(1.0, max(height, width) / GRID))))
+
+
+def picture_spacing(height: int, width: int) -> int:
+    """Pixels between two positions of the picture's grid: as a painting's, but 8 at most."""
+    return min(COARSEST_SPACING, painting_spacing(height, width))
+
+
+def on_grid(
+    features: tf.Tensor, guide: Guide | None, steps: tf.Tensor | int
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Features at the positions of a grid [P, N], and a region's mask there [P], None without one.
+
+    Args:
+        features: [1, H, W, N]; of a tile, it begins where a position of the grid's cells does.
+        steps: positions from one of the grid to the next; the first one is in the middle of that.
+    """
+    first = steps // 2
+    if guide is None:
+        return _rows(features[:, first::steps, first::steps], features.shape[-1]), None
+    size = tf.shape(guide.root)[1:3]
+    top, left = tf.unstack(guide.corner)
+    height, width = tf.unstack(size)
+    box = features[:, top : top + height, left : left + width]
+    down, right = tf.unstack(tf.math.floormod(first - guide.corner, steps))
+    own = _rows(box[:, down::steps, right::steps], features.shape[-1])
+    return own, _rows(tf.square(guide.root)[:, down::steps, right::steps], 1)[:, 0]
+
+
+def _rows(features: tf.Tensor, channels: int) -> tf.Tensor:
+    return tf.reshape(features, [-1, channels])
+
+
+def _directions(paintings: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Where the features of several paintings, each [Q_k, N], point from the mean of their own."""
+    features = stacked(paintings)
+    exact = tf.cast(features, tf.float32)
+    centred = exact - tf.reduce_mean(exact, axis=1, keepdims=True)
+    return tf.cast(unit(centred), features.dtype)
+
+
+def _sums(features: Features) -> dict[str, tf.Tensor]:
+    """Of each layer how many positions there are, and the sum over them, [1, 1, 1, 1 + N]."""
+    return {layer: sums_of(found) for layer, found in features.items()}
