@@ -83,6 +83,11 @@ class Objective:
         return self.network.activations(self.layers)
 
     @property
+    def fixed_bytes(self) -> float:
+        """What the terms take whatever the picture's size."""
+        return sum(term.fixed_bytes for term in self.terms)
+
+    @property
     def flop(self) -> float:
         """Arithmetic of a step for each pixel: the network forward and back, and the terms."""
         terms = sum(term.flop(self.network) for term in self.terms)

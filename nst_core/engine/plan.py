@@ -201,8 +201,13 @@ def make_scales(
     """The schedule for the steps that were asked for, or for the time."""
     if settings.time_budget is None:
         return schedule(height, width, settings.steps, objective.coarse)
-    pace = expected_seconds(objective.flop, precision)
+    pace = expected_pace(objective, precision)
     return schedule_for(height, width, settings.time_budget / pace, objective.coarse)
+
+
+def expected_pace(objective: Objective, precision: str) -> float:
+    """Seconds that a step is expected to take for each pixel."""
+    return expected_seconds(objective.flop, precision)
 
 
 @dataclass(frozen=True)
@@ -224,9 +229,11 @@ def needed(
     optimizer = objective.optimizer(choice.lbfgs_memory)
     demand = Demand(objective.activations, precision, optimizer.bytes_per_pixel)
     if choice.tile is None:
-        return demand.of_whole(photo, painting)
-    held = tiles.max_held(choice.tile, objective.network, objective.layers)
-    return demand.of_tiles(max(photo, painting), held)
+        need = demand.of_whole(photo, painting)
+    else:
+        held = tiles.max_held(choice.tile, objective.network, objective.layers)
+        need = demand.of_tiles(max(photo, painting), held)
+    return replace(need, fixed=need.fixed + objective.fixed_bytes)
 
 
 def _wanted(photo: Picture, settings: Settings) -> Choice:

@@ -12,7 +12,7 @@ from nst_core.engine import device
 from nst_core.engine.engine import Engine, Problem
 from nst_core.engine.frame import Frame
 from nst_core.engine.job import Job, layout_at
-from nst_core.engine.plan import Plan, check_memory
+from nst_core.engine.plan import Plan, check_memory, expected_pace
 from nst_core.engine.schedule import Progress
 from nst_core.engine.step import State
 from nst_core.losses import LOSS_NAMES
@@ -21,6 +21,9 @@ from nst_core.pictures.pyramid import add_detail, resize
 from nst_core.pictures.regions import Layout
 from nst_core.settings import Settings
 from nst_core.stop import StopToken
+
+# At the finest scale, before what was measured tells the time of those to come.
+EXPECTED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,20 @@ class Run:
         progress = self.progress.after_a_step()
         if self._time_budget is not None:
             left = self._began + self._time_budget - time.monotonic()
-            progress = progress.fitted(left / self._pace.of(progress))
+            progress = progress.fitted(left / self._pace_to_come(progress))
         self.progress = progress
+
+    def _pace_to_come(self, progress: Progress) -> float:
+        """Seconds per pixel and step, as measured; at first as if some had been as expected.
+
+        Steps at small scales, and the first of all, take longer for their pixels than those that
+        the time is for: by themselves they would leave no steps for the small scales.
+        """
+        if progress.is_finest:
+            return self._pace.of(progress)
+        expected = expected_pace(self._engines[True].objective, self._plan.precision)
+        work = EXPECTED_STEPS * progress.scales[-1].pixels
+        return self._pace.of(progress, expected * work, work)
 
     def to_the_next_scale(self) -> None:
         self.canvas = self.state.image.numpy()
@@ -208,9 +223,13 @@ class Pace:
     work_before: int  # where the measurement began
     seconds: float = 0.0  # in steps since then
 
-    def of(self, progress: Progress) -> float:
-        """Seconds per pixel and step; needs a step that was done."""
-        return self.seconds / (progress.work_done - self.work_before)
+    def of(self, progress: Progress, seconds: float = 0.0, work: float = 0.0) -> float:
+        """Seconds per pixel and step; needs a step that was done.
+
+        Args:
+            seconds, work: that are taken for measured besides.
+        """
+        return (self.seconds + seconds) / (progress.work_done - self.work_before + work)
 
     def eta(self, progress: Progress) -> float | None:
         """Seconds left, None before the first step was measured."""

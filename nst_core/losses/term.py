@@ -91,6 +91,9 @@ class Term(ABC):
     # Share of the photo's detail that the picture is given where a finer scale begins.
     detail: ClassVar[float] = 1.0
 
+    # Bytes that it takes whatever the picture's size, beside the activations.
+    fixed_bytes: ClassVar[float] = 0.0
+
     @property
     def photo_layers(self) -> tuple[str, ...]:
         """The layers whose features of the photo the target needs."""
