@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from nst_core import Settings, SettingsError, stylize
 from nst_core.colors import COLOR_MODES, color_mode
 from nst_core.colors.luminance import keep_chroma
-from nst_core.colors.palette import match_histograms, match_moments
+from nst_core.colors.palette import MAX_GAIN, match_histograms, match_moments, to_palette
 from nst_core.pictures import images
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.just(3)))
@@ -76,6 +76,18 @@ def test_the_linear_map_is_the_symmetric_one(rng):
     matrix = sqrtm(np.cov(wanted.T)) @ inv(sqrtm(np.cov(own.T)))
     expected = (own - own.mean(axis=0)) @ matrix.T + wanted.mean(axis=0)
     assert np.abs(match_moments(own, wanted) - expected.clip(0, 255)).max() <= 1.5
+
+
+def test_a_photo_in_a_paintings_palette(photo, picture):
+    """The linear map where it stretches little; elsewhere no further than the limit."""
+    calm = (photo // 2 + 60).astype(np.uint8)
+    np.testing.assert_array_equal(to_palette(photo, calm), match_moments(photo, calm))
+    dull = (photo // 8 + 100).astype(np.uint8)
+    got = to_palette(dull, picture).astype(float)
+    np.testing.assert_allclose(got.mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=1)
+    spread, most = (np.linalg.norm(x - x.mean(axis=(0, 1)), axis=-1) for x in (got, dull))
+    assert spread.max() <= MAX_GAIN * most.max() + 1
+    assert spread.mean() > 1.2 * most.mean()
 
 
 @given(PIXELS, PIXELS)

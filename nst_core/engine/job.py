@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_core.colors import color_mode
-from nst_core.colors.palette import match_moments
+from nst_core.colors.palette import to_palette
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
@@ -67,7 +67,7 @@ class Job:
         """The photo, float32 [1, H, W, 3], with the palette of what is visible of a painting."""
         pixels, visible = self.pixels.copy(), _is_visible(self.photo)
         known = images.to_uint8(painting.rgb)[_is_visible(painting)]
-        pixels[visible] = match_moments(pixels[visible], known)
+        pixels[visible] = to_palette(pixels[visible], known)
         return pixels[np.newaxis].astype(np.float32) / 255
 
     def finished(self, painted: np.ndarray, mode: str) -> np.ndarray:
