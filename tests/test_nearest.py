@@ -226,6 +226,26 @@ def test_what_is_transparent_of_a_painting_is_never_found(make, rng):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.parametrize("make", [NearestStyle, HypercolumnStyle])
+def test_of_a_painting_that_is_nowhere_visible_on_the_grid_all_is_searched(make, rng):
+    """What is visible of it lies between the grid's positions."""
+    term, painting = make(LAYERS), random_features(rng, 128, 96)
+    guides = {}
+    for name in LAYERS:
+        mask = np.zeros([1, *painting[name].shape[1:3], 1], np.float32)
+        mask[:, 0, 0] = 1
+        guides[name] = make_guide(mask)
+    hidden, shown = (
+        term.measure(iter([PaintingPart(painting, there, (128, 96))])) for there in (guides, {})
+    )
+    tf.nest.map_structure(
+        lambda one, other: np.testing.assert_array_equal(one, other) if len(one) > 1 else None,
+        hidden,
+        shown,
+    )
+    assert all(len(one) for one in tf.nest.flatten(hidden))
+
+
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 30])
 def test_the_nearest_is_found_some_rows_after_another(count, monkeypatch, rng):
     monkeypatch.setattr(matching, "ROWS", 8)

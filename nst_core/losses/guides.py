@@ -54,6 +54,18 @@ def guided(features: tf.Tensor, guide: Guide) -> tf.Tensor:
     return box * tf.cast(guide.root, features.dtype)
 
 
+def mask_of(guide: Guide, size: tf.Tensor) -> tf.Tensor:
+    """The weights T / mean T at all positions of a layer, float32 [1, H, W]; 0 outside of the box.
+
+    Args:
+        size: H and W, int32 [2].
+    """
+    before = guide.corner
+    after = size - before - tf.shape(guide.root)[1:3]
+    sides = tf.stack([[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]])
+    return tf.pad(tf.square(guide.root), sides)[..., 0]
+
+
 def part_of_guide(guide: Guide, box: tuple[slice, slice]) -> Guide:
     """The guide of the positions in a box alone, counted from its corner; it may be empty."""
     corner = guide.corner.numpy()

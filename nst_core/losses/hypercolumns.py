@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nst_core.lazy import tf
-from nst_core.losses.guides import Guide, guide_signature, part_of_guide
+from nst_core.losses.guides import Guide, guide_signature, mask_of, part_of_guide
 from nst_core.losses.matching import mean_of, nearest_to, stacked, sums_of, unit
 from nst_core.losses.nearest import (
     CANVAS_SHARE,
@@ -31,8 +31,9 @@ from nst_core.losses.nearest import (
     SCALE,
     SCALES,
     Distances,
-    on_grid,
+    painting_on_grid,
     painting_spacing,
+    visible,
 )
 from nst_core.losses.term import Box, Features, PaintingPart, Part, Photo, RegionMeasures, Term
 from nst_core.networks import NETWORKS
@@ -105,9 +106,8 @@ class HypercolumnStyle(Term):
             stride = NETWORKS[self.network][self.reference].stride
             steps = max(1, painting_spacing(*part.size) // stride)
             guide = part.guides.get(self.reference)
-            own, weight = on_grid(self._joined(part.features), guide, steps)
-            found.append(own if weight is None else tf.boolean_mask(own, weight > 0))
-        return tf.concat(found, axis=0)
+            found.append(painting_on_grid(self._joined(part.features), guide, steps))
+        return visible(found)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tuple[RegionTarget, ...]:
         mean = mean_of(photo.mapped(self.style_layers, lambda one: sums_of(self._joined(one))))
@@ -182,7 +182,7 @@ class HypercolumnStyle(Term):
         mixed = tf.linalg.matvec(1 - products * lengths, region.mix)  # [1, H, W]
         if not isinstance(region.guide, Guide):
             return Distances(tf.reduce_sum(mixed), tf.cast(tf.size(mixed), tf.float32))
-        weight = on_all(region.guide, tf.shape(mixed)[1:3])
+        weight = mask_of(region.guide, tf.shape(mixed)[1:3])
         return Distances(tf.reduce_sum(weight * mixed), tf.reduce_sum(weight))
 
     def loss(
@@ -265,11 +265,3 @@ def products_with(features: tf.Tensor, samples: tf.Tensor, matches: tf.Tensor) -
         return tf.transpose(of_all, [1, 2, 3, 0]), gradient
 
     return product(features)
-
-
-def on_all(guide: Guide, size: tf.Tensor) -> tf.Tensor:
-    """A region's mask at all positions of a layer of this size, float32 [1, H, W]."""
-    before = guide.corner
-    after = size - before - tf.shape(guide.root)[1:3]
-    sides = tf.stack([[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]])
-    return tf.pad(tf.square(guide.root), sides)[..., 0]

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_core.lazy import tf
-from nst_core.losses.guides import Guide, guide_signature, part_of_guide
+from nst_core.losses.guides import Guide, guide_signature, mask_of, part_of_guide
 from nst_core.losses.matching import mean_of, nearest_to, stacked, sums_of, unit
 from nst_core.losses.term import Box, Features, PaintingPart, Part, Photo, RegionMeasures, Term
 from nst_core.networks import NETWORKS
@@ -48,7 +48,6 @@ SCALE = 1.4e8
 # pixel at least, where block4 has all of its positions.
 GRID, COARSEST_SPACING = 64, 8
 
-
 # Each scale has its own strokes. So that they have one size in the picture whatever its pixels,
 # there are always as many scales, where the coarsest is not smaller than this.
 SCALES, COARSEST_SIDE = 4, 32
@@ -57,7 +56,6 @@ SCALES, COARSEST_SIDE = 4, 32
 # same for the search; here the content loss follows it, too.
 CANVAS_SHARE = 0.25
 
-
 # Of the photo's detail, which would be kept rather than painted over.
 DETAIL = 0.0
 
@@ -65,6 +63,10 @@ DETAIL = 0.0
 # with one painting at 512 px, where a run took 0.15 GB more than its activations; twice that is
 # for several paintings and regions.
 FIXED_BYTES = 300e6
+
+
+# Features at a grid's positions [P, N], and a mask there [P]; None for everywhere.
+OnGrid = tuple[Any, Any]
 
 
 class RegionTarget(NamedTuple):
@@ -136,15 +138,15 @@ class NearestStyle(Term):
 
     def measure(self, parts: Iterator[PaintingPart]) -> dict[str, tf.Tensor]:
         """Features of a painting at the positions of its grid that are visible, [Q, N] a layer."""
-        found: dict[str, list[tf.Tensor]] = {layer: [] for layer in self.style_layers}
+        found: dict[str, list[OnGrid]] = {layer: [] for layer in self.style_layers}
         for part in parts:
             spacing = painting_spacing(*part.size)
             for layer, sampled in found.items():
                 steps = max(1, spacing // NETWORKS[self.network][layer].stride)
-                guide = part.guides.get(layer)
-                own, weight = on_grid(part.features[layer], guide, steps)
-                sampled.append(own if weight is None else tf.boolean_mask(own, weight > 0))
-        return {layer: tf.concat(own, axis=0) for layer, own in found.items()}
+                sampled.append(
+                    painting_on_grid(part.features[layer], part.guides.get(layer), steps)
+                )
+        return {layer: visible(sampled) for layer, sampled in found.items()}
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> Target:
         sums = photo.mapped(self.style_layers, _sums)
@@ -275,9 +277,7 @@ def picture_spacing(height: int, width: int) -> int:
     return min(COARSEST_SPACING, painting_spacing(height, width))
 
 
-def on_grid(
-    features: tf.Tensor, guide: Guide | None, steps: tf.Tensor | int
-) -> tuple[tf.Tensor, tf.Tensor | None]:
+def on_grid(features: tf.Tensor, guide: Guide | None, steps: tf.Tensor | int) -> OnGrid:
     """Features at the positions of a grid [P, N], and a region's mask there [P], None without one.
 
     Args:
@@ -294,6 +294,24 @@ def on_grid(
     down, right = tf.unstack(tf.math.floormod(first - guide.corner, steps))
     own = _rows(box[:, down::steps, right::steps], features.shape[-1])
     return own, _rows(tf.square(guide.root)[:, down::steps, right::steps], 1)[:, 0]
+
+
+def painting_on_grid(features: tf.Tensor, guide: Guide | None, steps: int) -> OnGrid:
+    """The same with all positions, also those where the mask is 0."""
+    own, _ = on_grid(features, None, steps)
+    if guide is None:
+        return own, None
+    weight, _ = on_grid(mask_of(guide, tf.shape(features)[1:3])[..., tf.newaxis], None, steps)
+    return own, weight[:, 0]
+
+
+def visible(parts: Sequence[OnGrid]) -> tf.Tensor:
+    """The features of a painting's parts where its mask is not 0; all if that is nowhere."""
+    rows = tf.concat([own for own, _ in parts], axis=0)
+    if any(weight is None for _, weight in parts):
+        return rows
+    seen = tf.concat([weight for _, weight in parts], axis=0) > 0
+    return tf.boolean_mask(rows, seen) if tf.reduce_any(seen) else rows
 
 
 def _rows(features: tf.Tensor, channels: int) -> tf.Tensor:
