@@ -152,8 +152,9 @@ class Settings:
     color: str = _setting(
         "painting",
         "Colours",
-        "painting: the painting's colours; luminance: the photo's colours in the picture's light "
-        "and dark, also after the run; linear, histogram: the painting recoloured to the photo's "
+        "painting: the painting's colours; oklab: those, laid where the photo has its own; "
+        "luminance: the photo's colours in the picture's light and dark; both also after the run; "
+        "linear, histogram: the painting recoloured to the photo's "
         "palette first",
         OBJECTIVE,
     )

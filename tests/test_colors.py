@@ -13,11 +13,13 @@ from hypothesis.extra import numpy as hnp
 from nst_core import Settings, SettingsError, stylize
 from nst_core.colors import COLOR_MODES, color_mode
 from nst_core.colors.luminance import keep_chroma
+from nst_core.colors.oklab import from_oklab, lay_palette, to_oklab
 from nst_core.colors.palette import MAX_GAIN, match_histograms, match_moments, to_palette
 from nst_core.pictures import images
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.just(3)))
-CHANGES = [f for mode in COLOR_MODES.values() for f in (mode.painting, mode.picture) if f]
+CHANGES = [mode.painting for mode in COLOR_MODES.values() if mode.painting]
+CHANGES += [lambda own, photo: keep_chroma(own, np.resize(photo, own.shape))]
 
 # ITU-R BT.601: luma of R'G'B', and what YIQ makes of it (Smith 1978; the FCC's rounded figures).
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -93,8 +95,7 @@ def test_a_photo_in_a_paintings_palette(photo, picture):
 @given(PIXELS, PIXELS)
 def test_any_pixels_give_pixels_and_no_warning(pixels, photo):
     for change in CHANGES:
-        fitting = np.resize(photo, pixels.shape) if change is keep_chroma else photo
-        got = change(pixels, fitting)
+        got = change(pixels, photo)
         assert (got.shape, got.dtype) == (pixels.shape, np.uint8)
 
 
@@ -107,7 +108,9 @@ def test_grey_stays_grey(photo, picture):
 
 @pytest.mark.parametrize("name", ["sepia", "", None, ["linear"]])
 def test_an_unknown_mode_is_refused_with_the_known_ones(name):
-    with pytest.raises(SettingsError, match=r"color is .*one of: histogram, linear, luminance"):
+    with pytest.raises(
+        SettingsError, match=r"color is .*one of: histogram, linear, luminance, oklab"
+    ):
         color_mode(name)
     assert color_mode("linear") is COLOR_MODES["linear"]
 
@@ -121,7 +124,7 @@ def test_a_run_with_grey_pictures_is_sound(mode, castle, great_wave):
 
 
 def test_colours_of_a_run(castle, great_wave):
-    """Each mode brings the picture nearer to the photo's colours than the painting's are."""
+    """The photo's modes bring the picture nearer to its colours than the painting's are."""
     chroma = {}
     for mode in COLOR_MODES:
         settings = Settings(size=96, steps=6, color=mode, precision="float32")
@@ -130,4 +133,51 @@ def test_colours_of_a_run(castle, great_wave):
             skimage.color.rgb2yiq(image / 255)[..., 1:].mean(axis=(0, 1))
             - skimage.color.rgb2yiq(castle / 255)[..., 1:].mean(axis=(0, 1))
         ).sum()
-    assert all(chroma[mode] < chroma["painting"] / 2 for mode in COLOR_MODES if mode != "painting")
+    for mode in ("luminance", "linear", "histogram"):
+        assert chroma[mode] < chroma["painting"] / 2, mode
+
+
+# --- OkLab --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pixel", "lab"),
+    [
+        ((255, 255, 255), (1.0, 0.0, 0.0)),
+        ((0, 0, 0), (0.0, 0.0, 0.0)),
+        ((255, 0, 0), (0.628, 0.225, 0.126)),
+        ((0, 255, 0), (0.866, -0.234, 0.179)),
+        ((0, 0, 255), (0.452, -0.032, -0.312)),
+    ],
+)
+def test_oklab_of_known_colours(pixel, lab):
+    """As CSS Color 4 lists them."""
+    found = to_oklab(np.uint8([pixel]))
+    np.testing.assert_allclose(found[0], lab, atol=1e-3)
+    np.testing.assert_array_equal(from_oklab(found)[0], pixel)
+
+
+def test_a_palette_is_laid_on_the_photo(photo, picture, rng):
+    """The picture's lightness; the photo's order of colours; the painting's mean, and its range."""
+    painting = np.uint8(rng.normal((180, 120, 60), (30, 20, 20), (4000, 3)).clip(0, 255))
+    picture = picture // 3 + 90  # so that few colours leave sRGB
+    got = to_oklab(lay_palette(picture, photo, painting))
+    wanted = to_oklab(painting)
+    assert np.abs(got[..., 0] - to_oklab(picture)[..., 0]).mean() < 0.02
+    np.testing.assert_allclose(
+        got[..., 1:].mean(axis=(0, 1)), wanted[:, 1:].mean(axis=0), atol=0.02
+    )
+    low, high = np.percentile(wanted[:, 1:], (1, 99), axis=0)
+    inside = (got[..., 1:] > low - 0.02) & (got[..., 1:] < high + 0.02)
+    assert inside.mean() > 0.98
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))), PIXELS)
+def test_any_picture_takes_any_palette(picture, painting):
+    got = lay_palette(picture, picture[::-1], painting)
+    assert (got.shape, got.dtype) == (picture.shape, np.uint8)
+
+
+def test_a_grey_painting_makes_grey(photo, picture):
+    grey = np.repeat(picture[..., :1], 3, axis=-1)
+    assert np.ptp(lay_palette(picture, photo, grey).astype(int), axis=-1).max() <= 2

@@ -24,7 +24,9 @@ def keep_chroma(picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
     return _pixels(color.yiq2rgb(yiq) * 255)
 
 
-LUMINANCE = ColorMode("The photo's", picture=keep_chroma)
+LUMINANCE = ColorMode(
+    "The photo's", picture=lambda picture, photo, paintings: keep_chroma(picture, photo)
+)
 
 
 def _floats(pixels: np.ndarray) -> np.ndarray:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Pixels and the photo's pixels -> the same pixels in other colours.
-Recolor = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# A painting's pixels and the photo's -> the painting's in other colours.
+RecolorPainting = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+# The picture, the photo, and the pixels of all paintings -> the picture in other colours.
+RecolorPicture = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -20,5 +23,7 @@ class ColorMode:
     """One way to choose the colours; None leaves them as they are."""
 
     label: str
-    painting: Recolor | None = None  # of the painting, before the run
-    picture: Recolor | None = None  # of the picture, at once, at any moment of the run or after it
+    painting: RecolorPainting | None = None  # of the painting, before the run
+    picture: RecolorPicture | None = (
+        None  # of the picture, at once, at any moment of the run or after it
+    )

@@ -21,6 +21,8 @@ from nst_core.pictures.pyramid import resize
 from nst_core.pictures.regions import Layout, Region, Style, lay_out
 from nst_core.settings import DEFAULT_SIZE, Settings
 
+PALETTE_SIDE = 128  # px; of a painting whose colours are matched, enough to know them
+
 VISIBLE_ALPHA = 128  # of 0 to 255: pixels from here on count when colours are matched
 
 
@@ -35,6 +37,16 @@ class Job:
     def pixels(self) -> np.ndarray:
         """The photo as a screen shows it, uint8 [H, W, 3]."""
         return images.to_uint8(self.photo.rgb)
+
+    @functools.cached_property
+    def palette(self) -> np.ndarray:
+        """Visible pixels of the paintings, each at `PALETTE_SIDE` px, uint8 [P, 3]."""
+        found = []
+        for painting in self.layout.paintings:
+            factor = PALETTE_SIDE / max(painting.size)
+            small = _shrunk(painting, factor) if factor < 1 else painting
+            found.append(images.to_uint8(small.rgb)[_is_visible(small)])
+        return np.concatenate(found)
 
     def recolored(self, mode: str) -> Layout:
         """The layout with the paintings in the colours that they are to be painted in."""
@@ -76,7 +88,7 @@ class Job:
         Raises `SettingsError` for an unknown colour mode.
         """
         recolor = color_mode(mode).picture
-        shown = painted if recolor is None else recolor(painted, self.pixels)
+        shown = painted if recolor is None else recolor(painted, self.pixels, self.palette)
         if self.layout.kept is None:
             return shown
         kept = Image.fromarray(images.to_uint8(self.layout.kept)[..., 0])
