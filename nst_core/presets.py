@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nst_core.errors import SettingsError
 from nst_core.settings import Settings
 
 
@@ -65,13 +64,3 @@ PRESETS: dict[str, Preset] = {
         "The paper", "As published: from a blank canvas, by gradient descent; slow", _PAPER
     ),
 }
-
-
-def preset(name: str) -> Preset:
-    """The preset of this name, or a `SettingsError` with the known ones."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise SettingsError(
-            f"There is no preset {name!r}; it must be one of: {', '.join(PRESETS)}."
-        ) from None

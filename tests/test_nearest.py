@@ -349,8 +349,7 @@ def test_each_scale_has_its_term_and_the_losses_own_layers():
 
 def test_a_run_from_coarse_to_fine_comes_near_to_the_painting():
     pair = example("content/castle"), example("style/great-wave")
-    settings = Settings(style_loss="nearest", size=128, steps=12, precision="float32")
-    frame = stylize(*pair, settings)
+    frame = stylize(*pair, replace(THREE_LAYERS, size=128, steps=12))
     assert frame.done
     assert [max(one.height, one.width) for one in frame.plan.scales] == [32, 64, 128]
     painting = images.to_uint8(images.load(pair[1], 128).rgb).reshape(-1, 3)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from nst_core import Settings, SettingsError
+from nst_core import Settings
 from nst_core.engine.choices import check_choices
 from nst_core.engine.schedule import Coarse, schedule
 from nst_core.losses.content import content_weight
-from nst_core.presets import PRESETS, preset
+from nst_core.presets import PRESETS
 
 COARSE = Coarse(256, 16)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_possible(name):
-    settings = preset(name).settings
+    settings = PRESETS[name].settings
     check_choices(settings)
-    assert preset(name).help
+    assert PRESETS[name].help
     assert settings != Settings()
 
 
@@ -25,21 +25,16 @@ def test_every_preset_is_possible(name):
     ("name", "seconds"), [("sketch", 10), ("gallery", 30), ("masterpiece", 120)]
 )
 def test_presets_by_time_take_the_time_on_their_label(name, seconds):
-    assert preset(name).settings.time_budget == seconds
+    assert PRESETS[name].settings.time_budget == seconds
     words = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
-    assert preset(name).label.endswith(words)
+    assert PRESETS[name].label.endswith(words)
 
 
 def test_the_papers_preset_is_the_papers_recipe():
-    settings = preset("paper").settings
+    settings = PRESETS["paper"].settings
     assert (settings.init, settings.optimizer) == ("grey", "gradient_descent")
     assert settings.content_layer == "block4_conv2"
     assert dict(settings.style_layers) == {f"block{i}_conv1": 0.2 for i in range(1, 6)}
     assert (settings.tv_weight, settings.precision, settings.pooling) == (0, "float32", "max")
     assert content_weight(settings) / settings.style_weight == pytest.approx(1e-3)
     assert len(schedule(settings.size, settings.size, settings.steps, COARSE)) == 1
-
-
-def test_an_unknown_preset_is_told_with_the_known_ones():
-    with pytest.raises(SettingsError, match=r"'quick'.*sketch, .*masterpiece, classic, paper"):
-        preset("quick")
