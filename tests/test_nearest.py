@@ -129,7 +129,7 @@ def test_each_layer_is_compared_with_its_nearest(painting_size, rng):
 @pytest.mark.parametrize(
     ("size", "spacing"),
     [((16, 64), 1), ((64, 16), 1), ((1, 1), 1), ((128, 90), 2), ((256, 256), 4), ((512, 342), 8),
-     ((500, 333), 8), ((1024, 700), 16), ((4096, 4096), 64)],
+     ((500, 333), 8), ((1024, 700), 16), ((4096, 4096), 64), ((16, 4096), 16), ((4096, 1), 1)],
 )  # fmt: skip
 def test_the_grid_grows_with_the_picture(size, spacing):
     assert painting_spacing(*size) == spacing
@@ -246,9 +246,10 @@ def test_of_a_painting_that_is_nowhere_visible_on_the_grid_all_is_searched(make,
     assert all(len(one) for one in tf.nest.flatten(hidden))
 
 
+@pytest.mark.parametrize("rows", [1, 8])  # fewer than there are paintings, and more
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 30])
-def test_the_nearest_is_found_some_rows_after_another(count, monkeypatch, rng):
-    monkeypatch.setattr(matching, "ROWS", 8)
+def test_the_nearest_is_found_some_rows_after_another(count, rows, monkeypatch, rng):
+    monkeypatch.setattr(matching, "ROWS", rows)
     queries, samples = rng.standard_normal((2, count, 5)), rng.standard_normal((2, 6, 5))
     found = matching.nearest_to(
         tf.constant(queries, tf.float32), tf.constant(samples, tf.float32)
@@ -297,7 +298,11 @@ def test_hypercolumns_are_compared_with_the_photos_matches(rng):
 def test_the_reference_is_the_deepest_layer_that_is_fine_enough():
     assert HypercolumnStyle(LAYERS).reference == "block3_conv1"
     assert HypercolumnStyle(("block1_conv1",)).reference == "block1_conv1"
-    assert HypercolumnStyle(("block4_conv1", "block5_conv1")).reference == "block5_conv1"
+    assert HypercolumnStyle(("block4_conv1", "block5_conv1")).reference == "block4_conv1"
+
+
+def test_the_reference_is_the_same_in_whatever_order_the_layers_are_named():
+    assert HypercolumnStyle(LAYERS[::-1]).reference == HypercolumnStyle(LAYERS).reference
 
 
 # --- The gradient, and whole runs ---------------------------------------------------------------

@@ -30,6 +30,7 @@ BEGUN = Settings(
     style_layers={"block1_conv1": 0.5, "block2_conv1": 0.5},
 )
 TWO_SCALES = replace(BEGUN, size=512, steps=4)  # of the strip
+NEAREST = replace(BEGUN, size=512, steps=8, style_loss="nearest")  # four scales of the strip
 
 # Every field and another value for it than in `BEGUN`.
 OTHER = {
@@ -149,6 +150,23 @@ def test_a_run_stopped_between_two_scales_goes_on_at_the_next(strip, great_wave)
     _, new_scale, *_, last = easel.resume()
     assert (new_scale.scale, new_scale.step, new_scale.eta) == (512, 2, None)
     np.testing.assert_array_equal(last.image, unbroken.image)
+
+
+def test_a_scale_that_is_gone_on_with_compares_with_what_it_compared_with(strip, great_wave):
+    """Nearest features take the coarser picture into the photo's place, at each scale anew."""
+    easel = Easel(strip, great_wave, NEAREST)
+    *_, unbroken = easel.paint()
+    stop_after(easel.paint(), unbroken.total_steps - 2)
+    *_, last = easel.resume()
+    np.testing.assert_array_equal(last.image, unbroken.image)
+
+
+def test_the_recipe_of_a_stopped_run_paints_what_it_stopped_at(strip, great_wave):
+    """Also where it was stopped at a coarse scale, which nearest features treat otherwise."""
+    easel = Easel(strip, great_wave, NEAREST)
+    *_, stopped = stop_after(easel.paint(), 1)
+    again = stylize(strip, great_wave, NEAREST, plan=stopped.plan.up_to(1))
+    np.testing.assert_array_equal(again.image, stopped.image)
 
 
 def test_a_finished_run_goes_on_for_as_many_steps_again(castle, great_wave):

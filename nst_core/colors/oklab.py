@@ -71,7 +71,7 @@ def from_oklab(lab: np.ndarray) -> np.ndarray:
 
 
 def _matched(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Colours [..., 2] with the palette's mean and covariance, by a symmetric linear map."""
+    """Colours [..., 2] with the palette's mean and covariance, by the linear map W^1/2 S^-1/2."""
     flat = colours.reshape(-1, 2)
     spread, wanted = (_root(x) for x in (flat, palette))
     left, gains, right = np.linalg.svd(wanted @ np.linalg.inv(spread))

@@ -224,7 +224,7 @@ class Easel:
 
     def _start(self, run: Run) -> Start:
         scale, settings = run.progress.scale, self.settings
-        request = Request(run.photo, run.layout, settings, scale.height, scale.width)
+        request = Request(run.recolored_photo, run.layout, settings, scale.height, scale.width)
         if self._canvas is not None:
             return own_start(request, self._canvas)
         return INITS[settings.init](request)
@@ -240,6 +240,7 @@ class Easel:
                 progress = progress.extended(scales[-1].steps)
             run = self._run(progress)
             run.canvas, run.optimizer_state = checkpoint.canvas, checkpoint.optimizer_state
+            run.coarser = checkpoint.coarser
             yield run.frame({}, None)
             yield from self._optimise(run, stop)
 
@@ -272,7 +273,9 @@ class Easel:
                 if run.sent_step < run.progress.steps_done:
                     yield run.frame_of_state(None)
                 raise _divergence(self.settings, run)
-            self._checkpoint = Checkpoint(run.progress, run.state.image, run.state.optimizer)
+            self._checkpoint = Checkpoint(
+                run.progress, run.state.image, run.state.optimizer, run.coarser
+            )
             if run.progress.is_done or run.is_frame_due:
                 yield run.frame_of_state(run.eta)
         if stop.is_set() and run.sent_step < run.progress.steps_done:

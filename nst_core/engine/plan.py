@@ -290,7 +290,7 @@ def _smaller(photo: Picture, settings: Settings, need: Need, factor: float, room
     largest = int(max(photo.size) * factor) // 16 * 16
     smallest = SPECS["size"].minimum or 0
     # The short side may have been rounded up.
-    while math.prod(_sides_at(largest, photo)) > factor**2 * math.prod(photo.size) > 0:
+    while largest > 0 and math.prod(_sides_at(largest, photo)) > factor**2 * math.prod(photo.size):
         largest -= 16
     if settings.size is None and largest >= smallest:
         return largest

@@ -22,7 +22,7 @@ from nst_core.pictures.regions import Layout
 from nst_core.settings import Settings
 from nst_core.stop import StopToken
 
-# At the finest scale, before what was measured tells the time of those to come.
+# Steps of the finest scale that count with their expected time in the pace at coarser scales.
 EXPECTED_STEPS = 3
 
 
@@ -33,6 +33,7 @@ class Checkpoint:
     progress: Progress
     canvas: Any  # float32 [1, H, W, 3] at the scale of `progress`, as array or tensor
     optimizer_state: Any  # None when it was dropped
+    coarser: Any  # what the scale before ended at, float32 array; None at the first scale
 
 
 class Run:
@@ -57,7 +58,7 @@ class Run:
         self._sent = self._began
         self._pace = Pace(progress.work_done)
         with device.LOCK:
-            # By whether they work at the finest scale: a style loss may be another before it.
+            # By whether they work at the size of the result: a style loss may be another before it.
             self._engines = {
                 is_finest: Engine(
                     settings, plan.precision, plan.tile, plan.lbfgs_memory, is_finest=is_finest
@@ -65,19 +66,21 @@ class Run:
                 for is_finest in (False, True)
             }
             self.layout: Layout = job.recolored(settings.color)
-            self.photo = job.photo
+            self.recolored_photo = job.photo  # unless the style loss takes colours
             if self._engines[True].objective.takes_colors:
-                self.photo = job.photo_in_their_colors(self.layout, settings.strength)
+                self.recolored_photo = job.photo_in_their_colors(self.layout, settings.strength)
         self.progress = progress
         self.canvas: Any = None  # where the next scale starts, as array or tensor
+        self.coarser: Any = None  # what the scale before this one ended at; None at the first
         self.optimizer_state: Any = None  # to continue with; None for a new one
         self.state: State  # of the last step at the present scale
         self.last: Frame | None = None
 
     @property
     def _engine(self) -> Engine:
-        """That of the present scale."""
-        return self._engines[self.progress.is_finest]
+        """That of the present scale: of the result's size or smaller, wherever the plan ends."""
+        scale, plan = self.progress.scale, self._plan
+        return self._engines[(scale.height, scale.width) == (plan.height, plan.width)]
 
     # --- Work ---
 
@@ -88,7 +91,8 @@ class Run:
         """
         scale, photo = self.progress.scale, self._job.photo
         shown, small = (
-            resize(picture.rgb, scale.height, scale.width) for picture in (photo, self.photo)
+            resize(picture.rgb, scale.height, scale.width)
+            for picture in (photo, self.recolored_photo)
         )
         layout = layout_at(self.layout, scale, photo.size[1])
         with device.LOCK:
@@ -99,16 +103,19 @@ class Run:
             self._engine.measure_painting(painting, small)
         if stop.is_set():
             return None
-        guide = self._guide(small)
+        reference = self._reference(small)
         self.canvas = add_detail(np.asarray(self.canvas), small, self._engine.objective.detail)
-        return self._engine.problem(guide, layout, shown)
+        return self._engine.problem(reference, layout, shown)
 
-    def _guide(self, photo: np.ndarray) -> np.ndarray:
-        """What the present scale takes for the photo: with some of the picture so far in it."""
-        share = self._engine.objective.blends_canvas if self.progress.index else 0.0
-        if not share:
+    def _reference(self, photo: np.ndarray) -> np.ndarray:
+        """What the present scale takes for the photo: with some of the coarser picture in it.
+
+        Not of the canvas, which moves on: a run that is gone on with has the same reference.
+        """
+        share = self._engine.objective.blends_canvas
+        if not share or self.coarser is None:
             return photo
-        return photo + np.float32(share) * (add_detail(np.asarray(self.canvas), photo) - photo)
+        return photo + np.float32(share) * (add_detail(self.coarser, photo) - photo)
 
     def start(self, problem: Problem) -> None:
         """Find the state before the first step of the present scale."""
@@ -153,7 +160,7 @@ class Run:
         return self._pace.of(progress, expected * work, work)
 
     def to_the_next_scale(self) -> None:
-        self.canvas = self.state.image.numpy()
+        self.canvas = self.coarser = self.state.image.numpy()
         self.progress = self.progress.at_the_next_scale()
 
     # --- Frames ---
@@ -161,7 +168,9 @@ class Run:
     @property
     def eta(self) -> float | None:
         """Seconds left, None before the first step was measured."""
-        return self._pace.eta(self.progress)
+        if not self._pace.seconds:
+            return None
+        return self.progress.work_left * self._pace_to_come(self.progress)
 
     @property
     def is_frame_due(self) -> bool:
@@ -194,7 +203,9 @@ class Run:
         return self._frame(self._full_size(self.canvas), losses, eta)
 
     def _full_size(self, canvas: Any) -> np.ndarray:
-        return add_detail(np.asarray(canvas), self.photo.rgb, self._engine.objective.detail)
+        return add_detail(
+            np.asarray(canvas), self.recolored_photo.rgb, self._engine.objective.detail
+        )
 
     def _frame(self, picture: np.ndarray, losses: dict[str, float], eta: float | None) -> Frame:
         painted, progress = images.to_uint8(picture), self.progress
@@ -230,7 +241,3 @@ class Pace:
             seconds, work: that are taken for measured besides.
         """
         return (self.seconds + seconds) / (progress.work_done - self.work_before + work)
-
-    def eta(self, progress: Progress) -> float | None:
-        """Seconds left, None before the first step was measured."""
-        return progress.work_left * self.of(progress) if self.seconds else None

@@ -36,10 +36,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Coarse:
-    """Which scales there are before the finest one."""
+    """How small and how many scales may be."""
 
-    side: int  # pixels that none of them has a shorter long side than
-    most: int  # how many there are, with the finest
+    side: int  # pixels that the long side of a coarse scale has at least
+    most: int  # scales, the finest among them
 
 
 def schedule(height: int, width: int, steps: int, coarse: Coarse) -> tuple[Scale, ...]:

@@ -94,8 +94,9 @@ class HypercolumnStyle(Term):
     def reference(self) -> str:
         """The layer whose positions hypercolumns have."""
         network = NETWORKS[self.network]
-        fine = [layer for layer in self.style_layers if network[layer].stride <= STRIDE]
-        return (fine or self.style_layers)[-1]
+        layers = network.in_order(self.style_layers)
+        fine = [layer for layer in layers if network[layer].stride <= STRIDE]
+        return fine[-1] if fine else layers[0]
 
     # --- Targets ---
 
@@ -194,7 +195,7 @@ class HypercolumnStyle(Term):
     ) -> tf.Tensor:
         return (SCALE * weights["beta"]) * tf.add_n(
             [
-                region.share * tf.math.divide_no_nan(found.total, found.positions)
+                region.share * tf.math.divide_no_nan(found.total, found.weight)
                 for found, region in zip(statistics, target, strict=True)
             ]
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from nst_core.lazy import tf
 
-# Positions whose similarities to all samples are in memory at once.
+# Positions whose similarities to all samples of one painting are in memory at once.
 ROWS = 4096
 
 
@@ -24,22 +24,18 @@ def nearest_to(directions: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
     take gigabytes for a large picture. Returns int32 [K, P].
     """
     queries = tf.cast(directions, samples.dtype)
-    count = tf.shape(queries)[1]
+    paintings, count = tf.shape(samples)[0], tf.shape(queries)[1]
+    # Equal blocks, so that what they find has one shape, which XLA asks for.
+    blocks = tf.maximum(1, -(-count // tf.maximum(1, ROWS // paintings)))
+    rows = -(-count // blocks)
+    padded = tf.pad(queries, [[0, 0], [0, blocks * rows - count], [0, 0]])
 
-    def search(start: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = queries[:, start : start + ROWS]
-        similar = tf.matmul(rows, samples, transpose_b=True)
-        best = tf.argmax(similar, axis=-1, output_type=tf.int32)
-        return start + ROWS, tf.concat([found, best], axis=1)
+    def search(block: tf.Tensor) -> tf.Tensor:
+        similar = tf.matmul(padded[:, block * rows : (block + 1) * rows], samples, transpose_b=True)
+        return tf.argmax(similar, axis=-1, output_type=tf.int32)  # [K, rows]
 
-    none = tf.zeros([tf.shape(samples)[0], 0], tf.int32)
-    _, found = tf.while_loop(
-        lambda start, _: start < count,
-        search,
-        [tf.constant(0), none],
-        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, None])],
-    )
-    return found
+    found = tf.map_fn(search, tf.range(blocks), fn_output_signature=tf.int32, parallel_iterations=1)
+    return tf.reshape(tf.transpose(found, [1, 0, 2]), [paintings, -1])[:, :count]
 
 
 def sums_of(features: tf.Tensor) -> tf.Tensor:

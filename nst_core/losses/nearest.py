@@ -56,7 +56,8 @@ SCALES, COARSEST_SIDE = 4, 32
 # same for the search; here the content loss follows it, too.
 CANVAS_SHARE = 0.25
 
-# Of the photo's detail, which would be kept rather than painted over.
+# Share of the photo's detail that the picture gets where a scale begins. With all of it, the photo
+# would be kept rather than painted over.
 DETAIL = 0.0
 
 # Similarities of some rows to all samples, and the paintings' hypercolumns of all scales. Measured
@@ -90,7 +91,7 @@ class Distances(NamedTuple):
     """Sums over the positions of one layer."""
 
     total: tf.Tensor  # sum_p T_p min_q (1 - cos), float32 scalar
-    positions: tf.Tensor  # sum_p T_p, float32 scalar
+    weight: tf.Tensor  # sum_p T_p, float32 scalar
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class NearestStyle(Term):
             [
                 weights[layer]
                 * region.share
-                * tf.math.divide_no_nan(found[layer].total, found[layer].positions)
+                * tf.math.divide_no_nan(found[layer].total, found[layer].weight)
                 for found, region in zip(statistics, target.regions, strict=True)
                 for layer in self.style_layers
             ]
@@ -255,7 +256,8 @@ def distances(
     own, weight = on_grid(features, guide, steps)
     direction = unit(tf.cast(own, tf.float32) - centre)[tf.newaxis]  # [1, P, N]
     nearest = nearest_to(tf.stop_gradient(direction), samples)  # [K, P]
-    found = tf.cast(tf.gather(samples, nearest, batch_dims=1), tf.float32)
+    # No gradient for the samples, which tiles would otherwise compute and throw away.
+    found = tf.stop_gradient(tf.cast(tf.gather(samples, nearest, batch_dims=1), tf.float32))
     each = 1 - tf.reduce_sum(direction * found, axis=-1)  # [K, P]
     mixed = tf.linalg.matvec(each, mix, transpose_a=True)  # [P]
     if weight is None:
@@ -267,9 +269,13 @@ def distances(
 
 
 def painting_spacing(height: int, width: int) -> int:
-    """Pixels between two positions of a painting's grid: the power of 2 that makes it about `GRID`
-    positions long, so that no painting has many more of them to be searched."""
-    return int(2 ** round(np.log2(max(1.0, max(height, width) / GRID))))
+    """Pixels between two positions of a painting's grid.
+
+    The power of 2 that makes it about `GRID` positions long, so that no painting has many more of
+    them to be searched; but no more than fits into a narrow one.
+    """
+    wanted = min(max(height, width) / GRID, min(height, width))
+    return int(2 ** round(np.log2(max(1.0, wanted))))
 
 
 def picture_spacing(height: int, width: int) -> int:

@@ -7,9 +7,9 @@ A term goes through four stages:
     sums     = term.statistics(part of the picture, target) at every step; add up over tiles
     loss     = term.loss(sums, target, weights, area)       at every step, for the whole picture
 
-To add a style loss, write a subclass in a file of its own, made from the style layers alone, and
-enter it in the table of `nst_core.losses`. Terms are frozen dataclasses that hold no pictures: runs
-with equal terms share what is compiled.
+To add a style loss, write a subclass in a file of its own, made from the names of the style layers
+and of the network, and enter it in the table of `nst_core.losses`. Terms are frozen dataclasses
+that hold no pictures: runs with equal terms share what is compiled.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ def add_detail(coarse: np.ndarray, photo: np.ndarray, share: float = 1.0) -> np.
     the photo's edges again. At the same size, `coarse` itself.
     """
     height, width = photo.shape[1:3]
+    if not share:
+        return resize(coarse, height, width)
     if coarse.shape == photo.shape:
         return coarse
     low = _resized(_resized(photo, *coarse.shape[1:3]), height, width)
