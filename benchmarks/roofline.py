@@ -7,9 +7,9 @@ and the step's arithmetic per second beside that of a product of two large matri
 shared and their speed drifts, so all sizes and the product take turns, and what stands in the
 table are medians over the rounds, of the ratios too.
 
-The arithmetic is that of the convolutions and of the style loss' products between channels, forward
-and back; the padding around the picture is computed, so the share of the peak counts it, and the
-last column shows the share without it.
+The arithmetic is that of the convolutions and of the style loss' products between channels, or of
+the picture's features with a painting's, forward and back; the padding around the picture is
+computed, so the share of the peak counts it, and the last column shows the share without it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,36 @@ from nst_core.pictures.regions import everywhere
 
 SIZES = (128, 256, 384, 512, 768, 1024)
 ROUNDS = 7
-SETTINGS = Settings()
+SETTINGS = Settings(style_loss="gram")
 OBJECTIVE = Objective.of(SETTINGS)
 OPTIMIZER = OBJECTIVE.optimizer("full")
 PADDING = OBJECTIVE.network.padding
 
 
+class Work(NamedTuple):
+    """Whose step is measured: of which style loss, at the finest scale or before it."""
+
+    settings: Settings
+    is_finest: bool
+    sides: Sequence[int]
+
+    @property
+    def objective(self) -> Objective:
+        return Objective.of(self.settings, is_finest=self.is_finest)
+
+
+NEAREST = Settings(style_loss="nearest")
+WORKS = {
+    "Gram matrices": Work(SETTINGS, True, SIZES),
+    "nearest, joined": Work(NEAREST, False, (256, 512)),
+    "nearest, by layer": Work(NEAREST, True, (256, 512, 1024)),
+}
+
+
 class Measurement(NamedTuple):
     """One step at one size and precision: seconds of each round, and FLOP/s of the product."""
 
+    work: str  # among `WORKS`
     precision: str
     side: int  # pixels, of a square picture
     steps: list[float]
@@ -54,18 +75,21 @@ class Subject(NamedTuple):
     update: Callable[[], Any]
 
 
-def step_flop(side: int) -> float:
+def step_flop(side: int, work: str = "Gram matrices") -> float:
     """Arithmetic of a step for a square picture: each product once forward and once back."""
-    return OBJECTIVE.flop * side**2
+    return WORKS[work].objective.flop * side**2
 
 
-def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[Measurement]:
+def measure(
+    precision: str, sides: Sequence[int], rounds: int = ROUNDS, work: str = "Gram matrices"
+) -> list[Measurement]:
     """Rounds of a matrix product, a step and an update at each of the sizes."""
-    engine = Engine(SETTINGS, precision)
+    settings, is_finest, _ = WORKS[work]
+    engine = Engine(settings, precision, is_finest=is_finest)
     update = tf.function(OPTIMIZER.update, reduce_retracing=True)
     subjects = [_subject(engine, update, side) for side in sides]
     multiply = report.matrix_product(precision)
-    found = [Measurement(precision, side, [], [], []) for side in sides]
+    found = [Measurement(work, precision, side, [], [], []) for side in sides]
     for _ in range(rounds):
         for subject, own in zip(subjects, found, strict=True):
             own.peaks.append(report.PEAK_FLOP / report.seconds(multiply))
@@ -75,10 +99,8 @@ def measure(precision: str, sides: Sequence[int], rounds: int = ROUNDS) -> list[
 
 
 def _subject(engine: Engine, update: Any, side: int) -> Subject:
-    photo = np.random.default_rng(0).random([1, side, side, 3], np.float32)
-    # Another painting would be as good: its Gram matrices are never reached.
-    black = Picture(np.zeros([1, 64, 64, 3], np.float32))
-    problem = engine.problem(photo, everywhere(black))
+    photo, painting = np.random.default_rng(0).random([2, 1, side, side, 3], np.float32)
+    problem = engine.problem(photo, everywhere(Picture(painting)))
     state = engine.step(engine.start(photo, problem), problem)  # so the next has a curvature pair
     rate = tf.constant(OPTIMIZER.learning_rate)
     subject = Subject(
@@ -102,9 +124,10 @@ def shares_of_the_peak(found: Measurement, work: float) -> float:
 
 
 def row(found: Measurement) -> list[Any]:
-    work, own = step_flop(found.side + 2 * PADDING), step_flop(found.side)
+    work, own = (step_flop(side, found.work) for side in (found.side + 2 * PADDING, found.side))
     step = statistics.median(found.steps)
     return [
+        found.work,
         found.precision,
         found.side,
         step,
@@ -118,6 +141,7 @@ def row(found: Measurement) -> list[Any]:
 
 
 HEAD = (
+    "style loss",
     "precision",
     "px",
     "step, s",
@@ -135,7 +159,7 @@ def draw(found: list[Measurement]) -> None:
 
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
     for color, precision in zip(("C0", "C1"), PRECISIONS, strict=True):
-        own = [m for m in found if m.precision == precision]
+        own = [m for m in found if (m.precision, m.work) == (precision, "Gram matrices")]
         speeds = [step_flop(m.side + 2 * PADDING) / statistics.median(m.steps) / 1e9 for m in own]
         sides = [m.side for m in own]
         axis.plot(sides, speeds, "o-", color=color, label=f"step, {precision}")
@@ -151,9 +175,14 @@ def draw(found: list[Measurement]) -> None:
 
 
 def main() -> None:
-    found = [one for precision in PRECISIONS for one in measure(precision, SIZES)]
-    draw(found)
+    found = [
+        one
+        for precision in PRECISIONS
+        for name, work in WORKS.items()
+        for one in measure(precision, work.sides, work=name)
+    ]
     report.publish("roofline", report.table(HEAD, [row(one) for one in found]))
+    draw(found)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The stop token: how a run is told from outside to end.
 
-A run checks the token before every step, and before each painting that it measures, however rarely
-it sends frames. So whoever holds the token ends the work within one step: a Stop button, a
-deadline, a client that hung up, a signal. Standard library only.
+A run checks the token before every step, and before each part of what comes before the first one,
+however rarely it sends frames. So whoever holds the token ends the work within one step: a Stop
+button, a deadline, a client that hung up, a signal. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from collections.abc import Callable
 
 # Checked before every step: the reason to stop, or an empty text to continue.
 Condition = Callable[[], str]
+
+
+class StoppedError(Exception):
+    """Ends a computation of many parts, from within; never leaves the engine."""
 
 
 class StopToken:
@@ -41,3 +45,8 @@ class StopToken:
     def is_set(self) -> bool:
         """Whether the work has to end."""
         return bool(self.reason)
+
+    def check(self) -> None:
+        """Raise `StoppedError` if the work has to end."""
+        if self.is_set():
+            raise StoppedError(self.reason)

@@ -33,7 +33,7 @@ from nst_core import (
 from nst_core.colors import COLOR_MODES
 from nst_core.engine.choices import check_choices
 from nst_core.pictures import images
-from nst_core.pictures.film import Reel
+from nst_core.pictures.film import ThinnedFrames
 from nst_core.presets import PRESETS
 from nst_core.recipe import Source, Stretch
 from nst_core.settings import DEFAULT_SIZE
@@ -138,7 +138,7 @@ def _paint(
         made = recipe.make(photo, styles, settings, keep)
         easel = Easel(photo, styles, settings, keep)
         chosen = (photo, painting, *more)
-        begun = functools.partial(Painting, name, chosen, made, easel, Reel(), [])
+        begun = functools.partial(Painting, name, chosen, made, easel, ThinnedFrames(), [])
         frames = easel.paint(ticket.stop)
         has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
         if not has_begun:
@@ -223,7 +223,7 @@ def _watch(
             painting = begun(frame=frame).planned()
             if color is not None:
                 painting = painting.recolored(color)
-            painting.reel.add(frame.painted)
+            painting.pictures_so_far.add(frame.painted)
             painting.history.extend((frame.step, *term) for term in frame.losses.items())
             STUDIO.keep(token, painting)
             picture = _finished(token, painting) if frame.done else painting.frame.image
@@ -409,7 +409,7 @@ def open_run(token: str | None) -> tuple[Any, ...]:
     painting = STUDIO.find(token)
     if painting is None:
         return *_view(False), gr.skip(), gr.skip()
-    count = len(painting.reel)
+    count = len(painting.pictures_so_far)
     slider = gr.update(maximum=max(2, count), value=count, interactive=count > 1)
     return *_view(True), slider, painting.frame.image
 

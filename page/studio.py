@@ -26,7 +26,7 @@ from PIL import Image
 from nst_core import Easel, Frame, ImageError, recipe
 from nst_core.files import replacing
 from nst_core.pictures import film, images
-from nst_core.pictures.film import Reel
+from nst_core.pictures.film import ThinnedFrames
 from nst_core.pictures.images import ImageSource, Picture
 from nst_core.recipe import Recipe
 
@@ -55,7 +55,7 @@ class Painting:
     chosen: tuple[Any, ...]  # photo and painting, then the values of `mixing.MORE`
     recipe: Recipe
     easel: Easel
-    reel: Reel  # the pictures of its run so far, in the painting's colours
+    pictures_so_far: ThinnedFrames  # the pictures of its run so far, in the painting's colours
     history: list[tuple[int, str, float]]  # step, term, loss
     frame: Frame
 
@@ -88,7 +88,7 @@ class Painting:
 
     def moments(self) -> Sequence[np.ndarray]:
         """The pictures of its run, in the colours that it has now."""
-        return film.Changed(self.reel, self._shown)
+        return film.Changed(self.pictures_so_far, self._shown)
 
     def _shown(self, painted: np.ndarray) -> np.ndarray:
         frame = dataclasses.replace(self.frame, painted=painted)
@@ -167,7 +167,7 @@ def save_frame(pixels: np.ndarray) -> str:
 
 def save_film(painting: Painting, ending: str) -> str:
     """The path of a film of the run so far; `ending` is one of `film.FORMATS`."""
-    digest = _digest(painting.frame.image.tobytes(), str(len(painting.reel)).encode())
+    digest = _digest(painting.frame.image.tobytes(), str(len(painting.pictures_so_far)).encode())
     moments = painting.moments()
     name = f"{painting.name}{ending}"
     return _once(digest, name, lambda path: film.save(moments, path))

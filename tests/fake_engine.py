@@ -105,7 +105,9 @@ class FakeEngine(Engine):
     def measure_painting(self, painting: Picture, photo: np.ndarray) -> None:
         """Nothing has to be known of it."""
 
-    def problem(self, photo: np.ndarray, layout: Layout, shown: Any = None) -> Any:
+    def problem(
+        self, photo: np.ndarray, layout: Layout, shown: Any = None, stop: Any = None
+    ) -> Any:
         return Goal(photo, goal_of(photo, layout), tuple(one.size for one in layout.paintings))
 
     def start(self, canvas: Any, problem: Any) -> State:

@@ -363,11 +363,11 @@ def go_on(token: str, **changed) -> tuple[recipe.Recipe, np.ndarray]:
 def test_going_on_paints_what_was_never_stopped():
     *_, whole = paint(**BEGUN)
     token = paint_until(2, **BEGUN)
-    frames_before = len(STUDIO.find(token).reel)
+    frames_before = len(STUDIO.find(token).pictures_so_far)
     made, picture = go_on(token)
     np.testing.assert_array_equal(picture, pixels(whole.picture))
     painting = STUDIO.find(token)
-    assert len(painting.reel) > frames_before
+    assert len(painting.pictures_so_far) > frames_before
     assert sorted({step for step, *_ in painting.history}) == [1, 2, 3, 4, 5, 6]
     assert made.before == (Stretch(Settings(**BEGUN), 2),)
     assert made.plan == painting.frame.plan
@@ -435,11 +435,13 @@ def test_the_scrubber_goes_from_the_first_look_to_the_end():
     painting = STUDIO.find(token)
     note, view, slider, picture = actions.open_run(token)
     assert (note["visible"], view["visible"]) == (False, True)
-    assert slider["maximum"] == slider["value"] == len(painting.reel) == 4
+    assert slider["maximum"] == slider["value"] == len(painting.pictures_so_far) == 4
     np.testing.assert_array_equal(picture, painting.frame.image)
     for number in (1, 4):
-        np.testing.assert_array_equal(actions.scrub(token, number), painting.reel[number - 1])
-    np.testing.assert_array_equal(actions.scrub(token, 99), painting.reel[3])
+        np.testing.assert_array_equal(
+            actions.scrub(token, number), painting.pictures_so_far[number - 1]
+        )
+    np.testing.assert_array_equal(actions.scrub(token, 99), painting.pictures_so_far[3])
     before, after = actions.compare(token)
     np.testing.assert_array_equal(before, painting.photo)
     np.testing.assert_array_equal(after, painting.frame.image)
@@ -756,7 +758,7 @@ def test_colours_change_at_once_and_the_run_and_the_recipe_with_them():
     assert np.abs(picture.astype(int) - expected).max() <= 1
     assert after.recipe.settings.color == "luminance"
     moment = actions.scrub(token, 2)
-    np.testing.assert_array_equal(moment, keep_chroma(before.reel[1], before.photo))
+    np.testing.assert_array_equal(moment, keep_chroma(before.pictures_so_far[1], before.photo))
     actions.recolor(token, "painting", 100)
     np.testing.assert_array_equal(STUDIO.find(token).frame.image, before.frame.image)
 

@@ -18,7 +18,7 @@ from nst_core import Settings, StopToken
 from nst_core.cli.main import main
 from nst_core.errors import BatchError
 from nst_core.many import batch, cluster
-from nst_core.many.cluster import Parcel
+from nst_core.many.cluster import RemoteTask
 
 # As many threads as a worker has: with others, the last digits of sums differ.
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -74,10 +74,10 @@ def test_a_task_travels_with_its_pictures(folders, tmp_path):
     """Names stay, since the recipe holds them; the same picture in two places is one file."""
     photo = folders[0] / "cat.jpg"
     task = batch.Task(photo, ((folders[1] / "ejiri.jpg", 2.0), (photo, 1.0)), Settings(), tmp_path)
-    parcel = Parcel.of(task)
-    assert len(parcel.pictures) == 2
+    sent = RemoteTask.of(task)
+    assert len(sent.pictures) == 2
     (tmp_path / "worker").mkdir()
-    moved = parcel.unpacked(tmp_path / "worker")
+    moved = sent.unpacked(tmp_path / "worker")
     assert moved.content.name == "cat.jpg"
     assert moved.content.read_bytes() == photo.read_bytes()
     assert moved.content == moved.style[1][0] != photo

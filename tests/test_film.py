@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 from nst_core.errors import FilmError
 from nst_core.pictures import film
-from nst_core.pictures.film import Changed, Reel
+from nst_core.pictures.film import Changed, ThinnedFrames
 
 HOLD = round(film.HOLD_SECONDS * film.FRAMES_PER_SECOND)
 
@@ -82,13 +82,13 @@ def test_what_cannot_be_a_film_is_refused_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 7, 119, 120, 121, 1000])
 def test_a_reel_stays_short_even_and_ends_with_the_last_picture(count):
-    reel = Reel()
+    thinned = ThinnedFrames()
     for number in range(count):
-        reel.add(in_grey(number))
-    numbers = [from_grey(picture) for picture in reel]
+        thinned.add(in_grey(number))
+    numbers = [from_grey(picture) for picture in thinned]
     assert numbers[0] == 0
     assert numbers[-1] == count - 1
-    assert min(count, film.MAX_PICTURES // 2) <= len(numbers) == len(reel) <= film.MAX_PICTURES
+    assert min(count, film.MAX_PICTURES // 2) <= len(numbers) == len(thinned) <= film.MAX_PICTURES
     assert len(set(np.diff(numbers[:-1]))) <= 1
 
 
@@ -105,17 +105,17 @@ def from_grey(picture: np.ndarray) -> int:
 
 
 def test_a_reel_gives_back_what_it_was_given(castle):
-    reel = Reel()
-    reel.add(castle)
-    assert reel[0].shape == castle.shape
-    assert np.abs(reel[0].astype(int) - castle).mean() < 3
-    assert [picture.shape for picture in reel[:]] == [castle.shape]
+    thinned = ThinnedFrames()
+    thinned.add(castle)
+    assert thinned[0].shape == castle.shape
+    assert np.abs(thinned[0].astype(int) - castle).mean() < 3
+    assert [picture.shape for picture in thinned[:]] == [castle.shape]
     with pytest.raises(IndexError):
-        reel[1]
+        thinned[1]
 
 
 def test_an_empty_reel_has_no_pictures():
-    assert len(Reel()) == 0
+    assert len(ThinnedFrames()) == 0
 
 
 def test_pictures_are_changed_at_the_moment_when_they_are_asked_for(castle):

@@ -235,3 +235,42 @@ def test_any_sizes_weights_masks_and_modes(height, width, paintings, keeps, colo
     frame = stylize(photo, styles, settings, band(16, 16, 0.95, 1) if keeps else None)
     assert frame.image.shape == (height, width, 3)
     assert all(np.isfinite(loss) for loss in frame.losses.values())
+
+
+# --- Palettes laid after the run ----------------------------------------------------------------
+
+
+def flat(color) -> np.ndarray:
+    return np.full([64, 96, 3], color, np.uint8)
+
+
+def laid(styles, castle) -> np.ndarray:
+    """The castle itself as the picture, with the palettes of some flat paintings laid."""
+    easel = Easel(castle, styles, replace(SHALLOW, feather=0))
+    return easel._job.finished(castle, "oklab").astype(int)
+
+
+def test_each_region_has_its_own_paintings_palette_laid(castle):
+    red, blue = flat((200, 40, 40)), flat((40, 40, 200))
+    left = band(64, 96, 0, 0.5)
+    sides = laid([Style(red, mask=left), Style(blue)], castle)
+    np.testing.assert_array_equal(sides[:, :47], laid(red, castle)[:, :47])
+    np.testing.assert_array_equal(sides[:, 49:], laid(blue, castle)[:, 49:])
+
+
+def test_a_palette_is_mixed_by_shares(castle):
+    red, blue = flat((200, 40, 40)), flat((40, 40, 200))
+
+    def redness(share):
+        mean = laid([(red, share), (blue, 1 - share)], castle).mean(axis=(0, 1))
+        return mean[0] - mean[2]
+
+    assert redness(0.9) > redness(0.5) > redness(0.1)
+
+
+def test_a_thin_drawing_on_transparent_paper_has_its_own_colours(castle_512):
+    """Two pixels wide, so that it would be lost if the painting were made smaller first."""
+    drawing = np.zeros([320, 512, 4], np.uint8)
+    drawing[::16] = drawing[1::16] = (40, 40, 200, 255)
+    (palette,) = Easel(castle_512, drawing, replace(SHALLOW, size=512))._job.palettes
+    np.testing.assert_array_equal(palette, np.full_like(palette, (40, 40, 200)))

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 from nst_core.engine import device, memory
-from nst_core.engine.memory import Demand
+from nst_core.engine.memory import MemoryModel
 
 
 @pytest.mark.memory
@@ -32,40 +32,40 @@ def test_the_forecast_agrees_with_a_real_run(precision, style_scale):
 
 def test_a_run_of_the_fitting_size_needs_what_there_is():
     room, photo, painting = 2e9, 2000 * 1000, 3000 * 500
-    demand = Demand(activations=296, precision="bfloat16", optimizer=240)
-    need = demand.of_whole(photo, painting)
+    model = MemoryModel(activations=296, precision="bfloat16", optimizer=240)
+    need = model.of_whole(photo, painting)
     factor = need.fitting_factor(room)
     assert 0 < factor < 1
     fitted = [round(pixels * factor**2) for pixels in (photo, painting)]
-    assert demand.of_whole(*fitted).total == pytest.approx(room, rel=1e-3)
+    assert model.of_whole(*fitted).total == pytest.approx(room, rel=1e-3)
     assert need.fitting_factor(memory.BYTES_PER_RUN / 2) == 0
 
 
 def test_what_a_need_is_made_of():
     """A painting counts where it needs more than a step does; in tiles only what is held does."""
-    demand = Demand(activations=296, precision="float32", optimizer=240)
+    model = MemoryModel(activations=296, precision="float32", optimizer=240)
     unfolding = memory.unfolding_bytes(1000)
     step = 1000 * (memory.BYTES_PER_PIXEL + 240 + 296 * 9) + unfolding
-    assert demand.of_whole(1000, 1000).total == pytest.approx(memory.BYTES_PER_RUN + step)
-    assert demand.of_whole(1000, 2000).total == demand.of_whole(1000, 1000).total
+    assert model.of_whole(1000, 1000).total == pytest.approx(memory.BYTES_PER_RUN + step)
+    assert model.of_whole(1000, 1500).total == model.of_whole(1000, 1000).total
     large = memory.BYTES_PER_RUN + 9000 * 296 * 5.3
-    assert demand.of_whole(1000, 9000).total == pytest.approx(large)
-    tiled = demand.of_tiles(1000, 500)
+    assert model.of_whole(1000, 9000).total == pytest.approx(large)
+    tiled = model.of_tiles(1000, 500)
     assert tiled.growing == 1000 * (memory.BYTES_PER_TILED_PIXEL + 240)
     held = memory.BYTES_PER_RUN + 500 * 296 * 5.75 + memory.unfolding_bytes(500)
     assert tiled.fixed == pytest.approx(held)
-    assert demand.of_tiles(2000, 500).fixed == tiled.fixed
+    assert model.of_tiles(2000, 500).fixed == tiled.fixed
 
 
 @pytest.mark.parametrize("painting", [100, 500_000, 4_000_000])
 @pytest.mark.parametrize("room", [0.13e9, 0.4e9, 0.9e9, 1.5e9, 3e9])
 def test_the_fitting_size_is_the_largest_that_fits(painting, room):
     """Below the limit of what is unfolded, and above."""
-    demand = Demand(activations=296, precision="float32", optimizer=240)
-    factor = demand.of_whole(1_000_000, painting).fitting_factor(room)
+    model = MemoryModel(activations=296, precision="float32", optimizer=240)
+    factor = model.of_whole(1_000_000, painting).fitting_factor(room)
 
     def at(factor: float) -> float:
-        return demand.of_whole(round(1e6 * factor**2), round(painting * factor**2)).total
+        return model.of_whole(round(1e6 * factor**2), round(painting * factor**2)).total
 
     assert at(0.999 * factor) <= room < at(1.001 * factor)
 

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from conftest import example
 
-from nst_core import Engine, Settings, Style, stylize
-from nst_core.losses import NEAREST_LAYERS, make_terms, matching
+from nst_core import Engine, Settings, StopToken, Style, stylize
+from nst_core.losses import NEAREST_LAYERS, hypercolumns, make_terms, matching
 from nst_core.losses.guides import make_guide
 from nst_core.losses.hypercolumns import HypercolumnStyle
 from nst_core.losses.nearest import SCALE, NearestStyle, painting_spacing, picture_spacing
@@ -19,6 +19,7 @@ from nst_core.losses.term import PaintingPart, Part, RegionMeasures
 from nst_core.networks import NETWORKS
 from nst_core.pictures import images
 from nst_core.pictures.regions import Layout, Region, everywhere
+from nst_core.stop import StoppedError
 
 VGG16 = NETWORKS["vgg16"]
 LAYERS = ("block1_conv2", "block3_conv1", "block4_conv1")
@@ -45,6 +46,9 @@ class FakePhoto(dict):
         found = [[function(cut(self, layers, r, c)) for c in spans(columns)] for r in spans(rows)]
         wide = [tf.nest.map_structure(lambda *own: tf.concat(own, 2), *row) for row in found]
         return tf.nest.map_structure(lambda *own: tf.concat(own, 1), *wide)
+
+    def check(self):
+        pass
 
 
 def spans(cuts):
@@ -343,6 +347,23 @@ def test_the_gradient_in_tiles_is_the_wholes(is_finest, castle, great_wave):
         assert float(tiled.losses[name]) == pytest.approx(float(loss), rel=1e-4), name
     difference = tf.norm(tiled.gradient - whole.gradient) / tf.norm(whole.gradient)
     assert float(difference) < 1e-3
+
+
+def test_a_stop_ends_the_search_for_matches(castle, great_wave, monkeypatch):
+    token, searched = StopToken(), []
+
+    def counted(*given):
+        searched.append(1)
+        if len(searched) == 3:
+            token.stop()
+        return matching.nearest_to(*given)
+
+    monkeypatch.setattr(hypercolumns, "ROWS", 8)  # of the many positions
+    monkeypatch.setattr(hypercolumns, "nearest_to", counted)
+    engine = Engine(THREE_LAYERS, is_finest=False)
+    with pytest.raises(StoppedError):
+        engine.problem(images.load(castle).rgb, everywhere(images.load(great_wave)), stop=token)
+    assert len(searched) == 3
 
 
 def test_each_scale_has_its_term_and_the_losses_own_layers():

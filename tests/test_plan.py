@@ -16,7 +16,7 @@ from likeness import Likeness
 
 from nst_core import Plan, Settings, SettingsError
 from nst_core.engine import memory, plan, tiles
-from nst_core.engine.memory import BYTES_PER_RUN, Demand
+from nst_core.engine.memory import BYTES_PER_RUN, MemoryModel
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import (
     MAX_WHOLE_PIXELS,
@@ -314,8 +314,8 @@ def test_the_forecasts_of_the_defaults():
     assert objective.flop == pytest.approx(1.2e6, rel=0.03)
     for precision, bytes_per_pixel in [("float32", 3000), ("bfloat16", 2000)]:
         optimizer = objective.optimizer("full").bytes_per_pixel
-        demand = Demand(objective.activations, precision, optimizer)
-        need = demand.of_whole(1, 0)
+        model = MemoryModel(objective.activations, precision, optimizer)
+        need = model.of_whole(1, 0)
         assert need.growing == pytest.approx(bytes_per_pixel, rel=0.01)
         assert need.fixed == BYTES_PER_RUN
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from nst_core import Easel, Settings, recipe
 from nst_core.pictures import film
-from nst_core.pictures.film import Reel
+from nst_core.pictures.film import ThinnedFrames
 from page import studio
 from page.studio import Painting, Studio
 
@@ -24,12 +24,12 @@ from page.studio import Painting, Studio
 def painting(steps) -> Painting:
     content, style = example("content/castle"), example("style/great-wave")
     settings = Settings(size=96, steps=2, frame_interval=0)
-    easel, reel = Easel(content, style, settings), Reel()
+    easel, thinned = Easel(content, style, settings), ThinnedFrames()
     for frame in easel.paint():
-        reel.add(frame.image)
+        thinned.add(frame.image)
     made = recipe.make(content, style, settings)
     pictures = str(content), str(style)
-    return Painting("castle-great-wave", pictures, made, easel, reel, [], frame).planned()
+    return Painting("castle-great-wave", pictures, made, easel, thinned, [], frame).planned()
 
 
 def test_a_painting_is_found_by_its_name_only(painting):
@@ -90,11 +90,11 @@ def test_a_film_has_all_pictures_of_the_run(painting, ending):
     if ending == ".mp4":
         with av.open(path) as container:
             frames = list(container.decode(video=0))
-        assert len(frames) == len(painting.reel) + hold
+        assert len(frames) == len(painting.pictures_so_far) + hold
         assert (frames[0].width, frames[0].height) == (96, 64)
     else:
         with Image.open(path) as image:
-            assert (image.n_frames, image.size) == (len(painting.reel), (96, 64))
+            assert (image.n_frames, image.size) == (len(painting.pictures_so_far), (96, 64))
 
 
 # --- The visitors' files ------------------------------------------------------------------------

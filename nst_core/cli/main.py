@@ -36,7 +36,7 @@ from nst_core.engine.frame import Frame
 from nst_core.engine.plan import Plan
 from nst_core.errors import DivergenceError, ImageError, NSTError, SettingsError
 from nst_core.pictures import film, images
-from nst_core.pictures.film import Reel
+from nst_core.pictures.film import ThinnedFrames
 from nst_core.pictures.images import ImageSource
 from nst_core.pictures.regions import MAX_PAINTINGS, Style
 from nst_core.recipe import Recipe
@@ -132,8 +132,8 @@ def _paint(parser: Parser, options: argparse.Namespace, stop: StopToken) -> int:
         )
     except (NSTError, OSError) as error:
         parser.error(str(error))
-    reel = Reel()
-    frame, code = _follow(_onto(reel, frames) if options.film else frames, stop)
+    thinned = ThinnedFrames()
+    frame, code = _follow(_onto(thinned, frames) if options.film else frames, stop)
     if frame is None:
         return code
     try:
@@ -143,7 +143,7 @@ def _paint(parser: Parser, options: argparse.Namespace, stop: StopToken) -> int:
         parser.error(f"the picture could not be written: {error}")
     if options.film:
         try:
-            film.save(reel, options.film)
+            film.save(thinned, options.film)
         except OSError as error:
             parser.error(f"the film could not be written, the picture was: {error}")
     if options.json:
@@ -196,10 +196,10 @@ def _styles(
     return styles, keep
 
 
-def _onto(reel: Reel, frames: Iterator[Frame]) -> Iterator[Frame]:
+def _onto(thinned: ThinnedFrames, frames: Iterator[Frame]) -> Iterator[Frame]:
     """The same frames, filmed."""
     for frame in frames:
-        reel.add(frame.image)
+        thinned.add(frame.image)
         yield frame
 
 

@@ -36,6 +36,7 @@ from nst_core.optimizers import OPTIMIZERS
 from nst_core.pictures.images import Picture, checksum
 from nst_core.pictures.regions import Layout, Region
 from nst_core.settings import Settings
+from nst_core.stop import StopToken
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,11 @@ class Engine:
     # --- Targets ---
 
     def problem(
-        self, photo: np.ndarray, layout: Layout, shown: np.ndarray | None = None
+        self,
+        photo: np.ndarray,
+        layout: Layout,
+        shown: np.ndarray | None = None,
+        stop: StopToken | None = None,
     ) -> Problem:
         """What a picture of the photo's size is compared with.
 
@@ -84,15 +89,19 @@ class Engine:
             photo: float32 [1, H, W, 3] in [0, 1].
             layout: paintings of any size, masks of the photo's.
             shown: what is seen where the photo stays, like `photo`; that itself when left out.
+            stop: ends the search for matches.
+
+        Raises `StoppedError` where it was told to.
         """
+        side = self._side_for(photo)
         with device.LOCK:
-            side = self._side_for(photo)
-            asked = PhotoInTiles(photo, self.objective, self._precision, side)
             measured = [self._measured(region, side) for region in layout.regions]
-            targets = {
-                term.name: term.target(asked, [found[term.name] for found in measured])
-                for term in self.objective.terms
-            }
+        # Without the lock: a search may take as long as many steps of another run.
+        asked = PhotoFeatures(photo, self.objective, self._precision, side, stop or StopToken())
+        targets = {
+            term.name: term.target(asked, [found[term.name] for found in measured])
+            for term in self.objective.terms
+        }
         if not layout.has_masks:
             return Problem(Targets(targets), 0)
         kept = np.zeros_like(photo[..., :1]) if layout.kept is None else layout.kept
@@ -167,18 +176,24 @@ class Engine:
         return None if is_small else self._tile
 
 
-class PhotoInTiles:
+class PhotoFeatures:
     """A photo, as the targets ask about it: a `Photo`.
 
     Args:
         photo: float32 [1, H, W, 3] in [0, 1].
         side: of the tiles in px; None for the whole at once.
+        stop: is checked before each tile, and when a term asks.
     """
 
     def __init__(
-        self, photo: np.ndarray, objective: Objective, precision: str, side: int | None
+        self,
+        photo: np.ndarray,
+        objective: Objective,
+        precision: str,
+        side: int | None,
+        stop: StopToken,
     ) -> None:
-        self._photo, self._side = photo, side
+        self._photo, self._side, self._stop = photo, side, stop
         self._extractor = objective.extractor(precision)
         self._kept = objective.network.in_order(
             name for term in objective.terms for name in term.photo_layers
@@ -191,13 +206,21 @@ class PhotoInTiles:
 
     def __getitem__(self, layer: str) -> Any:
         extractor = self._extractor.at(self._kept)
-        found = _features_of_photo(
-            checksum(self._photo), extractor, self._side, lambda: self._photo
-        )
+        with device.LOCK:
+            found = _features_of_photo(
+                checksum(self._photo), extractor, self._side, lambda: self._photo
+            )
         return found[layer]
 
     def mapped(self, layers: tuple[str, ...], function: Callable[[Features], Any]) -> Any:
-        return tiles.mapped(self._extractor.at(layers), self._photo, self._side, function)
+        def unless_stopped(features: Features) -> Any:
+            self.check()
+            return function(features)
+
+        return tiles.mapped(self._extractor.at(layers), self._photo, self._side, unless_stopped)
+
+    def check(self) -> None:
+        self._stop.check()
 
 
 @functools.lru_cache(maxsize=16)

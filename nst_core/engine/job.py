@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_core.colors import color_mode
+from nst_core.colors.mode import RecolorPicture
 from nst_core.colors.palette import to_palette
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
@@ -21,7 +22,7 @@ from nst_core.pictures.pyramid import resize
 from nst_core.pictures.regions import Layout, Region, Style, lay_out
 from nst_core.settings import DEFAULT_SIZE, Settings
 
-PALETTE_SIDE = 128  # px; of a painting whose colours are matched, enough to know them
+PALETTE_PIXELS = 16384  # of the paintings of a region, enough to know their colours
 
 VISIBLE_ALPHA = 128  # of 0 to 255: pixels from here on count when colours are matched
 
@@ -39,14 +40,17 @@ class Job:
         return images.to_uint8(self.photo.rgb)
 
     @functools.cached_property
-    def palette(self) -> np.ndarray:
-        """Visible pixels of the paintings, each at `PALETTE_SIDE` px, uint8 [P, 3]."""
-        found = []
-        for painting in self.layout.paintings:
-            factor = PALETTE_SIDE / max(painting.size)
-            small = _shrunk(painting, factor) if factor < 1 else painting
-            found.append(images.to_uint8(small.rgb)[_is_visible(small)])
-        return np.concatenate(found)
+    def palettes(self) -> tuple[np.ndarray, ...]:
+        """Of each region visible pixels of its paintings, as many as their shares, uint8 [P, 3]."""
+        return tuple(
+            np.concatenate(
+                [
+                    _some_visible(painting, round(share * PALETTE_PIXELS))
+                    for painting, share in region.paintings
+                ]
+            )
+            for region in self.layout.regions
+        )
 
     def recolored(self, mode: str) -> Layout:
         """The layout with the paintings in the colours that they are to be painted in."""
@@ -88,12 +92,26 @@ class Job:
         Raises `SettingsError` for an unknown colour mode.
         """
         recolor = color_mode(mode).picture
-        shown = painted if recolor is None else recolor(painted, self.pixels, self.palette)
+        shown = painted if recolor is None else self._in_palettes(painted, recolor)
         if self.layout.kept is None:
             return shown
         kept = Image.fromarray(images.to_uint8(self.layout.kept)[..., 0])
         return np.asarray(
             Image.composite(Image.fromarray(self.pixels), Image.fromarray(shown), kept)
+        )
+
+    def _in_palettes(self, painted: np.ndarray, recolor: RecolorPicture) -> np.ndarray:
+        """A picture recolored by the paintings of each region, mixed as the regions are."""
+        mixed, total = np.zeros_like(painted, np.float32), np.zeros_like(self.photo.rgb[0, ..., :1])
+        for region, palette in zip(self.layout.regions, self.palettes, strict=True):
+            recolored = recolor(painted, self.pixels, palette)
+            if region.mask is None:  # the only one
+                return recolored
+            mixed += region.mask[0] * recolored
+            total += region.mask[0]
+        in_some = total > 0
+        return np.where(in_some, np.rint(mixed / np.where(in_some, total, 1)), painted).astype(
+            np.uint8
         )
 
 
@@ -187,6 +205,12 @@ def _recolored(painting: Picture, photo: np.ndarray, mode: str) -> Picture:
     pixels, visible = images.to_uint8(painting.rgb), _is_visible(painting)
     pixels[visible] = recolor(pixels[visible], photo)
     return replace(painting, rgb=pixels[np.newaxis].astype(np.float32) / 255)
+
+
+def _some_visible(painting: Picture, count: int) -> np.ndarray:
+    """Pixels of what is visible of a painting, evenly chosen, uint8 [count, 3]."""
+    pixels = images.to_uint8(painting.rgb)[_is_visible(painting)]
+    return pixels[np.linspace(0, len(pixels) - 1, count).round().astype(int)]
 
 
 def _is_visible(picture: Picture) -> np.ndarray:

@@ -61,7 +61,7 @@ CGROUPS = (
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """Bytes that a run will add to the process, at its peak."""
 
     fixed: float  # whatever the picture's size
@@ -87,14 +87,14 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Demand:
+class MemoryModel:
     """What the need of a run depends on, besides sizes."""
 
     activations: float  # for each pixel, as `Network.activations` counts them
     precision: str  # of the activations
     optimizer: float  # bytes of its memory for each pixel
 
-    def of_whole(self, photo: int, painting: int) -> Need:
+    def of_whole(self, photo: int, painting: int) -> MemoryNeed:
         """The need of a run that looks at the whole picture at once.
 
         Args:
@@ -103,9 +103,9 @@ class Demand:
         each = BYTES_PER_PIXEL + self.optimizer
         step = (each + BYTES_PER_ACTIVATION[self.precision] * self.activations) * photo
         measuring = BYTES_PER_PAINTING_ACTIVATION[self.precision] * self.activations * painting
-        return Need(BYTES_PER_RUN, step, unfolding_bytes(photo), measuring)
+        return MemoryNeed(BYTES_PER_RUN, step, unfolding_bytes(photo), measuring)
 
-    def of_tiles(self, photo: int, held: int) -> Need:
+    def of_tiles(self, photo: int, held: int) -> MemoryNeed:
         """The need of a run in tiles.
 
         Args:
@@ -114,7 +114,7 @@ class Demand:
         """
         tiles = BYTES_PER_TILE_ACTIVATION[self.precision] * self.activations * held
         fixed = BYTES_PER_RUN + min(unfolding_bytes(held), MAX_UNFOLDING_BYTES) + tiles
-        return Need(fixed, (BYTES_PER_TILED_PIXEL + self.optimizer) * photo)
+        return MemoryNeed(fixed, (BYTES_PER_TILED_PIXEL + self.optimizer) * photo)
 
 
 def unfolding_bytes(pixels: int) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 
 from nst_core.engine import memory, tiles
 from nst_core.engine.device import PRECISION_CHOICES, expected_seconds
-from nst_core.engine.memory import Demand, Need
+from nst_core.engine.memory import MemoryModel, MemoryNeed
 from nst_core.engine.objective import Objective
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale, schedule, schedule_for
 from nst_core.errors import SettingsError
@@ -131,7 +131,7 @@ def make_plan(
     pixels, room = math.prod(photo.size), memory.available()
     largest_painting = max(math.prod(painting.size) for painting in paintings)
 
-    def need(choice: Choice) -> Need:
+    def need(choice: Choice) -> MemoryNeed:
         if max(photo.size) <= (choice.tile or 0):  # one tile holds it: painted as a whole
             choice = replace(choice, tile=None)
         return needed(pixels, largest_painting, precision, choice, objective)
@@ -220,19 +220,19 @@ class Choice:
 
 def needed(
     photo: int, painting: int, precision: str, choice: Choice | Plan, objective: Objective
-) -> Need:
+) -> MemoryNeed:
     """What a run needs.
 
     Args:
         photo, painting: how many pixels they have; of several paintings, the largest.
     """
     optimizer = objective.optimizer(choice.lbfgs_memory)
-    demand = Demand(objective.activations, precision, optimizer.bytes_per_pixel)
+    model = MemoryModel(objective.activations, precision, optimizer.bytes_per_pixel)
     if choice.tile is None:
-        need = demand.of_whole(photo, painting)
+        need = model.of_whole(photo, painting)
     else:
         held = tiles.max_held(choice.tile, objective.network, objective.layers)
-        need = demand.of_tiles(max(photo, painting), held)
+        need = model.of_tiles(max(photo, painting), held)
     return replace(need, fixed=need.fixed + objective.fixed_bytes)
 
 
@@ -250,7 +250,7 @@ def _affordable(
     wanted: Choice,
     settings: Settings,
     objective: Objective,
-    need: Callable[[Choice], Need],
+    need: Callable[[Choice], MemoryNeed],
     room: float,
 ) -> Choice:
     """The first choice that fits of what was left open, or the one that lets the most in."""
@@ -285,7 +285,9 @@ def _sides_at(size: int, photo: Picture) -> tuple[int, int]:
     return width, height
 
 
-def _smaller(photo: Picture, settings: Settings, need: Need, factor: float, room: float) -> int:
+def _smaller(
+    photo: Picture, settings: Settings, need: MemoryNeed, factor: float, room: float
+) -> int:
     """The largest size that fits, if none was asked for; else `SettingsError`."""
     largest = int(max(photo.size) * factor) // 16 * 16
     smallest = SPECS["size"].minimum or 0

@@ -20,7 +20,7 @@ from nst_core.pictures import images
 from nst_core.pictures.pyramid import add_detail, resize
 from nst_core.pictures.regions import Layout
 from nst_core.settings import Settings
-from nst_core.stop import StopToken
+from nst_core.stop import StoppedError, StopToken
 
 # Steps of the finest scale that count with their expected time in the pace at coarser scales.
 EXPECTED_STEPS = 3
@@ -87,7 +87,8 @@ class Run:
     def set_up(self, stop: StopToken) -> Problem | None:
         """Find the targets of the present scale, and give the canvas the photo's detail there.
 
-        Returns None when it is told to stop, which it checks before each painting.
+        Returns None when it is told to stop, which it checks before each painting and while matches
+        are searched.
         """
         scale, photo = self.progress.scale, self._job.photo
         shown, small = (
@@ -103,9 +104,12 @@ class Run:
             self._engine.measure_painting(painting, small)
         if stop.is_set():
             return None
-        reference = self._reference(small)
+        try:
+            problem = self._engine.problem(self._reference(small), layout, shown, stop)
+        except StoppedError:
+            return None
         self.canvas = add_detail(np.asarray(self.canvas), small, self._engine.objective.detail)
-        return self._engine.problem(reference, layout, shown)
+        return problem
 
     def _reference(self, photo: np.ndarray) -> np.ndarray:
         """What the present scale takes for the photo: with some of the coarser picture in it.

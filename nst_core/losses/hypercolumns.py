@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from nst_core.lazy import tf
 from nst_core.losses.guides import Guide, guide_signature, mask_of, part_of_guide
-from nst_core.losses.matching import mean_of, nearest_to, stacked, sums_of, unit
+from nst_core.losses.matching import ROWS, mean_of, nearest_to, stacked, sums_of, unit
 from nst_core.losses.nearest import (
     CANVAS_SHARE,
     COARSEST_SIDE,
@@ -105,33 +105,34 @@ class HypercolumnStyle(Term):
         found = []
         for part in parts:
             stride = NETWORKS[self.network][self.reference].stride
-            steps = max(1, painting_spacing(*part.size) // stride)
+            every = max(1, painting_spacing(*part.size) // stride)
             guide = part.guides.get(self.reference)
-            found.append(painting_on_grid(self._joined(part.features), guide, steps))
+            found.append(painting_on_grid(self._joined(part.features), guide, every))
         return visible(found)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tuple[RegionTarget, ...]:
         mean = mean_of(photo.mapped(self.style_layers, lambda one: sums_of(self._joined(one))))
-        return tuple(self._region_target(photo, mean, region) for region in regions)
+        columns = [stacked([own for own, _ in region.paintings]) for region in regions]
+        searched = [_centred(own) for own in columns]
 
-    def _region_target(self, photo: Photo, mean: tf.Tensor, region: RegionMeasures) -> RegionTarget:
-        columns = stacked([measured for measured, _ in region.paintings])
-        exact = tf.cast(columns, tf.float32)
-        searched = unit(exact - tf.reduce_mean(exact, axis=1, keepdims=True))
-        searched = tf.cast(searched, columns.dtype)
-
-        def match(features: Features) -> tf.Tensor:
+        def match(features: Features) -> tuple[tf.Tensor, ...]:
             joined = tf.cast(self._joined(features), tf.float32)
-            height, width, channels = joined.shape[1:]
-            query = unit(tf.reshape(joined - mean, [1, -1, channels]))
-            found = [nearest_to(query, one[tf.newaxis]) for one in tf.unstack(searched)]
-            return tf.reshape(tf.stack(found, axis=-1), [1, height, width, len(found)])
+            query = unit(tf.reshape(joined - mean, [-1, joined.shape[-1]]))
+            found = (_matches(query, samples, photo.check) for samples in searched)
+            return tuple(tf.reshape(one, [*joined.shape[:3], -1]) for one in found)
 
+        matches = photo.mapped(self.style_layers, match)
+        return tuple(map(self._region_target, columns, matches, regions))
+
+    def _region_target(
+        self, columns: tf.Tensor, matches: tf.Tensor, region: RegionMeasures
+    ) -> RegionTarget:
         channels = [NETWORKS[self.network][layer].channels for layer in self.style_layers]
-        directions = tf.split(tf.cast(unit(exact), columns.dtype), channels, axis=-1)
+        directions = tf.cast(unit(tf.cast(columns, tf.float32)), columns.dtype)
+        layers = tf.split(directions, channels, axis=-1)
         return RegionTarget(
-            dict(zip(self.style_layers, directions, strict=True)),
-            photo.mapped(self.style_layers, match),
+            dict(zip(self.style_layers, layers, strict=True)),
+            matches,
             tf.constant([share for _, share in region.paintings], tf.float32),
             tf.constant(region.share, tf.float32),
             region.guides[self.reference] if region.guides else (),
@@ -216,6 +217,21 @@ class HypercolumnStyle(Term):
     def _joined(self, features: Features) -> tf.Tensor:
         """The hypercolumns, [1, H, W, sum N_l]."""
         return tf.concat(list(self._aligned(features).values()), axis=-1)
+
+
+def _centred(columns: tf.Tensor) -> tf.Tensor:
+    """Directions of hypercolumns [K, Q, N] from each painting's mean, in their precision."""
+    exact = tf.cast(columns, tf.float32)
+    return tf.cast(unit(exact - tf.reduce_mean(exact, axis=1, keepdims=True)), columns.dtype)
+
+
+def _matches(query: tf.Tensor, samples: tf.Tensor, check: Callable[[], None]) -> tf.Tensor:
+    """The nearest of `samples` [K, Q, N] to each row of `query` [P, N], int32 [P, K]."""
+    found = []
+    for start in range(0, query.shape[0], ROWS):
+        check()
+        found.append(nearest_to(query[tf.newaxis, start : start + ROWS], samples))
+    return tf.transpose(tf.concat(found, axis=1))
 
 
 def _brought_to(features: tf.Tensor, stride: int, wanted: int, size: tf.Tensor) -> tf.Tensor:

@@ -143,9 +143,9 @@ class NearestStyle(Term):
         for part in parts:
             spacing = painting_spacing(*part.size)
             for layer, sampled in found.items():
-                steps = max(1, spacing // NETWORKS[self.network][layer].stride)
+                every = max(1, spacing // NETWORKS[self.network][layer].stride)
                 sampled.append(
-                    painting_on_grid(part.features[layer], part.guides.get(layer), steps)
+                    painting_on_grid(part.features[layer], part.guides.get(layer), every)
                 )
         return {layer: visible(sampled) for layer, sampled in found.items()}
 
@@ -235,7 +235,7 @@ class NearestStyle(Term):
 def distances(
     features: tf.Tensor,
     guide: Guide | None,
-    steps: tf.Tensor | int,
+    every: tf.Tensor | int,
     centre: tf.Tensor,
     samples: tf.Tensor,
     mix: tf.Tensor,
@@ -248,12 +248,12 @@ def distances(
     Args:
         features: [1, H, W, N].
         guide: where the region is; None for everywhere.
-        steps: positions from one of the grid to the next.
+        every: positions from one of the grid to the next.
         centre: what is subtracted from the features, [N].
         samples: directions of the paintings' features, [K, Q, N].
         mix: shares of the paintings in `samples`.
     """
-    own, weight = on_grid(features, guide, steps)
+    own, weight = on_grid(features, guide, every)
     direction = unit(tf.cast(own, tf.float32) - centre)[tf.newaxis]  # [1, P, N]
     nearest = nearest_to(tf.stop_gradient(direction), samples)  # [K, P]
     # No gradient for the samples, which tiles would otherwise compute and throw away.
@@ -283,31 +283,31 @@ def picture_spacing(height: int, width: int) -> int:
     return min(COARSEST_SPACING, painting_spacing(height, width))
 
 
-def on_grid(features: tf.Tensor, guide: Guide | None, steps: tf.Tensor | int) -> OnGrid:
+def on_grid(features: tf.Tensor, guide: Guide | None, every: tf.Tensor | int) -> OnGrid:
     """Features at the positions of a grid [P, N], and a region's mask there [P], None without one.
 
     Args:
         features: [1, H, W, N]; of a tile, it begins where a position of the grid's cells does.
-        steps: positions from one of the grid to the next; the first one is in the middle of that.
+        every: positions from one of the grid to the next; the first one is in the middle of that.
     """
-    first = steps // 2
+    first = every // 2
     if guide is None:
-        return _rows(features[:, first::steps, first::steps], features.shape[-1]), None
+        return _rows(features[:, first::every, first::every], features.shape[-1]), None
     size = tf.shape(guide.root)[1:3]
     top, left = tf.unstack(guide.corner)
     height, width = tf.unstack(size)
     box = features[:, top : top + height, left : left + width]
-    down, right = tf.unstack(tf.math.floormod(first - guide.corner, steps))
-    own = _rows(box[:, down::steps, right::steps], features.shape[-1])
-    return own, _rows(tf.square(guide.root)[:, down::steps, right::steps], 1)[:, 0]
+    down, right = tf.unstack(tf.math.floormod(first - guide.corner, every))
+    own = _rows(box[:, down::every, right::every], features.shape[-1])
+    return own, _rows(tf.square(guide.root)[:, down::every, right::every], 1)[:, 0]
 
 
-def painting_on_grid(features: tf.Tensor, guide: Guide | None, steps: int) -> OnGrid:
+def painting_on_grid(features: tf.Tensor, guide: Guide | None, every: int) -> OnGrid:
     """The same with all positions, also those where the mask is 0."""
-    own, _ = on_grid(features, None, steps)
+    own, _ = on_grid(features, None, every)
     if guide is None:
         return own, None
-    weight, _ = on_grid(mask_of(guide, tf.shape(features)[1:3])[..., tf.newaxis], None, steps)
+    weight, _ = on_grid(mask_of(guide, tf.shape(features)[1:3])[..., tf.newaxis], None, every)
     return own, weight[:, 0]
 
 

@@ -56,6 +56,9 @@ class Photo(Protocol):
     def mapped(self, layers: tuple[str, ...], function: Callable[[Features], Any]) -> Any:
         """What a function of features gives, tile by tile, put together: [1, H, W, ...]."""
 
+    def check(self) -> None:
+        """Between the parts of a long computation: end it here if the run was told to stop."""
+
 
 class RegionMeasures(NamedTuple):
     """The paintings of one region of the picture, measured."""

@@ -40,7 +40,7 @@ ENDINGS = frozenset(
 COLUMNS = ("content", "style", "mix", "output")
 
 # What costs one picture and not the others.
-TROUBLES = (NSTError, MemoryError, OSError)
+TASK_ERRORS = (NSTError, MemoryError, OSError)
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def run(
             continue
         try:
             there = is_there(task)
-        except TROUBLES as error:
+        except TASK_ERRORS as error:
             yield number, failed(task, str(error))
             continue
         if there:
@@ -296,7 +296,7 @@ def paint(task: Task, *, precision: str = "auto", stop: StopToken | None = None)
         (frame,) = last
         made = replace(_recipe(task), plan=frame.plan)
         images.save(frame.to_pil(), task.output, {recipe.KEY: made.to_json()})
-    except TROUBLES as error:
+    except TASK_ERRORS as error:
         return failed(task, str(error))
     return _done(task, frame)
 

@@ -24,7 +24,7 @@ from nst_core.engine.device import fastest_precision
 from nst_core.errors import BatchError
 from nst_core.files import write_whole
 from nst_core.many import batch
-from nst_core.many.batch import TROUBLES, Numbered, Outcome, PaintAll, Task
+from nst_core.many.batch import TASK_ERRORS, Numbered, Outcome, PaintAll, Task
 from nst_core.stop import StopToken
 
 LOCAL = "local"  # instead of an address: a cluster of this machine alone
@@ -68,7 +68,7 @@ def painter(address: str) -> PaintAll:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class RemoteTask:
     """A task with its pictures, as it travels to a worker."""
 
     task: Task
@@ -76,7 +76,7 @@ class Parcel:
     precision: str  # what "auto" comes to on this cluster
 
     @classmethod
-    def of(cls, task: Task, precision: str = "auto") -> Parcel:
+    def of(cls, task: Task, precision: str = "auto") -> RemoteTask:
         paths = {task.content, *(path for path, _ in task.style)}
         return cls(task, {path: path.read_bytes() for path in paths}, precision)
 
@@ -114,11 +114,11 @@ def _paint_all(tasks: Sequence[Numbered], stop: StopToken) -> Iterator[tuple[int
             if waiting and len(running) < max_running:
                 number, task = waiting.popleft()
                 try:
-                    parcel = Parcel.of(task, precision)
+                    sent = RemoteTask.of(task, precision)
                 except OSError as error:
                     yield number, batch.failed(task, str(error))
                 else:
-                    running[paint.remote(parcel)] = number, task
+                    running[paint.remote(sent)] = number, task
                 continue
             for ended in ray.wait(list(running), timeout=STOP_INTERVAL)[0]:
                 number, task = running.pop(ended)
@@ -133,11 +133,11 @@ def _precision() -> str:
     return fastest_precision()
 
 
-def _paint(parcel: Parcel) -> tuple[Outcome, bytes]:
+def _paint(sent: RemoteTask) -> tuple[Outcome, bytes]:
     """In a worker: paint, and return the outcome and the PNG; it is empty if that failed."""
     with tempfile.TemporaryDirectory() as folder:
-        task = parcel.unpacked(Path(folder))
-        outcome = batch.paint(task, precision=parcel.precision)
+        task = sent.unpacked(Path(folder))
+        outcome = batch.paint(task, precision=sent.precision)
         assert outcome is not None, "nobody can stop it here"
         done = outcome.outcome == batch.PAINTED
         return outcome, task.output.read_bytes() if done else b""
@@ -151,7 +151,7 @@ def _received(task: Task, reference: Any) -> Outcome:
         outcome, data = ray.get(reference)
         if data:
             write_whole(data, task.output)
-    except (ray.exceptions.RayError, *TROUBLES) as error:
+    except (ray.exceptions.RayError, *TASK_ERRORS) as error:
         return batch.failed(task, str(error))
     own = batch.to_do(task)
     return replace(outcome, content=own.content, style=own.style, output=own.output)

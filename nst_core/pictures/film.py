@@ -30,7 +30,7 @@ WEBP_SIDE, GIF_SIDE = 768, 480
 REC_709 = 1  # FFmpeg's number for the colours of HD television, for primaries, curve and matrix
 
 
-class Reel(Sequence[np.ndarray]):
+class ThinnedFrames(Sequence[np.ndarray]):
     """The pictures of a run on their way to a film, evenly thinned out so that it never grows long.
 
     `add` keeps every picture at first; when `MAX_PICTURES` are reached it drops every second one
