@@ -34,9 +34,9 @@ class Preset:
 
 
 PRESETS = (
-    Preset("384 px, 30 steps", Settings(size=384, steps=30)),
-    Preset("512 px, 60 steps (default)", Settings(size=512)),
-    Preset("768 px, 80 steps", Settings(size=768, steps=80)),
+    Preset("384 px, 30 steps", Settings(style_loss="gram", size=384, steps=30)),
+    Preset("512 px, 60 steps", Settings(style_loss="gram", size=512)),
+    Preset("768 px, 80 steps", Settings(style_loss="gram", size=768, steps=80)),
 )
 
 CELL_HEIGHT, GAP = 300, 6  # pixels, of a row of the gallery
@@ -61,7 +61,7 @@ def make_page() -> None:
     lines = [
         "# Gallery",
         "",
-        "The pairs that the page offers, painted with the defaults but for size and steps.",
+        "The pairs that the page offers, painted with Gram matrices (the look of Classic).",
         f"From left to right: {', '.join(columns)}. Made by `python -m benchmarks.gallery`.",
     ]
     for content, style in tqdm(examples.PAIRS, unit="pair"):

@@ -55,6 +55,7 @@ FEWER_PAIRS = {"keras.io": PAIRS[:2]}
 
 # Ours with the judge's weights: by default the deeper style layers count less.
 OBJECTIVE = Settings(
+    style_loss="gram",
     content_layer=CONTENT_LAYER,
     content_weight=CONTENT_WEIGHT,
     style_layers=tuple(STYLE_LAYERS.items()),

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,17 +47,23 @@ class Measurement(NamedTuple):
     forecast: float  # bytes
 
 
-def paint(size: int, precision: str, style_scale: float = 1) -> dict[str, float]:
+def paint(
+    size: int, precision: str, style_scale: float | str = 1, style_loss: str = "gram"
+) -> dict[str, float]:
     """Paint at one size; returns this process's bytes: before, as forecast, and at the peak."""
     photo, painting = (
         _square(images.load(report.ROOT / "examples" / name, 1024, enlarge=True).rgb[0], size)
         for name in ("content/castle.jpg", "style/great-wave.jpg")
     )
-    warm_up()
+    style_scale = float(style_scale)
+    settings = Settings(
+        style_loss=style_loss, size=size, precision=precision, style_scale=style_scale
+    )
+    warm_up(settings)
     before = psutil.Process().memory_info().rss
-    coarse = Objective.of(Settings()).coarse
+    coarse = Objective.of(settings).coarse
     steps = STEPS_PER_SCALE * len(schedule(size, size, STEPS_PER_SCALE, coarse))
-    settings = Settings(size=size, steps=steps, precision=precision, style_scale=style_scale)
+    settings = replace(settings, steps=steps)
     easel = Easel(photo, painting, settings)
     pixels = size**2, round(size * style_scale) ** 2
     need = needed(*pixels, precision, easel.plan, Objective.of(settings))
@@ -152,7 +159,7 @@ def growth(precision: str, found: list[Measurement]) -> str:
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
         size, precision, *rest = sys.argv[2:]
-        print(json.dumps(paint(int(size), precision, *map(float, rest))))
+        print(json.dumps(paint(int(size), precision, *rest)))
         return
     results = {precision: measure(precision) for precision in PRECISIONS}
     draw(results)

@@ -51,7 +51,7 @@ class Entry:
     @property
     def command(self) -> str:
         output = self.output.relative_to(report.ROOT)
-        common = f"--size {SIZE} --steps {self.steps}"
+        common = f"--style-loss gram --size {SIZE} --steps {self.steps}"
         return f"{PROGRAM} {self.inputs} -o {output} {common} {self.flags}".rstrip()
 
 
@@ -246,8 +246,8 @@ def main() -> None:
     lines = [
         "# Controls",
         "",
-        "One picture for each, painted by the command that stands above it. Made by "
-        "`python -m benchmarks.sheet`.",
+        "One picture for each, painted with Gram matrices by the command that stands above it. "
+        "Made by `python -m benchmarks.sheet`.",
     ]
     for entry in SHEET:
         lines += ["", f"## {entry.title}", "", entry.looks, "", f"    {entry.command}", ""]

@@ -38,7 +38,10 @@ def main() -> None:
     rows = []
     for kind, changes in KINDS.items():
         for content, style in tqdm(PAIRS, desc=kind):
-            found = [ratio(content, style, Settings(size=size, **changes)) for size in SIZES]
+            found = [
+                ratio(content, style, Settings(size=size, style_loss="gram", **changes))
+                for size in SIZES
+            ]
             spread = f"{max(found) / min(found):.2f}"
             rows.append([kind, f"{content} × {style}", *found, spread])
     head = ("painted for", "pair", *(f"{size} px" for size in SIZES), "largest / smallest")

@@ -73,7 +73,7 @@ WAYS: dict[str, Callable[[float, list[float]], StopToken]] = {
 
 def make_easel(size: int, interval: float, steps: int) -> Easel:
     """A picture to be painted at its full size from the first step on."""
-    settings = Settings(size=size, precision="float32", frame_interval=interval)
+    settings = Settings(size=size, style_loss="gram", precision="float32", frame_interval=interval)
     plan = Easel(*PAIR, settings).plan
     finest = Scale(plan.height, plan.width, steps)
     return Easel(*PAIR, settings, plan=replace(plan, scales=(finest,)))

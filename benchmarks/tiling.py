@@ -136,13 +136,18 @@ def seams(image: np.ndarray) -> float:
 
 def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, float]:
     """Paint one picture in tiles: bytes as forecast and at the peak, and seconds of a last step."""
-    warm_up()
     size = max(width, height)
     whole, painting = (Image.open(path) for path in PAIR)
     photo = ImageOps.fit(whole, (whole.width * width // size, whole.width * height // size))
     settings = Settings(
-        size=size, enlarge=True, steps=steps, tile=tiles.SIDE, lbfgs_memory=LBFGS_MEMORY
+        size=size,
+        style_loss="gram",
+        enlarge=True,
+        steps=steps,
+        tile=tiles.SIDE,
+        lbfgs_memory=LBFGS_MEMORY,
     )
+    warm_up(settings)
     before = psutil.Process().memory_info().rss
     easel = Easel(photo, painting, settings)
     pixels = width * height  # the painting has fewer

@@ -40,20 +40,15 @@ _PAPER = {
     "precision": "float32",
 }
 
-# The look of all presets but the last two: every place looks like some place of the painting.
-_PAINTED = {"style_loss": "nearest"}
-
 PRESETS: dict[str, Preset] = {
     "sketch": Preset(
-        "Sketch · 10 s", "A small picture at once", {**_PAINTED, "size": 384, "time_budget": 10.0}
+        "Sketch · 10 s", "A small picture at once", {"size": 384, "time_budget": 10.0}
     ),
-    "gallery": Preset(
-        "Gallery · 30 s", "For the screen", {**_PAINTED, "size": 512, "time_budget": 30.0}
-    ),
+    "gallery": Preset("Gallery · 30 s", "For the screen", {"size": 512, "time_budget": 30.0}),
     "masterpiece": Preset(
         "Masterpiece · 2 min",
         "Large, with all its strokes",
-        {**_PAINTED, "size": 1024, "time_budget": 120.0},
+        {"size": 1024, "time_budget": 120.0},
     ),
     "classic": Preset(
         "Classic · 30 s",

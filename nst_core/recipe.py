@@ -34,6 +34,8 @@ KEY = "neural-style-transfer"  # of the text in the PNG
 LIBRARIES = ("tensorflow", "keras", "numpy", "pillow")  # whose versions may change the picture
 FORMAT = 2
 READABLE_FORMATS = (1, 2)  # the first had no plan
+# What recipes of an older format do not hold, because there was nothing else.
+MISSING_IN_FORMAT = {1: {"style_loss": "gram"}}
 MASK_SIDE = 1024  # px; long side of a mask in a recipe
 
 
@@ -128,13 +130,14 @@ class Recipe:
                 )
             if not 1 <= len(values["style"]) <= MAX_PAINTINGS:
                 raise ValueError(f"a recipe names 1 to {MAX_PAINTINGS} paintings")
+            of_format = MISSING_IN_FORMAT.get(values["format"], {})
             return cls(
-                Settings.from_dict(values["settings"]),
+                Settings.from_dict(of_format | values["settings"]),
                 _source(values["content"]),
                 tuple(_source(source) for source in values["style"]),
                 {str(name): str(version) for name, version in values["versions"].items()},
                 _share(values["blend"]),
-                tuple(_stretch(stretch) for stretch in values["before"]),
+                tuple(_stretch(stretch, of_format) for stretch in values["before"]),
                 _packed(values.get("keep", "")),
                 Plan.from_dict(values["plan"]) if values.get("plan") is not None else None,
                 _source(values["canvas"]) if values.get("canvas") is not None else None,
@@ -239,8 +242,8 @@ def _share(value: Any) -> float:
     return share
 
 
-def _stretch(values: Any) -> Stretch:
-    return Stretch(Settings.from_dict(values["settings"]), int(values["steps"]))
+def _stretch(values: Any, missing: dict[str, Any]) -> Stretch:
+    return Stretch(Settings.from_dict(missing | values["settings"]), int(values["steps"]))
 
 
 def _source(values: Any) -> Source:

@@ -133,8 +133,9 @@ class Settings:
     strength: float = _setting(
         0.5,
         "Style strength",
-        "From a hint of the painting (0) to all style (1): the content weight times 30 at 0, as it "
-        "is at 0.5, divided by 30 at 1; with nearest features the photo keeps colours below 0.5",
+        "From a hint of the painting (0) to all style (1): content and edge weight times 30 at 0, "
+        "as they are at 0.5, divided by 30 at 1; with nearest features the photo keeps some of its "
+        "colours below 0.5",
         OBJECTIVE,
         minimum=0,
         maximum=1,
@@ -184,6 +185,24 @@ class Settings:
         minimum=0,
         maximum=1e6,
     )
+    edge_weight: float | None = _setting(
+        None,
+        "Edge weight",
+        "How strictly the photo's edges are kept; empty means the style loss's own: 1 with nearest "
+        "features, 0 with others",
+        OBJECTIVE,
+        minimum=0,
+        maximum=1e3,
+    )
+    gram_weight: float | None = _setting(
+        None,
+        "Gram weight",
+        "How strictly the painting's averages, its Gram matrices, are followed beside the style "
+        "loss; empty means that one's own: 1 with nearest features, 0 with others",
+        OBJECTIVE,
+        minimum=0,
+        maximum=1e3,
+    )
     tv_weight: float = _setting(
         100.0,
         "Smoothness",
@@ -208,7 +227,7 @@ class Settings:
         OBJECTIVE,
     )
     style_loss: str = _setting(
-        "gram",
+        "nearest",
         "Style loss",
         "nearest: every place looks like some place of the painting; gram: its averages, as "
         "published; wasserstein: mean and covariance",

@@ -1,8 +1,9 @@
 """The stop token: how a run is told from outside to end.
 
-A run checks the token before every step, and before each part of what comes before the first one,
-however rarely it sends frames. So whoever holds the token ends the work within one step: a Stop
-button, a deadline, a client that hung up, a signal. Standard library only.
+A run checks the token before every step and, while targets are made, before each painting, each
+tile of the photo and each block of a search, however rarely it sends frames. So whoever holds the
+token ends the work within one step: a Stop button, a deadline, a client that hung up, a signal.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ Condition = Callable[[], str]
 
 
 class StoppedError(Exception):
-    """Ends a computation of many parts, from within; never leaves the engine."""
+    """Ends a computation of many parts, from within; never leaves an `Easel`."""
 
 
 class StopToken:

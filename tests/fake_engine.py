@@ -102,11 +102,16 @@ class FakeEngine(Engine):
     def prepare(self) -> None:
         """Nothing has to be compiled."""
 
-    def measure_painting(self, painting: Picture, photo: np.ndarray) -> None:
+    def measure_painting(self, painting: Picture, photo: np.ndarray, stop: Any = None) -> None:
         """Nothing has to be known of it."""
 
     def problem(
-        self, photo: np.ndarray, layout: Layout, shown: Any = None, stop: Any = None
+        self,
+        photo: np.ndarray,
+        layout: Layout,
+        shown: Any = None,
+        query: Any = None,
+        stop: Any = None,
     ) -> Any:
         return Goal(photo, goal_of(photo, layout), tuple(one.size for one in layout.paintings))
 
@@ -123,7 +128,13 @@ class FakeEngine(Engine):
         return self._state(moved, problem, state.optimizer + 1)
 
     def _state(self, image: np.ndarray, problem: Goal, memory: Any) -> State:
-        away = {"content": problem.photo, "style": problem.picture, "tv": np.roll(image, 1, 1)}
+        away = {
+            "content": problem.photo,
+            "style": problem.picture,
+            "edges": problem.photo,
+            "gram": problem.picture,
+            "tv": np.roll(image, 1, 1),
+        }
         found = {term.name: away[term.name] for term in self.objective.terms}
         losses = {name: 1e-9 + float(np.square(image - one).mean()) for name, one in found.items()}
         losses = {"total": sum(losses.values()), **losses}

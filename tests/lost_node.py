@@ -32,7 +32,7 @@ def main() -> None:
     )
     nodes = [machines.add_node(num_cpus=1, **LOOPBACK) for _ in range(2)]
     machines.wait_for_nodes()
-    settings = Settings(size=64, steps=10, init="content", precision="float32")
+    settings = Settings(style_loss="gram", size=64, steps=10, init="content", precision="float32")
     tasks = batch.from_folders(photos, paintings, out, settings)
     ended = batch.run(tasks, cluster.painter(machines.address), batch.is_painted)
     outcomes = [next(ended)]

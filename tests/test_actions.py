@@ -84,7 +84,7 @@ def test_the_last_thing_shown_is_a_png_of_the_last_frame_with_its_recipe():
     assert shown.status.startswith("Done: 2 steps in ")
     assert Path(shown.picture).name == "castle-great-wave.png"
     np.testing.assert_array_equal(pixels(shown.picture), painting.frame.image)
-    assert set(shown.losses["term"]) == {"total", "content", "style", "tv"}
+    assert set(shown.losses["term"]) == {"total", "content", "style", "edges", "gram", "tv"}
     assert actions.at_rest(shown.token).save["value"] == shown.picture
     made = recipe.read(shown.picture)
     assert made.settings == Settings(size=96, steps=2)
@@ -350,6 +350,7 @@ def test_the_longest_interval_of_all_keeps_no_stop_waiting(read, steps):
 # --- Going on -----------------------------------------------------------------------------------
 
 BEGUN = {"size": 96, "steps": 6, "init": "noise", "seed": 1, "frame_interval": 0}
+BEGUN["style_loss"] = "gram"  # one scale
 
 
 def go_on(token: str, **changed) -> tuple[recipe.Recipe, np.ndarray]:
@@ -431,7 +432,7 @@ def test_nothing_painted_changes_nothing():
 
 
 def test_the_scrubber_goes_from_the_first_look_to_the_end():
-    token = paint_until(3, steps=5)
+    token = paint_until(3, steps=5, style_loss="gram")  # one scale
     painting = STUDIO.find(token)
     note, view, slider, picture = actions.open_run(token)
     assert (note["visible"], view["visible"]) == (False, True)

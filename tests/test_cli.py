@@ -29,6 +29,7 @@ CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
 # The losses look at the first layer alone, so that a step takes no time.
 SHALLOW = Settings(
+    style_loss="gram",
     size=64,
     init="content",
     precision="float32",
@@ -37,6 +38,7 @@ SHALLOW = Settings(
 )
 FIRST_LAYER = ["--content-layer", "block1_conv1", "--style-layers", "block1_conv1"]
 FLAGS = ["--size", "64", "--init", "content", "--precision", "float32", *FIRST_LAYER]
+FLAGS += ["--style-loss", "gram"]
 
 
 def reopened(path: Path) -> Image.Image:
@@ -201,7 +203,7 @@ def test_help_does_not_wait_for_tensorflow():
 
 # --- Several paintings, masks -------------------------------------------------------------------
 
-QUICK = ["--size", "96", "--steps", "2", "--precision", "float32"]
+QUICK = ["--size", "96", "--steps", "2", "--precision", "float32", "--style-loss", "gram"]
 
 
 def test_paintings_are_mixed_and_masked_and_the_recipe_restores_it(tmp_path):
@@ -215,7 +217,9 @@ def test_paintings_are_mixed_and_masked_and_the_recipe_restores_it(tmp_path):
     flags += ["--keep", tmp_path / "right.png", "--color", "linear", "--style-scale", "0.5"]
     assert main([CASTLE, WAVE, other, "-o", str(out), *QUICK, *map(str, flags)]) == 0
     styles = [Style(WAVE, 2), Style(other, 1, mask)]
-    settings = Settings(size=96, steps=2, precision="float32", color="linear", style_scale=0.5)
+    settings = Settings(
+        style_loss="gram", size=96, steps=2, precision="float32", color="linear", style_scale=0.5
+    )
     expected = stylize(CASTLE, styles, settings, tmp_path / "right.png")
     np.testing.assert_array_equal(np.asarray(reopened(out)), expected.image)
     assert main([CASTLE, WAVE, other, "-o", str(again), "--recipe", str(out)]) == 0
@@ -461,7 +465,8 @@ def test_the_recipe_gives_the_same_picture_whatever_memory_is_free(
     """A picture that was made smaller because memory was short, painted again where it is not."""
     photo, first, again = (tmp_path / f"{name}.png" for name in ("photo", "first", "again"))
     Image.fromarray(castle_512).save(photo)
-    flags = ["--init", "content", "--precision", "float32", *FIRST_LAYER, "--steps", 2]
+    flags = ["--init", "content", *FIRST_LAYER, "--steps", 2, "--style-loss", "gram"]
+    flags += ["--precision", "float32"]
     shallow = Objective.of(SHALLOW)
     room = needed(70 * 104, 0, "float32", Choice(None, "short"), shallow).total
     with monkeypatch.context() as patch:

@@ -73,7 +73,12 @@ def test_no_ray_is_told_before_the_work(folders, tmp_path, monkeypatch, capsys):
 def test_a_task_travels_with_its_pictures(folders, tmp_path):
     """Names stay, since the recipe holds them; the same picture in two places is one file."""
     photo = folders[0] / "cat.jpg"
-    task = batch.Task(photo, ((folders[1] / "ejiri.jpg", 2.0), (photo, 1.0)), Settings(), tmp_path)
+    task = batch.Task(
+        photo,
+        ((folders[1] / "ejiri.jpg", 2.0), (photo, 1.0)),
+        Settings(style_loss="gram"),
+        tmp_path,
+    )
     sent = RemoteTask.of(task)
     assert len(sent.pictures) == 2
     (tmp_path / "worker").mkdir()
@@ -129,6 +134,7 @@ def fake_ray(monkeypatch):
 
 def tasks_for(folders, tmp_path):
     settings = Settings(
+        style_loss="gram",
         size=64,
         steps=1,
         init="content",

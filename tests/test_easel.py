@@ -41,10 +41,11 @@ from nst_core.networks.vgg import VGG16
 from nst_core.pictures import images
 from nst_core.starts import INITS
 
-QUICK = Settings(size=64, steps=3, frame_interval=0, precision="float32")
+QUICK = Settings(style_loss="gram", size=64, steps=3, frame_interval=0, precision="float32")
 
 # The first layer alone.
 SHALLOW = Settings(
+    style_loss="gram",
     size=64,
     steps=4,
     init="content",
@@ -95,9 +96,9 @@ def test_a_broken_stylizer_is_refused_at_the_call_and_the_embedded_one_still_wor
 
 def test_broken_weights_are_refused_at_the_call(castle, great_wave, tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
-        stream(castle, great_wave, Settings(weights=str(tmp_path / "absent.h5")))
+        stream(castle, great_wave, Settings(style_loss="gram", weights=str(tmp_path / "absent.h5")))
     with pytest.raises(WeightsError, match="are not embedded; set weights to a file"):
-        stream(castle, great_wave, Settings(network="vgg19"))
+        stream(castle, great_wave, Settings(style_loss="gram", network="vgg19"))
 
 
 def room_for(pixels: int) -> float:
@@ -119,7 +120,7 @@ def test_a_size_that_does_not_fit_into_memory_is_refused_with_one_that_does(
     stream(castle, great_wave, replace(wanted, size=size))  # fits
     monkeypatch.setattr(memory, "available", lambda: 0.0)
     with pytest.raises(SettingsError, match="close other programs"):
-        stream(castle, great_wave, Settings())
+        stream(castle, great_wave, Settings(style_loss="gram"))
 
 
 def test_a_size_that_was_left_open_gives_way_where_memory_is_short(

@@ -56,7 +56,7 @@ def looked_at(monkeypatch) -> list[tuple[int, ...]]:
 
 
 def test_a_second_photo_does_not_measure_the_painting_again(photo, painting, looked_at):
-    engine, layout = Engine(Settings(**QUICK)), everywhere(painting)
+    engine, layout = Engine(Settings(style_loss="gram", **QUICK)), everywhere(painting)
     engine.problem(photo, layout)
     assert sorted(looked_at) == [photo.shape, painting.rgb.shape]
     looked_at.clear()
@@ -65,12 +65,12 @@ def test_a_second_photo_does_not_measure_the_painting_again(photo, painting, loo
     looked_at.clear()
     # The same pixels, as another run loads them.
     again = everywhere(Picture(painting.rgb.copy()))
-    Engine(Settings(**QUICK, steps=3)).problem(photo.copy(), again)
+    Engine(Settings(style_loss="gram", **QUICK, steps=3)).problem(photo.copy(), again)
     assert looked_at == []
 
 
 def test_a_second_painting_does_not_look_at_the_photo_again(photo, painting, looked_at):
-    engine = Engine(Settings(**QUICK))
+    engine = Engine(Settings(style_loss="gram", **QUICK))
     engine.problem(photo, everywhere(painting))
     looked_at.clear()
     other = Picture(np.ascontiguousarray(painting.rgb[:, ::-1]))
@@ -83,12 +83,21 @@ def test_a_second_painting_does_not_look_at_the_photo_again(photo, painting, loo
 
 
 def test_weights_and_colours_of_the_settings_measure_nothing_again(photo, painting, looked_at):
-    Engine(Settings(**QUICK)).problem(photo, everywhere(painting))
+    Engine(Settings(style_loss="gram", **QUICK)).problem(photo, everywhere(painting))
     looked_at.clear()
-    changed = Settings(**QUICK, content_weight=1, style_weight=2, strength=0.7, learning_rate=0.1)
+    changed = Settings(
+        style_loss="gram",
+        **QUICK,
+        content_weight=1,
+        style_weight=2,
+        strength=0.7,
+        learning_rate=0.1,
+    )
     Engine(changed).problem(photo, everywhere(painting))
     layers = {"block1_conv1": 3, "block2_conv1": 4}
-    Engine(Settings(**QUICK | {"style_layers": layers})).problem(photo, everywhere(painting))
+    Engine(Settings(style_loss="gram", **QUICK | {"style_layers": layers})).problem(
+        photo, everywhere(painting)
+    )
     assert looked_at == []
 
 
@@ -103,9 +112,9 @@ def test_weights_and_colours_of_the_settings_measure_nothing_again(photo, painti
 )
 def test_other_features_are_computed_again(changes, precision, photo, painting, looked_at):
     layout = everywhere(painting)
-    before = Engine(Settings(**QUICK)).problem(photo, layout)
+    before = Engine(Settings(style_loss="gram", **QUICK)).problem(photo, layout)
     looked_at.clear()
-    after = Engine(Settings(**QUICK | changes), precision).problem(photo, layout)
+    after = Engine(Settings(style_loss="gram", **QUICK | changes), precision).problem(photo, layout)
     assert sorted(looked_at) == [photo.shape, painting.rgb.shape]
     contents = [found.targets.terms["content"] for found in (before, after)]
     assert contents[1].dtype == precision
@@ -114,7 +123,7 @@ def test_other_features_are_computed_again(changes, precision, photo, painting, 
 
 
 def test_another_size_or_transparency_is_measured_again(photo, painting, looked_at):
-    engine = Engine(Settings(**QUICK))
+    engine = Engine(Settings(style_loss="gram", **QUICK))
     engine.problem(photo, everywhere(painting))
     looked_at.clear()
     alpha = np.full([40, 36], 255, np.uint8)
@@ -132,7 +141,7 @@ def test_another_size_or_transparency_is_measured_again(photo, painting, looked_
 
 
 def test_a_problem_without_masks_has_no_guides(photo, painting):
-    problem = Engine(Settings(**QUICK)).problem(photo, everywhere(painting))
+    problem = Engine(Settings(style_loss="gram", **QUICK)).problem(photo, everywhere(painting))
     (region,) = problem.targets.terms["style"]
     assert problem.regions == 0
     assert (region.guides, float(region.share), problem.targets.kept) == ({}, 1, ())
@@ -142,7 +151,7 @@ def test_a_problem_with_masks_has_a_guide_for_each_region_and_layer(photo, paint
     mask = np.zeros([1, 32, 48, 1], np.float32)
     mask[:, :, :12] = 1
     layout = Layout((Region(((painting, 1.0),), mask), Region(((painting, 1.0),), 1 - mask)))
-    problem = Engine(Settings(**QUICK)).problem(photo, layout)
+    problem = Engine(Settings(style_loss="gram", **QUICK)).problem(photo, layout)
     assert problem.regions == 2
     left, right = problem.targets.terms["style"]
     assert (float(left.share), float(right.share)) == (0.25, 0.75)
@@ -156,7 +165,7 @@ def test_a_problem_with_masks_has_a_guide_for_each_region_and_layer(photo, paint
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_steps_lower_the_loss(optimizer, castle, great_wave):
-    engine = Engine(Settings(**QUICK | {"optimizer": optimizer}))
+    engine = Engine(Settings(style_loss="gram", **QUICK | {"optimizer": optimizer}))
     photo = images.load(castle, 64).rgb
     problem = engine.problem(photo, everywhere(images.load(great_wave, 64)))
     state = engine.start(photo, problem)
@@ -172,13 +181,19 @@ def test_steps_lower_the_loss(optimizer, castle, great_wave):
 def test_the_settings_learning_rate_and_weights_are_used(photo, painting):
     layout, moves = everywhere(painting), []
     for rate in (None, 0.0, 0.002):
-        engine = Engine(Settings(**QUICK, learning_rate=rate))
+        engine = Engine(Settings(style_loss="gram", **QUICK, learning_rate=rate))
         problem = engine.problem(photo, layout)
         state = engine.start(np.full_like(photo, 0.5), problem)
         moves.append(float(tf.reduce_max(tf.abs(engine.step(state, problem).image - 0.5))))
     assert moves == pytest.approx([0.02, 0, 0.002], rel=1e-2)
-    strict = Engine(Settings(**QUICK, content_weight=Settings().content_weight * 10))
-    plain = Engine(Settings(**QUICK))
+    strict = Engine(
+        Settings(
+            style_loss="gram",
+            **QUICK,
+            content_weight=Settings(style_loss="gram").content_weight * 10,
+        )
+    )
+    plain = Engine(Settings(style_loss="gram", **QUICK))
     problem = plain.problem(photo, layout)
     ours, others = (engine.start(1 - photo, problem).losses for engine in (plain, strict))
     assert float(others["content"]) == pytest.approx(10 * float(ours["content"]), rel=1e-5)
@@ -187,10 +202,12 @@ def test_the_settings_learning_rate_and_weights_are_used(photo, painting):
 
 def test_other_sizes_and_weights_trace_nothing_new(rng):
     """Neither do other photos and paintings, nor another engine."""
-    objective = Objective.of(Settings(**QUICK))
+    objective = Objective.of(Settings(style_loss="gram", **QUICK))
     compiled = compiled_step(objective, "float32", "full", 0, None)
     for height, width, weight in [(32, 48, 1e-3), (17, 60, 1e-2), (64, 33, 0.1)]:
-        engine = Engine(Settings(**QUICK, content_weight=weight, learning_rate=weight))
+        engine = Engine(
+            Settings(style_loss="gram", **QUICK, content_weight=weight, learning_rate=weight)
+        )
         painting = Picture(rng.random([1, height + 5, width, 3], dtype=np.float32))
         photo = rng.random([1, height, width, 3], dtype=np.float32)
         problem = engine.problem(photo, everywhere(painting))
@@ -202,7 +219,7 @@ def test_other_sizes_and_weights_trace_nothing_new(rng):
 
 
 def test_a_prepared_engine_traces_nothing_at_its_first_step(photo, painting):
-    settings = Settings(**QUICK | {"content_layer": "block1_conv2"})
+    settings = Settings(style_loss="gram", **QUICK | {"content_layer": "block1_conv2"})
     engine = Engine(settings)
     engine.prepare()
     before = compiled_step.cache_info().misses
@@ -214,11 +231,11 @@ def test_a_prepared_engine_traces_nothing_at_its_first_step(photo, painting):
 
 
 def test_a_picture_as_small_as_a_tile_is_painted_as_a_whole(photo, painting, looked_at):
-    engine = Engine(Settings(**QUICK), tile=48)
+    engine = Engine(Settings(style_loss="gram", **QUICK), tile=48)
     problem = engine.problem(photo, everywhere(painting))
     before = compiled_step.cache_info().misses
     state = engine.step(engine.start(photo, problem), problem)
-    whole = Engine(Settings(**QUICK))
+    whole = Engine(Settings(style_loss="gram", **QUICK))
     again = whole.step(whole.start(photo, problem), problem)
     assert compiled_step.cache_info().misses <= before + 1, "one step for both"
     np.testing.assert_array_equal(state.image, again.image)

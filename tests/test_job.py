@@ -23,7 +23,7 @@ from nst_core.pictures import images
 from nst_core.pictures.regions import as_styles
 from nst_core.settings import BRUSHWORK
 
-PRECISE = Settings(size=96, precision="float32", frame_interval=0)
+PRECISE = Settings(style_loss="gram", size=96, precision="float32", frame_interval=0)
 
 # The first layer alone, so that a step takes no time.
 SHALLOW = replace(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_core import Settings, losses
+from nst_core import Settings
 from nst_core.engine.objective import Objective
 from nst_core.losses import completed, make_terms
 from nst_core.losses.content import STRENGTH_RANGE, Content, content_loss
@@ -177,6 +178,7 @@ def test_the_parts_of_a_guide_cover_it_once(rows, columns, rng):
 # --- Terms --------------------------------------------------------------------------------------
 
 LAYERS = ("block1_conv1", "block2_conv1")
+GRAM = Settings(style_loss="gram")
 ONES = {name: tf.constant(1.0) for name in ("alpha", "beta", "gamma", *LAYERS)}
 AREA = tf.constant(22.0 * 26.0)
 
@@ -196,25 +198,17 @@ def picture(rng) -> Part:
             "block2_conv1": tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32),
         },
         tf.constant(rng.random([1, 22, 26, 3]), tf.float32),
-        tf.constant([22, 26]),
     )
 
 
 def halves(picture: Part):
-    """Four parts of a picture with their boxes: of pixels, and of each layer."""
+    """Four parts of a picture with the boxes of each layer."""
     for rows, columns in boxes((0, 6, 11), (0, 9, 13)):
         at = {
             "block2_conv1": (rows, columns),
             "block1_conv1": tuple(slice(2 * side.start, 2 * side.stop) for side in (rows, columns)),
         }
-        own_rows, own_columns = at["block1_conv1"]
-        size = own_rows.stop - own_rows.start, own_columns.stop - own_columns.start
-        with_neighbours = (
-            slice(own_rows.start, own_rows.stop + 1),
-            slice(own_columns.start, own_columns.stop + 1),
-        )
-        features = {name: found[:, *at[name]] for name, found in picture.features.items()}
-        yield Part(features, picture.pixels[:, *with_neighbours], tf.constant(size)), at
+        yield Part({name: found[:, *at[name]] for name, found in picture.features.items()}), at
 
 
 def added_up(term, picture, target):
@@ -245,13 +239,12 @@ def test_content_as_a_term(picture, rng):
 
 
 def test_total_variation_as_a_term(picture):
-    """gamma TV; of the pairs across two parts, each counts once."""
+    """gamma TV, of the whole picture."""
     term = TotalVariation()
     target = term.target({}, [])
     statistics = term.statistics(picture, target)
     got = term.loss(statistics, target, {"gamma": tf.constant(0.5)}, AREA)
     assert float(got) == pytest.approx(0.5 * float(total_variation(picture.pixels)), rel=1e-5)
-    assert_nests_close(added_up(term, picture, target), statistics)
 
 
 def measures_of(term, rng, count=1):
@@ -350,17 +343,29 @@ def test_targets_are_as_their_signatures_say(regions, precision, picture, rng):
 
 
 def test_the_terms_and_weights_of_the_defaults():
-    settings = completed(Settings())
+    settings = completed(GRAM)
     assert settings.style_layers == BRUSHWORK["balanced"]
     terms = make_terms(settings)
-    assert terms == make_terms(Settings())
-    assert tuple(term.name for term in terms) == losses.LOSS_NAMES
+    assert terms == make_terms(GRAM)
+    assert tuple(term.name for term in terms) == ("content", "style", "tv")
     for term in terms:
         assert set(term.weights(settings)) == set(term.weight_names)
     content, style, tv = (term.weights(settings) for term in terms)
     assert content == {"alpha": settings.content_weight}
     assert style == {"beta": settings.style_weight, **dict(settings.style_layers)}
     assert tv == {"gamma": settings.tv_weight}
+
+
+def test_the_terms_of_nearest_features():
+    settings = Settings(style_loss="nearest")
+    terms = make_terms(settings)
+    assert tuple(term.name for term in terms) == ("content", "style", "edges", "gram", "tv")
+    for term in terms:
+        assert set(term.weights(completed(settings))) == set(term.weight_names)
+    without = make_terms(Settings(style_loss="nearest", edge_weight=0, gram_weight=0))
+    assert tuple(term.name for term in without) == ("content", "style", "tv")
+    assert make_terms(replace(GRAM, edge_weight=0.5))[2].name == "edges"
+    assert make_terms(replace(GRAM, gram_weight=0.5))[2].name == "gram"
 
 
 @pytest.mark.parametrize(
@@ -384,7 +389,7 @@ def test_the_terms_and_weights_of_the_defaults():
     ],
 )
 def test_what_has_no_weight_is_not_computed(changes, names, layers):
-    objective = Objective.of(Settings(**changes))
+    objective = Objective.of(replace(GRAM, **changes))
     assert tuple(term.name for term in objective.terms) == names
     assert list(objective.layers) == layers
     assert list(objective.extractor("float32").layers) == layers
@@ -394,15 +399,16 @@ def test_what_has_no_weight_is_not_computed(changes, names, layers):
 
 def test_only_what_a_term_is_made_of_makes_another_term():
     """Weights are not in it: runs that differ in them share what is compiled."""
-    terms = make_terms(Settings())
-    assert terms == make_terms(Settings(content_weight=1, style_weight=2, tv_weight=3, strength=1))
-    assert hash(terms) == hash(make_terms(Settings()))
-    assert terms != make_terms(Settings(content_layer="block3_conv1"))
-    assert terms != make_terms(Settings(style_layers=BRUSHWORK["fine texture"]))
+    terms = make_terms(GRAM)
+    other = replace(GRAM, content_weight=1, style_weight=2, tv_weight=3, strength=1)
+    assert terms == make_terms(other)
+    assert hash(terms) == hash(make_terms(GRAM))
+    assert terms != make_terms(replace(GRAM, content_layer="block3_conv1"))
+    assert terms != make_terms(replace(GRAM, style_layers=BRUSHWORK["fine texture"]))
 
 
 @pytest.mark.parametrize(("strength", "factor"), [(0, STRENGTH_RANGE), (1, 1 / STRENGTH_RANGE)])
 def test_the_strength_weighs_the_content(strength, factor):
-    settings = Settings(strength=strength)
+    settings = Settings(style_loss="gram", strength=strength)
     weights = Content(settings.content_layer).weights(settings)
     assert weights == {"alpha": pytest.approx(settings.content_weight * factor)}

@@ -14,7 +14,13 @@ from nst_core import Engine, Settings, StopToken, Style, stylize
 from nst_core.losses import NEAREST_LAYERS, hypercolumns, make_terms, matching
 from nst_core.losses.guides import make_guide
 from nst_core.losses.hypercolumns import HypercolumnStyle
-from nst_core.losses.nearest import SCALE, NearestStyle, painting_spacing, picture_spacing
+from nst_core.losses.nearest import (
+    SCALE,
+    NearestStyle,
+    painting_spacing,
+    picture_spacing,
+    spacing_of,
+)
 from nst_core.losses.term import PaintingPart, Part, RegionMeasures
 from nst_core.networks import NETWORKS
 from nst_core.pictures import images
@@ -78,10 +84,6 @@ def random_features(rng, height, width):
     return found
 
 
-def part_of(features, size=SIDES):
-    return Part(features, tf.zeros([1, *size, 3]), tf.constant(size))
-
-
 def weights_of(term):
     return dict.fromkeys(term.weight_names, tf.constant(1.0))
 
@@ -91,7 +93,7 @@ def directions(rows):
 
 
 def loss_of(term, features, target):
-    found = term.statistics(part_of(features), target)
+    found = term.statistics(Part(features), target)
     return float(term.loss(found, target, weights_of(term), tf.constant(1.0)))
 
 
@@ -100,11 +102,12 @@ def loss_of(term, features, target):
 
 def grid(features, size):
     """What of a layer is compared, [1, h, w, N]: the middle of each cell of the grid."""
-    steps = {name: max(1, painting_spacing(*size) // VGG16[name].stride) for name in features}
-    return {
-        name: found.numpy()[:, steps[name] // 2 :: steps[name], steps[name] // 2 :: steps[name]]
-        for name, found in features.items()
-    }
+
+    def spread(name, found):
+        every = max(1, painting_spacing(*size) // VGG16[name].stride)
+        return found.numpy()[:, every // 2 :: every, every // 2 :: every]
+
+    return {name: spread(name, found) for name, found in features.items()}
 
 
 def numpys_nearest(picture, photo, painting, mask=None):
@@ -138,6 +141,13 @@ def test_each_layer_is_compared_with_its_nearest(painting_size, rng):
 def test_the_grid_grows_with_the_picture(size, spacing):
     assert painting_spacing(*size) == spacing
     assert picture_spacing(*size) == min(8, spacing)
+
+
+def test_shallow_layers_are_compared_at_more_positions():
+    for name, at_most in (("block1_conv2", 4), ("block2_conv1", 4), ("block4_conv1", 8)):
+        assert spacing_of(VGG16[name], 8) == at_most
+        assert spacing_of(VGG16[name], 4) == max(4, VGG16[name].stride)
+        assert spacing_of(VGG16[name], 1) == VGG16[name].stride
 
 
 def masked_target(term, mask, share, measured, photo):
@@ -196,7 +206,7 @@ def test_regions_mixing_and_parts(make, rng):
             own_target = term.part_of_target(
                 target, lambda name, box=(rows, columns): whole_box(name, *box)
             )
-            one = term.statistics(part_of(cut(picture, LAYERS, rows, columns)), own_target)
+            one = term.statistics(Part(cut(picture, LAYERS, rows, columns)), own_target)
             total = one if total is None else tf.nest.map_structure(tf.add, total, one)
     added = term.loss(total, target, weights_of(term), tf.constant(1.0))
     assert float(added) == pytest.approx(found, rel=1e-5)

@@ -227,7 +227,7 @@ def test_a_network_without_embedded_weights_says_what_to_give(castle, great_wave
     with pytest.raises(WeightsError, match=message):
         Extractor(("block1_conv1",), network_name="vgg19").load()
     with pytest.raises(WeightsError, match=message):
-        stream(castle, great_wave, Settings(network="vgg19"))
+        stream(castle, great_wave, Settings(style_loss="gram", network="vgg19"))
 
 
 def test_a_picture_is_not_a_weights_file(castle, tmp_path):
@@ -277,6 +277,7 @@ def test_vgg19s_features_are_those_of_keras_own_model(castle, own):
 
 def test_a_run_with_another_network(castle, great_wave, own):
     settings = Settings(
+        style_loss="gram",
         size=64,
         steps=2,
         init="content",

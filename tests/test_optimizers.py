@@ -22,7 +22,7 @@ PAIRS = PLAIN_LBFGS.memory.pairs
 
 def fitted(name, memory="full"):
     """An optimizer as runs use it: for images."""
-    return Objective.of(Settings(optimizer=name)).optimizer(memory)
+    return Objective.of(Settings(style_loss="gram", optimizer=name)).optimizer(memory)
 
 
 def minimize(optimizer, gradient_of, start, steps, learning_rate=None):

@@ -77,7 +77,7 @@ def need_of(made: Plan, chosen: Settings, painting: int = 1) -> float:
     ],
 )
 def test_the_same_settings_give_the_same_plan_whatever_memory_is_free(sides, changes, plan_with):
-    photo, chosen = picture(*sides), Settings(**changes, **FLOAT32)
+    photo, chosen = picture(*sides), Settings(style_loss="gram", **changes, **FLOAT32)
     found = plan_with(PLENTY, photo, chosen)
     assert found.notice == ""
     assert (found.width, found.height) == sides
@@ -87,7 +87,9 @@ def test_the_same_settings_give_the_same_plan_whatever_memory_is_free(sides, cha
 
 
 def test_what_was_asked_for_is_done(plan_with):
-    chosen = Settings(size=512, steps=61, tile=256, lbfgs_memory="short", **FLOAT32)
+    chosen = Settings(
+        style_loss="gram", size=512, steps=61, tile=256, lbfgs_memory="short", **FLOAT32
+    )
     found = plan_with(PLENTY, picture(512, 342), chosen)
     assert found == Plan(512, 342, schedule(342, 512, 61, COARSE), "float32", 256, "short")
     assert found.steps == 61
@@ -97,7 +99,9 @@ def test_what_was_asked_for_is_done(plan_with):
 def need_at(sides: tuple[int, int], tile: int | None, lbfgs_memory: str) -> float:
     """Bytes that the default layers need for a photo and a painting of this size."""
     pixels, choice = math.prod(sides), Choice(tile, lbfgs_memory)
-    return needed(pixels, pixels, "float32", choice, Objective.of(Settings())).total
+    return needed(
+        pixels, pixels, "float32", choice, Objective.of(Settings(style_loss="gram"))
+    ).total
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def need_at(sides: tuple[int, int], tile: int | None, lbfgs_memory: str) -> floa
     ],
 )
 def test_memory_forces_first_tiles_and_then_a_short_memory(side, steps, plan_with):
-    photo, chosen = picture(side, side), Settings(size=side, **FLOAT32)
+    photo, chosen = picture(side, side), Settings(style_loss="gram", size=side, **FLOAT32)
     needs = [need_at((side, side), tile, remembered) for tile, remembered, _ in steps]
     assert needs == sorted(needs, reverse=True)
     for step, need, before in zip(steps, needs, [PLENTY, *needs], strict=False):
@@ -140,21 +144,24 @@ def test_memory_forces_first_tiles_and_then_a_short_memory(side, steps, plan_wit
 def test_memory_forces_a_smaller_size_only_where_it_was_left_open(side, plan_with):
     photo, sides = picture(512, 342), (side, round(342 * side / 512))
     room = need_at(sides, None, "short") * 1.001  # for the rounding of sides
-    found = plan_with(room, photo, Settings(**FLOAT32))
+    found = plan_with(room, photo, Settings(style_loss="gram", **FLOAT32))
     assert (found.width, found.height) == sides
     assert (found.scales[-1].width, found.scales[-1].height) == sides
     assert found.notice == f"There is not enough free memory for 512 px: painted at {side} px."
     with pytest.raises(SettingsError, match=rf"size is 512, .*try size={side}\."):
-        plan_with(room, photo, Settings(size=512, **FLOAT32))
+        plan_with(room, photo, Settings(style_loss="gram", size=512, **FLOAT32))
     with pytest.raises(SettingsError, match="close other programs"):
-        plan_with(need_at((48, 32), None, "short"), photo, Settings(**FLOAT32))
+        plan_with(need_at((48, 32), None, "short"), photo, Settings(style_loss="gram", **FLOAT32))
 
 
 @pytest.mark.parametrize(
     "changes", [{"lbfgs_memory": "full"}, {"tile": 640}, {"tile": 640, "lbfgs_memory": "full"}]
 )
 def test_memory_never_changes_what_was_asked_for(changes, plan_with):
-    photo, chosen = picture(1500, 1500), Settings(size=1500, **changes, **FLOAT32)
+    photo, chosen = (
+        picture(1500, 1500),
+        Settings(style_loss="gram", size=1500, **changes, **FLOAT32),
+    )
     for room in np.arange(7e9, 3e9, -0.2e9):
         try:
             found = plan_with(room, photo, chosen)
@@ -186,7 +193,10 @@ def test_a_plan_fits_or_the_error_names_a_size_that_does(
 ):
     """Where no size is named, none fits."""
     assume(not is_open or size <= DEFAULT_SIZE)
-    room, chosen = 10**magnitude, Settings(lbfgs_memory=lbfgs_memory, tile=tile, **FLOAT32)
+    room, chosen = (
+        10**magnitude,
+        Settings(style_loss="gram", lbfgs_memory=lbfgs_memory, tile=tile, **FLOAT32),
+    )
 
     def at(side: int, asked: int | None) -> Plan | str:
         photo = picture(side, max(1, round(shape * side)))
@@ -209,15 +219,17 @@ def test_a_plan_fits_or_the_error_names_a_size_that_does(
 @pytest.mark.parametrize("room", [PLENTY, 20e9])
 def test_very_large_pictures_are_painted_in_tiles_whatever_memory_is_free(room, plan_with):
     side = math.isqrt(MAX_WHOLE_PIXELS)
-    whole = plan_with(room, picture(side, side), Settings(size=side, **FLOAT32))
+    whole = plan_with(room, picture(side, side), Settings(style_loss="gram", size=side, **FLOAT32))
     assert (whole.tile, whole.lbfgs_memory) == (None, "full")
-    large = plan_with(room, picture(side + 1, side), Settings(size=side + 1, **FLOAT32))
+    large = plan_with(
+        room, picture(side + 1, side), Settings(style_loss="gram", size=side + 1, **FLOAT32)
+    )
     assert (large.tile, large.lbfgs_memory, large.notice) == (tiles.SIDE, "short", "")
 
 
 def test_a_picture_as_small_as_a_tile_needs_what_it_needs_as_a_whole(plan_with):
     """It is painted as one, whatever the size of the tiles that were asked for."""
-    photo, whole = picture(512, 512), Settings(size=512, **FLOAT32)
+    photo, whole = picture(512, 512), Settings(style_loss="gram", size=512, **FLOAT32)
     room = need_of(plan_with(PLENTY, photo, whole), whole)
     found = plan_with(room, photo, replace(whole, tile=640))
     assert (found.size, found.tile, found.notice) == (512, 640, "")
@@ -225,7 +237,11 @@ def test_a_picture_as_small_as_a_tile_needs_what_it_needs_as_a_whole(plan_with):
 
 def test_a_large_painting_counts(plan_with):
     """It is looked at as a whole, too, where the photo is."""
-    photo, painting, chosen = picture(512, 512), picture(1024, 1024), Settings(**FLOAT32)
+    photo, painting, chosen = (
+        picture(512, 512),
+        picture(1024, 1024),
+        Settings(style_loss="gram", **FLOAT32),
+    )
     room = need_of(plan_with(PLENTY, photo, chosen), chosen)
     assert plan_with(room, photo, chosen).size == 512
     found = plan_with(room, photo, chosen, painting)
@@ -234,7 +250,7 @@ def test_a_large_painting_counts(plan_with):
 
 
 def test_a_scale_that_needs_more_than_there_is_by_now_is_not_tried(plan_with, monkeypatch):
-    photo, chosen = picture(512, 512), Settings(size=512, steps=2, **FLOAT32)
+    photo, chosen = picture(512, 512), Settings(style_loss="gram", size=512, steps=2, **FLOAT32)
     found, objective = plan_with(PLENTY, photo, chosen), Objective.of(chosen)
     needs = [
         needed(scale.pixels, scale.pixels, "float32", found, objective).total - BYTES_PER_RUN
@@ -257,7 +273,7 @@ def test_a_time_budget_becomes_steps(plan_with, monkeypatch):
     """By the pace that is expected of this objective in this precision."""
     asked = []
     monkeypatch.setattr(plan, "expected_seconds", lambda *given: asked.append(given) or 1e-6)
-    chosen = Settings(time_budget=5, **FLOAT32)
+    chosen = Settings(style_loss="gram", time_budget=5, **FLOAT32)
     found = plan_with(PLENTY, picture(512, 342), chosen)
     assert found.scales == schedule_for(342, 512, 5e6, COARSE)
     assert asked == [(Objective.of(chosen).flop, "float32")]
@@ -300,7 +316,7 @@ def test_where_memory_is_short_a_loss_that_does_not_add_up_gets_no_tiles(likenes
 def test_tiles_are_refused_for_what_does_not_add_up_only(likeness):
     objective = Objective.of(Settings(style_loss="likeness"))
     check_tiles(Choice(None, "full"), objective)
-    check_tiles(Choice(128, "full"), Objective.of(Settings()))
+    check_tiles(Choice(128, "full"), Objective.of(Settings(style_loss="gram")))
     with pytest.raises(SettingsError, match="style loss"):
         check_tiles(Choice(128, "full"), objective)
 
@@ -310,7 +326,7 @@ def test_tiles_are_refused_for_what_does_not_add_up_only(likeness):
 
 def test_the_forecasts_of_the_defaults():
     """As measured: see `memory.py`."""
-    objective = Objective.of(Settings())
+    objective = Objective.of(Settings(style_loss="gram"))
     assert objective.flop == pytest.approx(1.2e6, rel=0.03)
     for precision, bytes_per_pixel in [("float32", 3000), ("bfloat16", 2000)]:
         optimizer = objective.optimizer("full").bytes_per_pixel
@@ -330,7 +346,10 @@ def test_the_forecasts_of_the_defaults():
     ],
 )
 def test_the_forecasts_depend_on_the_layers_that_are_used(changes, plan_with):
-    default, shallow = Objective.of(Settings()), Objective.of(Settings(**changes))
+    default, shallow = (
+        Objective.of(Settings(style_loss="gram")),
+        Objective.of(Settings(style_loss="gram", **changes)),
+    )
     assert shallow.flop < default.flop
     assert shallow.activations < default.activations
     for tile in (None, 640):
@@ -343,21 +362,26 @@ def test_the_forecasts_depend_on_the_layers_that_are_used(changes, plan_with):
     # So a size fits that with the default layers does not.
     room = needed(512**2, 1, "float32", Choice(None, "short"), shallow).total
     photo = picture(512, 512)
-    found = plan_with(room, photo, Settings(size=512, **changes, **FLOAT32), picture(16, 16))
+    found = plan_with(
+        room, photo, Settings(style_loss="gram", size=512, **changes, **FLOAT32), picture(16, 16)
+    )
     assert found.lbfgs_memory == "short"
     with pytest.raises(SettingsError):
-        plan_with(room, photo, Settings(size=512, **FLOAT32), picture(16, 16))
+        plan_with(room, photo, Settings(style_loss="gram", size=512, **FLOAT32), picture(16, 16))
 
 
 def test_deeper_and_other_networks_cost_more():
-    deep = Settings(style_layers={"block5_conv3": 1})
-    assert Objective.of(deep).activations > Objective.of(Settings()).activations
+    deep = Settings(style_loss="gram", style_layers={"block5_conv3": 1})
+    assert Objective.of(deep).activations > Objective.of(Settings(style_loss="gram")).activations
     other = replace(deep, network="vgg19", weights="any.h5")
     assert Objective.of(other).flop > Objective.of(deep).flop
 
 
 def test_an_optimizer_without_memory_needs_less():
-    chosen = [Settings(optimizer=name) for name in ("lbfgs", "adam", "gradient_descent")]
+    chosen = [
+        Settings(style_loss="gram", optimizer=name)
+        for name in ("lbfgs", "adam", "gradient_descent")
+    ]
     choice = Choice(None, "full")
     needs = [needed(512**2, 1, "float32", choice, Objective.of(one)).total for one in chosen]
     assert needs == sorted(needs, reverse=True)
@@ -368,18 +392,20 @@ def test_an_optimizer_without_memory_needs_less():
 
 
 def test_settling_fills_what_was_left_open(plan_with):
-    photo, chosen = picture(2000, 1500), Settings(size=2000, steps=7)
+    photo, chosen = picture(2000, 1500), Settings(style_loss="gram", size=2000, steps=7)
     found = replace(plan_with(PLENTY, photo, replace(chosen, **FLOAT32)), precision="bfloat16")
     settled = found.settle(chosen)
     assert settled == replace(chosen, precision="bfloat16", tile=tiles.SIDE, lbfgs_memory="short")
-    explicit = Settings(size=640, precision="float32", tile=128, lbfgs_memory="full")
+    explicit = Settings(
+        style_loss="gram", size=640, precision="float32", tile=128, lbfgs_memory="full"
+    )
     assert found.settle(explicit) == explicit
 
 
 @pytest.mark.parametrize("side", [256, 512])
 def test_settled_settings_give_the_same_plan_again(side, plan_with):
     """When memory is not short any more, either."""
-    chosen, room = Settings(**FLOAT32), need_at((side, side), None, "short")
+    chosen, room = Settings(style_loss="gram", **FLOAT32), need_at((side, side), None, "short")
     found = plan_with(room, picture(512, 512), chosen)
     assert (found.lbfgs_memory, found.notice == "") == ("short", False)
     again = plan_with(PLENTY, picture(found.width, found.height), found.settle(chosen))
@@ -387,8 +413,8 @@ def test_settled_settings_give_the_same_plan_again(side, plan_with):
 
 
 def test_a_picture_smaller_than_any_size_that_can_be_asked_for_is_settled(plan_with):
-    found = plan_with(PLENTY, picture(40, 32), Settings(**FLOAT32))
-    settled = found.settle(Settings(**FLOAT32))
+    found = plan_with(PLENTY, picture(40, 32), Settings(style_loss="gram", **FLOAT32))
+    settled = found.settle(Settings(style_loss="gram", **FLOAT32))
     assert plan_with(PLENTY, picture(40, 32), settled) == found
 
 
@@ -424,15 +450,18 @@ def test_a_plan_is_resettled_where_the_settings_changed_only(before, after, chan
     made = Plan(
         512, 342, schedule(342, 512, 8, COARSE), "float32", 96, "short", "Free memory is short."
     )
-    before, after = Settings(**{**FLOAT32, **before}), Settings(**{**FLOAT32, **after})
+    before, after = (
+        Settings(style_loss="gram", **{**FLOAT32, **before}),
+        Settings(style_loss="gram", **{**FLOAT32, **after}),
+    )
     assert resettled(made, before, after, picture(512, 342)) == replace(made, **changes)
 
 
 def test_a_large_picture_whose_choices_are_left_open_again_gets_what_its_size_decides():
     photo = picture(2000, 1500)
     made = Plan(2000, 1500, schedule(1500, 2000, 8, COARSE), "float32", 128, "full")
-    before = Settings(tile=128, lbfgs_memory="full", **FLOAT32)
-    found = resettled(made, before, Settings(**FLOAT32), photo)
+    before = Settings(style_loss="gram", tile=128, lbfgs_memory="full", **FLOAT32)
+    found = resettled(made, before, Settings(style_loss="gram", **FLOAT32), photo)
     assert (found.tile, found.lbfgs_memory) == (tiles.SIDE, "short")
 
 

@@ -20,6 +20,7 @@ from nst_core.optimizers import OPTIMIZERS
 from nst_core.settings import BRUSHWORK, FIXED, FREE, OBJECTIVE, SPECS
 
 BEGUN = Settings(
+    style_loss="gram",
     size=64,
     steps=3,
     init="content",
@@ -48,6 +49,8 @@ OTHER = {
     "feather": 5.0,
     "content_weight": 1.0,
     "style_weight": 2.0,
+    "edge_weight": 0.5,
+    "gram_weight": 0.5,
     "tv_weight": 0.0,
     "content_layer": "block1_conv1",
     "style_layers": {"block1_conv1": 1.0},

@@ -31,7 +31,7 @@ EXTRACTOR = Extractor(STYLE)
 
 
 def fitted(name):
-    return Objective.of(Settings(optimizer=name)).optimizer("full")
+    return Objective.of(Settings(style_loss="gram", optimizer=name)).optimizer("full")
 
 
 def make_weights(content=7e-4, style=1.0, tv=10.0):
@@ -59,8 +59,8 @@ def find_targets(terms, extractor, photo, painting):
 
 def losses_at(terms, extractor, image, targets, weights):
     """The losses without the compiled step."""
-    part = Part(extractor(image), image, tf.shape(image)[1:3])
-    return weighted_losses(terms, statistics_of(terms, part, targets), part.size, targets, weights)
+    statistics = statistics_of(terms, Part(extractor(image), image), targets)
+    return weighted_losses(terms, statistics, tf.shape(image)[1:3], targets, weights)
 
 
 def to_tensor(pixels, height=None, width=None):

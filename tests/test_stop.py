@@ -83,7 +83,14 @@ def test_a_stop_from_a_thread_ends_a_run_before_its_next_step(castle, great_wave
         return state
 
     before_each_step(stop_before_the_third)
-    settings = Settings(size=64, steps=50, init="content", precision="float32", frame_interval=3600)
+    settings = Settings(
+        style_loss="gram",
+        size=64,
+        steps=50,
+        init="content",
+        precision="float32",
+        frame_interval=3600,
+    )
     frames = list(stream(castle, great_wave, settings, stop=token))
     assert [frame.step for frame in frames] == [0, 3], "the step under way is done and shown"
     assert len(states) == 3

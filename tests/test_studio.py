@@ -23,7 +23,7 @@ from page.studio import Painting, Studio
 @pytest.fixture
 def painting(steps) -> Painting:
     content, style = example("content/castle"), example("style/great-wave")
-    settings = Settings(size=96, steps=2, frame_interval=0)
+    settings = Settings(style_loss="gram", size=96, steps=2, frame_interval=0)
     easel, thinned = Easel(content, style, settings), ThinnedFrames()
     for frame in easel.paint():
         thinned.add(frame.image)

@@ -58,8 +58,7 @@ def target_of(painting, guides=None):
 
 
 def loss_of(picture, target):
-    image = tf.zeros([1, 4, 4, 3])
-    found = TERM.statistics(Part({LAYER: tf.constant(picture)}, image, tf.constant([4, 4])), target)
+    found = TERM.statistics(Part({LAYER: tf.constant(picture)}), target)
     weights = {"beta": tf.constant(1.0), LAYER: tf.constant(1.0)}
     return float(TERM.loss(found, target, weights, tf.constant(16.0)))
 

@@ -81,6 +81,7 @@ class Engine:
         photo: np.ndarray,
         layout: Layout,
         shown: np.ndarray | None = None,
+        query: np.ndarray | None = None,
         stop: StopToken | None = None,
     ) -> Problem:
         """What a picture of the photo's size is compared with.
@@ -89,6 +90,7 @@ class Engine:
             photo: float32 [1, H, W, 3] in [0, 1].
             layout: paintings of any size, masks of the photo's.
             shown: what is seen where the photo stays, like `photo`; that itself when left out.
+            query: what matches are searched for, like `photo`; that itself when left out.
             stop: ends the search for matches.
 
         Raises `StoppedError` where it was told to.
@@ -97,7 +99,15 @@ class Engine:
         with device.LOCK:
             measured = [self._measured(region, side) for region in layout.regions]
         # Without the lock: a search may take as long as many steps of another run.
-        asked = PhotoFeatures(photo, self.objective, self._precision, side, stop or StopToken())
+        asked = PhotoFeatures(
+            photo,
+            photo if query is None else query,
+            layout.painted,
+            self.objective,
+            self._precision,
+            side,
+            stop or StopToken(),
+        )
         targets = {
             term.name: term.target(asked, [found[term.name] for found in measured])
             for term in self.objective.terms
@@ -123,14 +133,20 @@ class Engine:
             for term in self.objective.terms
         }
 
-    def measure_painting(self, painting: Picture, photo: np.ndarray) -> None:
+    def measure_painting(
+        self, painting: Picture, photo: np.ndarray, stop: StopToken | None = None
+    ) -> None:
         """Find what the terms need to know of a painting, and keep it for `problem`.
 
         Args:
             photo: that of the problem; where it is painted in tiles, the painting is measured so.
+            stop: is checked before each term.
+
+        Raises `StoppedError` where it was told to.
         """
-        with device.LOCK:
-            for term in self.objective.terms:
+        for term in self.objective.terms:
+            (stop or StopToken()).check()
+            with device.LOCK:
                 self.measure(painting, term, self._side_for(photo))
 
     def measure(self, painting: Picture, term: Term, side: int | None = None) -> Any:
@@ -180,20 +196,24 @@ class PhotoFeatures:
     """A photo, as the targets ask about it: a `Photo`.
 
     Args:
-        photo: float32 [1, H, W, 3] in [0, 1].
+        photo, query: float32 [1, H, W, 3] in [0, 1]; the second one is what `mapped` sees.
+        painted: a mask of what is, [1, H, W, 1]; None for all.
         side: of the tiles in px; None for the whole at once.
-        stop: is checked before each tile, and when a term asks.
+        stop: is checked for each tile, and when a term asks.
     """
 
     def __init__(
         self,
         photo: np.ndarray,
+        query: np.ndarray,
+        painted: np.ndarray | None,
         objective: Objective,
         precision: str,
         side: int | None,
         stop: StopToken,
     ) -> None:
-        self._photo, self._side, self._stop = photo, side, stop
+        self._photo, self._query, self.painted = photo, query, painted
+        self._side, self._stop = side, stop
         self._extractor = objective.extractor(precision)
         self._kept = objective.network.in_order(
             name for term in objective.terms for name in term.photo_layers
@@ -204,7 +224,12 @@ class PhotoFeatures:
         height, width = self._photo.shape[1:3]
         return height, width
 
+    @property
+    def pixels(self) -> np.ndarray:
+        return self._photo
+
     def __getitem__(self, layer: str) -> Any:
+        self.check()
         extractor = self._extractor.at(self._kept)
         with device.LOCK:
             found = _features_of_photo(
@@ -217,7 +242,7 @@ class PhotoFeatures:
             self.check()
             return function(features)
 
-        return tiles.mapped(self._extractor.at(layers), self._photo, self._side, unless_stopped)
+        return tiles.mapped(self._extractor.at(layers), self._query, self._side, unless_stopped)
 
     def check(self) -> None:
         self._stop.check()
@@ -260,7 +285,7 @@ def _learning_rate(settings: Settings) -> tf.Tensor:
 
 # A photo's features at 512 px take 8 MB in float32; a painting's Gram matrices take 2 MB at any
 # size, its hypercolumns 44.
-PHOTO_CACHE_BYTES, PAINTING_CACHE_BYTES = 64e6, 256e6
+PHOTO_CACHE_BYTES, PAINTING_CACHE_BYTES = 64e6, 400e6
 
 
 def _nbytes(found: Any) -> float:

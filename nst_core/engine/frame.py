@@ -21,7 +21,8 @@ class Frame:
     total_steps: int  # with a time budget an estimate, until `done`
     scale: int  # long side in pixels now being worked on; `image` has the full size always
     stage: str  # "preview", "coarse" or "fine"
-    losses: dict[str, float]  # weighted: total, content, style, tv; empty until known at `scale`
+    # Weighted: total, content, style, tv, and others that the run has; empty until known.
+    losses: dict[str, float]
     elapsed: float  # seconds since the run began
     eta: float | None  # seconds left; None before the first step was measured
     done: bool  # all steps were done; False on the last frame of a run that was stopped

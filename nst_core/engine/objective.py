@@ -64,7 +64,7 @@ class Objective:
 
     @property
     def blends_canvas(self) -> float:
-        """Share of the picture so far in what a finer scale takes for the photo."""
+        """Share of the picture so far in what a finer scale searches matches for."""
         return max((term.blends_canvas for term in self.terms), default=0.0)
 
     @property
@@ -86,6 +86,11 @@ class Objective:
     def fixed_bytes(self) -> float:
         """What the terms take whatever the picture's size."""
         return sum(term.fixed_bytes for term in self.terms)
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """What the terms take in a step for each pixel that it sees."""
+        return sum(term.bytes_per_pixel for term in self.terms)
 
     @property
     def flop(self) -> float:

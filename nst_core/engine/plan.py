@@ -230,10 +230,12 @@ def needed(
     model = MemoryModel(objective.activations, precision, optimizer.bytes_per_pixel)
     if choice.tile is None:
         need = model.of_whole(photo, painting)
-    else:
-        held = tiles.max_held(choice.tile, objective.network, objective.layers)
-        need = model.of_tiles(max(photo, painting), held)
-    return replace(need, fixed=need.fixed + objective.fixed_bytes)
+        growing = need.growing + objective.bytes_per_pixel * photo
+        return replace(need, fixed=need.fixed + objective.fixed_bytes, growing=growing)
+    held = tiles.max_held(choice.tile, objective.network, objective.layers)
+    need = model.of_tiles(max(photo, painting), held)
+    fixed = need.fixed + objective.fixed_bytes + objective.bytes_per_pixel * held
+    return replace(need, fixed=fixed)
 
 
 def _wanted(photo: Picture, settings: Settings) -> Choice:

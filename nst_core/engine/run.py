@@ -87,8 +87,8 @@ class Run:
     def set_up(self, stop: StopToken) -> Problem | None:
         """Find the targets of the present scale, and give the canvas the photo's detail there.
 
-        Returns None when it is told to stop, which it checks before each painting and while matches
-        are searched.
+        Returns None when it is told to stop, which it checks before each measure of a painting,
+        each tile of the photo, and each block of a search for matches.
         """
         scale, photo = self.progress.scale, self._job.photo
         shown, small = (
@@ -98,23 +98,20 @@ class Run:
         layout = layout_at(self.layout, scale, photo.size[1])
         with device.LOCK:
             check_memory(self._plan, scale, photo, self.layout, self._engine.objective)
-        for painting in layout.paintings:
-            if stop.is_set():
-                return None
-            self._engine.measure_painting(painting, small)
-        if stop.is_set():
-            return None
         try:
-            problem = self._engine.problem(self._reference(small), layout, shown, stop)
+            for painting in layout.paintings:
+                self._engine.measure_painting(painting, small, stop)
+            stop.check()
+            problem = self._engine.problem(small, layout, shown, self._query(small), stop)
         except StoppedError:
             return None
         self.canvas = add_detail(np.asarray(self.canvas), small, self._engine.objective.detail)
         return problem
 
-    def _reference(self, photo: np.ndarray) -> np.ndarray:
-        """What the present scale takes for the photo: with some of the coarser picture in it.
+    def _query(self, photo: np.ndarray) -> np.ndarray:
+        """What the present scale searches matches for: the photo with some of the coarser picture.
 
-        Not of the canvas, which moves on: a run that is gone on with has the same reference.
+        Not of the canvas, which moves on: a run that is gone on with has the same matches.
         """
         share = self._engine.objective.blends_canvas
         if not share or self.coarser is None:

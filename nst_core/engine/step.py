@@ -117,10 +117,9 @@ def compile_step(
         with tf.GradientTape() as tape:
             tape.watch(image)
             picture = lay_photo_over(image, targets.kept)
-            part = Part(extractor(picture), picture, tf.shape(picture)[1:3])
-            losses = weighted_losses(
-                terms, statistics_of(terms, part, targets), part.size, targets, weights
-            )
+            statistics = statistics_of(terms, Part(extractor(picture), picture), targets)
+            size = tf.shape(picture)[1:3]
+            losses = weighted_losses(terms, statistics, size, targets, weights)
         return losses, tape.gradient(losses["total"], image, unconnected_gradients="zero")
 
     plain = bind(evaluate, optimizer.init, moving(optimizer))

@@ -8,14 +8,15 @@ once. But the losses depend on the picture only through a few sums over its posi
 
 So one pass over the tiles adds up the sums, and a second one takes each tile's gradient against
 those of the whole picture. With its halo a tile's features are the whole picture's, so nothing is
-approximated: up to rounding, it is the gradient of `step.py`.
+approximated: up to rounding, it is the gradient of `step.py`. Terms that look at no features, but
+at pixels, are cheap, and looked at on the whole picture.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from nst_core.engine.step import (
     statistics_of,
     targets_signature,
     weighted_losses,
+    weights_signature,
 )
 from nst_core.engine.tiles import Tile
 from nst_core.lazy import tf
@@ -93,13 +95,22 @@ class TiledEvaluation:
     def __init__(
         self, extractor: Extractor, terms: tuple[Term, ...], side: int, regions: int
     ) -> None:
-        self._extractor, self._terms, self._side = extractor, terms, side
-        signature = targets_signature(terms, regions, extractor.precision)
+        self._extractor, self._side = extractor, side
+        self._terms = tuple(term for term in terms if term.layers)
+        self._pixel_terms = tuple(term for term in terms if not term.layers)
+        signature = targets_signature(self._terms, regions, extractor.precision)
         image, box = image_signature(), tf.TensorSpec([4], tf.int32)
-        boxes = _Boxes(dict.fromkeys(extractor.layers, box), box, box)
+        boxes = dict.fromkeys(extractor.layers, box)
         self._begin = compiled(self._padded, image, signature.kept)
         self._end = compiled(self._unpadded_gradient, image, signature.kept, image)
         self._sum_up = compiled(self._part_statistics, image, boxes, signature._replace(kept=()))
+        self._on_the_whole = compiled(
+            self._of_pixels,
+            image,
+            image,
+            targets_signature(self._pixel_terms, regions, extractor.precision),
+            weights_signature(self._pixel_terms),
+        )
 
     def __call__(
         self, image: tf.Tensor, targets: Targets, weights: Weights
@@ -116,7 +127,27 @@ class TiledEvaluation:
         del padded  # each of these is as large as the picture
         gradient = tf.constant(total)
         del total
-        return losses, self._end(image, targets.kept, gradient)
+        gradient = self._end(image, targets.kept, gradient)
+        if not self._pixel_terms:
+            return losses, gradient
+        own_weights = {term.name: weights[term.name] for term in self._pixel_terms}
+        by_pixels, gradient = self._on_the_whole(
+            image, gradient, _of(self._pixel_terms, targets), own_weights
+        )
+        return losses | by_pixels | {"total": losses["total"] + by_pixels["total"]}, gradient
+
+    def _of_pixels(
+        self, image: tf.Tensor, gradient: tf.Tensor, targets: Targets, weights: Weights
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Losses of the terms without layers, and their gradient added to that of the others."""
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            picture = lay_photo_over(image, targets.kept)
+            statistics = statistics_of(self._pixel_terms, Part({}, picture), targets)
+            size = tf.shape(picture)[1:3]
+            losses = weighted_losses(self._pixel_terms, statistics, size, targets, weights)
+        own = tape.gradient(losses["total"], image, unconnected_gradients="zero")
+        return losses, gradient + own
 
     def _first_pass(
         self, padded: tf.Tensor, targets: Targets, all_tiles: list[Tile]
@@ -135,18 +166,22 @@ class TiledEvaluation:
     def _record(self, padded: tf.Tensor, targets: Targets, tile: Tile) -> _Recorded:
         network = self._extractor.network
         seen = padded[:, *tile.seen]
-        boxes = _boxes(tile, network, self._extractor.layers, padded)
+        boxes = {
+            name: _as_tensor(tile.own_in_seen(network[name].stride))
+            for name in self._extractor.layers
+        }
         own_targets = _part_of_targets(self._terms, targets, tile, network)
         with tf.GradientTape() as tape:
             tape.watch(seen)
             statistics = self._sum_up(seen, boxes, own_targets)
         return _Recorded(tape, seen, statistics)
 
-    def _part_statistics(self, seen: tf.Tensor, boxes: _Boxes, targets: Targets) -> Statistics:
+    def _part_statistics(
+        self, seen: tf.Tensor, boxes: dict[str, tf.Tensor], targets: Targets
+    ) -> Statistics:
         features = self._extractor.of_padded(seen)
-        own = {name: _cut(features[name], box) for name, box in boxes.layers.items()}
-        part = Part(own, _cut(seen, boxes.with_neighbours), boxes.pixels[2:])
-        return statistics_of(self._terms, part, targets)
+        own = {name: _cut(features[name], box) for name, box in boxes.items()}
+        return statistics_of(self._terms, Part(own), targets)
 
     def _losses(
         self, statistics: Statistics, image: tf.Tensor, targets: Targets, weights: Weights
@@ -180,30 +215,15 @@ def _cut(features: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(part, [1, None, None, features.shape[-1]])
 
 
-class _Boxes(NamedTuple):
-    """What of a tile with its halo is the tile's own, as `_cut` takes it."""
-
-    layers: dict[str, tf.Tensor]  # layer name -> positions
-    pixels: tf.Tensor  # of the picture, without padding
-    with_neighbours: tf.Tensor  # those pixels, and the next row and column
-
-
-def _boxes(tile: Tile, network: Network, layers: tuple[str, ...], padded: tf.Tensor) -> _Boxes:
-    _, height, width, _ = padded.shape
-    own, with_neighbours = (
-        tile.unpadded(height, width, network.padding, further=further) for further in (0, 1)
-    )
-    return _Boxes(
-        {name: _as_tensor(tile.own_in_seen(network[name].stride)) for name in layers},
-        _as_tensor(own),
-        _as_tensor(with_neighbours),
-    )
-
-
 def _as_tensor(box: Box) -> tf.Tensor:
     rows, columns = box
     size = rows.stop - rows.start, columns.stop - columns.start
     return tf.constant([rows.start, columns.start, *size], tf.int32)
+
+
+def _of(terms: tuple[Term, ...], targets: Targets) -> Targets:
+    """The targets of some terms alone."""
+    return targets._replace(terms={term.name: targets.terms[term.name] for term in terms})
 
 
 def _part_of_targets(

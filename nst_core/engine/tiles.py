@@ -68,20 +68,6 @@ class Tile:
         before = self.rows.seen_from // stride, self.columns.seen_from // stride
         return _counted_from(before, self.own(stride))
 
-    def unpadded(self, height: int, width: int, padding: int, *, further: int) -> Box:
-        """Of what it sees, its own pixels that are not padding; there may be none.
-
-        Args:
-            height, width: of the padded picture.
-            padding: of the network, pixels.
-            further: rows below and columns to the right, as far as there are, that come with them.
-        """
-        rows, columns = (
-            slice(*np.clip((span.start, span.stop + further), padding, length - padding))
-            for span, length in ((self.rows, height), (self.columns, width))
-        )
-        return _counted_from((self.rows.seen_from, self.columns.seen_from), (rows, columns))
-
 
 def split(
     height: int, width: int, side: int | None, network: Network, layers: Iterable[str]
@@ -95,7 +81,7 @@ def split(
         layers: those that are looked at; the deepest one decides the halo.
     """
     unit = network.coarsest_stride
-    halo = _rounded_up(max(1, network.halo(layers)), unit)  # total variation sees one pixel
+    halo = _rounded_up(network.halo(layers), unit)
     rows, columns = (_spans(length, side or length, halo, unit) for length in (height, width))
     return [Tile(*spans) for spans in itertools.product(rows, columns)]
 

@@ -10,7 +10,7 @@ from nst_core.lazy import tf
 from nst_core.losses.term import Box, Part, Photo, RegionMeasures, Term
 from nst_core.settings import Settings
 
-# The content weight is multiplied by this at strength 0, and divided by it at strength 1.
+# What keeps the photo is multiplied by this at strength 0, and divided by it at strength 1.
 STRENGTH_RANGE = 30.0
 
 REFERENCE_AREA = 512.0**2  # pixels
@@ -25,9 +25,9 @@ def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.square(difference)) / 2
 
 
-def content_weight(settings: Settings) -> float:
-    """alpha as the strength makes it: at 0 `STRENGTH_RANGE` times as much, at 1 that part of it."""
-    return settings.content_weight * STRENGTH_RANGE ** (1 - 2 * settings.strength)
+def strength_factor(settings: Settings) -> float:
+    """How much stricter the photo is kept: `STRENGTH_RANGE` times at strength 0, 1 at 0.5."""
+    return float(STRENGTH_RANGE ** (1 - 2 * settings.strength))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Content(Term):
         return ("alpha",)
 
     def weights(self, settings: Settings) -> dict[str, float]:
-        return {"alpha": content_weight(settings)}
+        return {"alpha": settings.content_weight * strength_factor(settings)}
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tf.Tensor:
         return photo[self.layer]

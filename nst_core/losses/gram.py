@@ -15,6 +15,7 @@ from typing import Any
 
 from nst_core.lazy import tf
 from nst_core.losses.style import StyleTerm, count_positions
+from nst_core.settings import BRUSHWORK, Settings
 
 
 def gram_matrix(features: tf.Tensor) -> tf.Tensor:
@@ -98,3 +99,26 @@ class GramStyle(StyleTerm):
 
     def distance(self, means: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         return layer_loss(means, target)
+
+
+# All of the usual layers but the deepest, which nearest features do not compute; and what brings
+# the loss to the size that it has beside them.
+LAYERS_BESIDE = {name: weight for name, weight in BRUSHWORK["balanced"] if "block5" not in name}
+SCALE_BESIDE = 0.8
+
+
+@dataclass(frozen=True)
+class GramBeside(GramStyle):
+    """Gram matrices beside another style loss: L_gram = SCALE_BESIDE sum_l w_l E_l.
+
+    Nearest features do not see how often a painting's place is taken, nor, being compared by
+    cosines, how strong they are: plain paper is near to everything, and a faded picture as good as
+    a bright one. Averages say both.
+    """
+
+    name = "gram"
+    style_layers: tuple[str, ...] = tuple(LAYERS_BESIDE)
+
+    def weights(self, settings: Settings) -> dict[str, float]:
+        weight = settings.style_weight * (settings.gram_weight or 0.0)
+        return {"beta": SCALE_BESIDE * weight, **LAYERS_BESIDE}

@@ -107,7 +107,13 @@ class HypercolumnStyle(Term):
             stride = NETWORKS[self.network][self.reference].stride
             every = max(1, painting_spacing(*part.size) // stride)
             guide = part.guides.get(self.reference)
-            found.append(painting_on_grid(self._joined(part.features), guide, every))
+            # Each layer before they are joined: all joined, a large painting takes gigabytes.
+            sampled = [
+                painting_on_grid(self._aligned(part.features, layer), guide, every)
+                for layer in self.style_layers
+            ]
+            rows = tf.concat([own for own, _ in sampled], axis=-1)
+            found.append((rows, sampled[0][1]))
         return visible(found)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tuple[RegionTarget, ...]:
@@ -167,7 +173,7 @@ class HypercolumnStyle(Term):
     # --- The loss ---
 
     def statistics(self, part: Part, target: tuple[RegionTarget, ...]) -> tuple[Distances, ...]:
-        aligned = self._aligned(part.features)
+        aligned = {layer: self._aligned(part.features, layer) for layer in self.style_layers}
         squares = tf.add_n(
             [tf.reduce_sum(tf.square(tf.cast(own, tf.float32)), -1) for own in aligned.values()]
         )
@@ -203,20 +209,17 @@ class HypercolumnStyle(Term):
 
     # --- Hypercolumns ---
 
-    def _aligned(self, features: Features) -> dict[str, tf.Tensor]:
-        """Each layer divided by its number of channels, at the positions of the reference."""
+    def _aligned(self, features: Features, layer: str) -> tf.Tensor:
+        """A layer divided by its number of channels, at the positions of the reference."""
         network = NETWORKS[self.network]
         size = tf.shape(features[self.reference])[1:3]
-        stride = network[self.reference].stride
-        return {
-            layer: _brought_to(features[layer], network[layer].stride, stride, size)
-            / network[layer].channels
-            for layer in self.style_layers
-        }
+        wanted = network[self.reference].stride
+        found = _brought_to(features[layer], network[layer].stride, wanted, size)
+        return found / network[layer].channels
 
     def _joined(self, features: Features) -> tf.Tensor:
         """The hypercolumns, [1, H, W, sum N_l]."""
-        return tf.concat(list(self._aligned(features).values()), axis=-1)
+        return tf.concat([self._aligned(features, layer) for layer in self.style_layers], axis=-1)
 
 
 def _centred(columns: tf.Tensor) -> tf.Tensor:

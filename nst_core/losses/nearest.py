@@ -30,7 +30,7 @@ from nst_core.losses.guides import Guide, guide_signature, mask_of, part_of_guid
 from nst_core.losses.matching import mean_of, nearest_to, stacked, sums_of, unit
 from nst_core.losses.term import Box, Features, PaintingPart, Part, Photo, RegionMeasures, Term
 from nst_core.networks import NETWORKS
-from nst_core.networks.network import Network
+from nst_core.networks.network import Layer, Network
 from nst_core.settings import Settings
 
 # What is compared when the settings name no layers: all up to the deepest of block4. Block5 is slow
@@ -42,28 +42,33 @@ NEAREST_LAYERS = tuple(
 )
 
 # Multiplies the loss, so that the default weights of the other terms suit this one, too.
-SCALE = 1.4e8
+SCALE = 1.7e8
 
 # About so many positions along the long side are compared, but of a large picture every eighth
 # pixel at least, where block4 has all of its positions.
 GRID, COARSEST_SPACING = 64, 8
 
+# Layers of a stride of 2 at most have four times as many positions there: what lies between is
+# free, and shows as grain.
+FINE_STRIDE, FINE_SPACING = 2, 4
+
 # Each scale has its own strokes. So that they have one size in the picture whatever its pixels,
 # there are always as many scales, where the coarsest is not smaller than this.
 SCALES, COARSEST_SIDE = 4, 32
 
-# Share of the picture so far in what the next scale takes for the photo. Kolkin et al. have the
-# same for the search; here the content loss follows it, too.
+# Share of the picture so far in what the next scale searches matches for, as in Kolkin et al.
 CANVAS_SHARE = 0.25
 
 # Share of the photo's detail that the picture gets where a scale begins. With all of it, the photo
 # would be kept rather than painted over.
 DETAIL = 0.0
 
-# Similarities of some rows to all samples, and the paintings' hypercolumns of all scales. Measured
-# with one painting at 512 px, where a run took 0.15 GB more than its activations; twice that is
-# for several paintings and regions.
-FIXED_BYTES = 300e6
+# Similarities of some rows to all samples, and what is kept of the paintings at all scales.
+FIXED_BYTES = 200e6
+
+# Of a picture of 512 px and more a step keeps at each position the features and their nearest in
+# float32, and half as much on the way: 384 channels in every 16 pixels, 2304 in every 64.
+BYTES_PER_PIXEL = 3 * 4 * (384 / 16 + 2304 / 64)
 
 
 # Features at a grid's positions [P, N], and a mask there [P]; None for everywhere.
@@ -82,7 +87,7 @@ class RegionTarget(NamedTuple):
 
 
 class Target(NamedTuple):
-    spacing: tf.Tensor  # of the grid in pixels, int32 scalar
+    every: dict[str, tf.Tensor]  # layer name -> positions from one compared to the next, int32
     centres: dict[str, tf.Tensor]  # layer name -> f, float32 [N]
     regions: tuple[RegionTarget, ...]
 
@@ -110,6 +115,7 @@ class NearestStyle(Term):
     blends_canvas = CANVAS_SHARE
     detail = DETAIL
     fixed_bytes = FIXED_BYTES
+    bytes_per_pixel = BYTES_PER_PIXEL
     style_layers: tuple[str, ...]
     network: str = "vgg16"
 
@@ -132,7 +138,7 @@ class NearestStyle(Term):
     def flop(self, network: Network) -> float:
         """Of the similarities to a painting's usual number of samples."""
         layers = [network[name] for name in self.style_layers]
-        grids = (max(layer.stride, COARSEST_SPACING) ** -2 * layer.channels for layer in layers)
+        grids = (spacing_of(layer, COARSEST_SPACING) ** -2 * layer.channels for layer in layers)
         return 2 * GRID**2 * sum(grids)
 
     # --- Targets ---
@@ -152,7 +158,10 @@ class NearestStyle(Term):
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> Target:
         sums = photo.mapped(self.style_layers, _sums)
         return Target(
-            tf.constant(picture_spacing(*photo.size)),
+            {
+                layer: self._every(layer, picture_spacing(*photo.size))
+                for layer in self.style_layers
+            },
             {layer: mean_of(found) for layer, found in sums.items()},
             tuple(
                 RegionTarget(
@@ -170,6 +179,10 @@ class NearestStyle(Term):
             ),
         )
 
+    def _every(self, name: str, spacing: int) -> tf.Tensor:
+        layer = NETWORKS[self.network][name]
+        return tf.constant(spacing_of(layer, spacing) // layer.stride)
+
     def target_signature(self, regions: int, precision: str) -> Target:
         one = RegionTarget(
             dict.fromkeys(self.style_layers, tf.TensorSpec([None, None, None], precision)),
@@ -178,7 +191,7 @@ class NearestStyle(Term):
             {layer: guide_signature() for layer in self.style_layers} if regions else {},
         )
         return Target(
-            tf.TensorSpec([], tf.int32),
+            dict.fromkeys(self.style_layers, tf.TensorSpec([], tf.int32)),
             dict.fromkeys(self.style_layers, tf.TensorSpec([None])),
             (one,) * max(1, regions),
         )
@@ -204,7 +217,7 @@ class NearestStyle(Term):
                 layer: distances(
                     part.features[layer],
                     region.guides.get(layer),
-                    tf.maximum(1, target.spacing // NETWORKS[self.network][layer].stride),
+                    target.every[layer],
                     target.centres[layer],
                     region.layers[layer],
                     region.mix,
@@ -281,6 +294,12 @@ def painting_spacing(height: int, width: int) -> int:
 def picture_spacing(height: int, width: int) -> int:
     """Pixels between two positions of the picture's grid: as a painting's, but 8 at most."""
     return min(COARSEST_SPACING, painting_spacing(height, width))
+
+
+def spacing_of(layer: Layer, spacing: int) -> int:
+    """Pixels between two positions of a layer that are compared, on a grid of so many."""
+    finest = FINE_SPACING if layer.stride <= FINE_STRIDE else COARSEST_SPACING
+    return max(layer.stride, min(finest, spacing))
 
 
 def on_grid(features: tf.Tensor, guide: Guide | None, every: tf.Tensor | int) -> OnGrid:

@@ -18,6 +18,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
+
 from nst_core.lazy import tf
 from nst_core.losses.guides import Guide
 from nst_core.networks.network import Network
@@ -28,11 +30,13 @@ Box = tuple[slice, slice]  # rows and columns, of pixels or of a layer's positio
 
 
 class Part(NamedTuple):
-    """What a term sees of the picture being painted: all of it, or one tile."""
+    """What a term sees of the picture being painted: all of it, or one tile.
+
+    A term without layers always gets all of it. One with layers must not ask for pixels.
+    """
 
     features: dict[str, tf.Tensor]  # layer name -> the part's own positions, [1, H_l, W_l, N_l]
-    pixels: tf.Tensor  # its own, and the next row and column where there are, [1, H, W, 3]
-    size: tf.Tensor  # height and width of its own pixels, int32 [2]
+    pixels: tf.Tensor | None = None  # of all of the picture, [1, H, W, 3]; None for a tile
 
 
 class PaintingPart(NamedTuple):
@@ -50,11 +54,22 @@ class Photo(Protocol):
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
 
+    @property
+    def pixels(self) -> np.ndarray:
+        """The photo, float32 [1, H, W, 3] in [0, 1]; with `takes_colors` in the painting's."""
+
+    @property
+    def painted(self) -> np.ndarray | None:
+        """A mask of what is painted and not kept or transparent, [1, H, W, 1]; None for all."""
+
     def __getitem__(self, layer: str) -> tf.Tensor:
         """Its features at one of the term's `photo_layers`."""
 
     def mapped(self, layers: tuple[str, ...], function: Callable[[Features], Any]) -> Any:
-        """What a function of features gives, tile by tile, put together: [1, H, W, ...]."""
+        """What a function of features gives, tile by tile, put together: [1, H, W, ...].
+
+        Of the photo's features, or with `blends_canvas` of those with some of the picture in them.
+        """
 
     def check(self) -> None:
         """Between the parts of a long computation: end it here if the run was told to stop."""
@@ -74,7 +89,7 @@ class Term(ABC):
     name: ClassVar[str]  # of its loss in `Frame.losses`
 
     # Whether the statistics of parts of a picture add up to the whole's. A term that needs the
-    # whole picture at once says False, and is refused for pictures in tiles.
+    # features of the whole picture at once says False, and is refused for pictures in tiles.
     adds_up: ClassVar[bool] = True
 
     # Long side in px that no coarser scale is smaller than. For Gram matrices, from a preview
@@ -88,7 +103,7 @@ class Term(ABC):
     # Whether the photo is given the paintings' palette before anything is compared with it.
     takes_colors: ClassVar[bool] = False
 
-    # Share of the picture so far in what a finer scale takes for the photo.
+    # Share of the picture so far in what a finer scale searches matches for.
     blends_canvas: ClassVar[float] = 0.0
 
     # Share of the photo's detail that the picture is given where a finer scale begins.
@@ -96,6 +111,9 @@ class Term(ABC):
 
     # Bytes that it takes whatever the picture's size, beside the activations.
     fixed_bytes: ClassVar[float] = 0.0
+
+    # Bytes that a step takes beside the activations for each pixel that it sees.
+    bytes_per_pixel: ClassVar[float] = 0.0
 
     @property
     def photo_layers(self) -> tuple[str, ...]:

@@ -61,6 +61,12 @@ class Layout:
         """Whether anything is masked: False for one style everywhere."""
         return self.regions[0].mask is not None
 
+    @property
+    def painted(self) -> np.ndarray | None:
+        """A mask of what is painted: all regions together, [1, H, W, 1]; None for everything."""
+        masks = [region.mask for region in self.regions if region.mask is not None]
+        return np.sum(masks, axis=0) if masks else None
+
     def mapped(self, change: Callable[[Picture], Picture]) -> Layout:
         """The same layout with every painting changed."""
 

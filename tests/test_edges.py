@@ -1,0 +1,143 @@
+"""The photo's edges: against independent NumPy and SciPy, and what they ask for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.ndimage import gaussian_filter1d
+
+from nst_core import Engine, Settings
+from nst_core.losses.edges import FLOOR, LEAST, SCALE, SIGMA, Edges, gradients, make_filters
+from nst_core.losses.term import Part
+from nst_core.pictures import images
+from nst_core.pictures.images import Picture
+from nst_core.pictures.regions import everywhere
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+class FakePhoto:
+    def __init__(self, pixels, painted=None):
+        self.pixels, self.size, self.painted = pixels, pixels.shape[1:3], painted
+
+
+def loss_of(picture, photo, painted=None) -> float:
+    term = Edges()
+    target = term.target(FakePhoto(photo, painted), [])
+    found = term.statistics(Part({}, tf.constant(picture)), target)
+    return float(term.loss(found, None, {"edges": tf.constant(1.0)}, tf.constant(1.0)))
+
+
+def numpys_gradients(picture):
+    """Down and right, by SciPy's filters, which agree with ours away from the borders."""
+    luminance = picture[0].astype(np.float64) @ LUMA
+    return [
+        SIGMA
+        * gaussian_filter1d(
+            gaussian_filter1d(luminance, SIGMA, axis=axis, order=1, truncate=8),
+            SIGMA,
+            axis=1 - axis,
+            truncate=8,
+        )
+        for axis in (0, 1)
+    ]
+
+
+def test_gradients_are_scipys(rng):
+    picture = rng.random([1, 30, 40, 3]).astype(np.float32)
+    filters = make_filters(30, 1.0), make_filters(40, 1.0)
+    own = gradients((picture[0] @ LUMA).astype(np.float32), *filters)
+    for found, expected in zip(own, numpys_gradients(picture), strict=True):
+        inside = slice(6, -6), slice(6, -6)
+        np.testing.assert_allclose(found[inside], expected[inside], atol=2e-3)
+
+
+@pytest.mark.parametrize("cell", [1.0, 2.5])
+def test_a_ramps_slope_is_its_own_everywhere(cell):
+    """Also at the borders and where a position stands for several pixels, but for the last ones."""
+    rows, columns = make_filters(60, cell), make_filters(80, cell)
+    ramp = np.tile(np.arange(80, dtype=np.float32) * 0.01, [60, 1])
+    down, right = gradients(ramp, rows, columns)
+    np.testing.assert_allclose(down, 0, atol=1e-5)
+    edge = 4
+    np.testing.assert_allclose(right[:, edge:-edge], 0.01 * SIGMA * cell, rtol=0.02)
+    assert (right > 0).all()
+
+
+def test_the_loss_against_its_definition(rng):
+    picture, photo = rng.random([2, 1, 24, 20, 3]).astype(np.float32)
+    filters = make_filters(24, 1.0), make_filters(20, 1.0)
+    own, wanted = (
+        np.stack(gradients((one[0] @ LUMA).astype(np.float32), *filters)).astype(np.float64)
+        for one in (picture, photo)
+    )
+    size = np.hypot(*wanted)
+    weight = size + FLOOR * (size.mean() + LEAST)
+    differences = ((own - wanted) ** 2).sum(axis=0)
+    expected = (weight * differences).sum() / (weight * (size**2 + LEAST**2)).sum()
+    assert loss_of(picture, photo) == pytest.approx(SCALE * expected, rel=1e-3)
+
+
+def test_the_photo_itself_has_no_loss_and_a_plain_picture_one(castle):
+    photo = images.load(castle).rgb
+    assert loss_of(photo, photo) < 1e-6 * SCALE
+    assert loss_of(np.full_like(photo, 0.5), photo) == pytest.approx(SCALE, rel=0.1)
+
+
+def test_colours_and_brightness_are_free(castle):
+    """What lifts all pixels, or turns a hue of the same luminance, has the same edges."""
+    photo = images.load(castle).rgb
+    lifted = (photo + np.float32(0.1)).astype(np.float32)
+    hue = np.float32([0.1, -0.1 * 0.299 / 0.587, 0.0])
+    for other in (lifted, (photo + hue).astype(np.float32)):
+        assert loss_of(other, photo) < 1e-4 * SCALE
+
+
+def test_a_plain_photo_asks_for_little(rng):
+    """Strokes in fog cost no more than edges that are lost."""
+    plain = np.full([1, 32, 32, 3], 0.5, np.float32)
+    assert loss_of(plain, plain) < 1e-6 * SCALE
+    strokes = plain + 0.03 * np.sin(np.arange(32, dtype=np.float32))[:, np.newaxis]
+    assert loss_of(strokes, plain) < 2 * SCALE
+
+
+def test_neither_what_is_hidden_nor_its_outline_is_an_edge(castle):
+    """Of a photo on white paper; where all is hidden, nothing is divided by 0."""
+    photo = images.load(castle).rgb
+    shown = np.zeros_like(photo[..., :1])
+    shown[:, :, 48:] = 1
+    others = [np.where(shown > 0, photo, np.float32(paper)) for paper in (1.0, 0.0)]
+    losses = [loss_of(photo[:, ::-1].copy(), other, shown) for other in others]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+    assert loss_of(others[1], others[0], shown) < 0.02 * SCALE
+    assert loss_of(photo[:, ::-1].copy(), photo, np.zeros_like(shown)) == 0
+
+
+def test_edges_are_the_same_loss_at_every_size(castle_512):
+    """Of pictures shrunk together."""
+    losses = []
+    for side in (256, 512):
+        photo = images.load(castle_512, side).rgb
+        losses.append(loss_of(photo[:, :, ::-1].copy(), photo))
+    assert losses[0] == pytest.approx(losses[1], rel=0.15)
+
+
+@pytest.mark.parametrize("tile", [None, 48])
+def test_the_gradient_of_edges_against_differences(tile, castle, great_wave):
+    settings = Settings(
+        style_loss="gram", content_weight=0, style_weight=0, tv_weight=0, edge_weight=1.0
+    )
+    photo = images.load(castle).rgb
+    engine = Engine(settings, tile=tile)
+    problem = engine.problem(photo, everywhere(Picture(images.load(great_wave).rgb)))
+    start = engine.start(photo[:, ::-1].copy(), problem)
+    assert set(start.losses) == {"total", "edges"}
+    way = start.gradient * 1e-3 / tf.reduce_mean(tf.abs(start.gradient))
+    ahead, behind = (
+        float(engine.start(photo[:, ::-1] + sign * way.numpy(), problem).losses["total"])
+        for sign in (1, -1)
+    )
+    assert (ahead - behind) / 2 == pytest.approx(
+        float(tf.reduce_sum(start.gradient * way)), rel=0.01
+    )
