@@ -87,10 +87,9 @@ class Objective:
         """What the terms take whatever the picture's size."""
         return sum(term.fixed_bytes for term in self.terms)
 
-    @property
-    def bytes_per_pixel(self) -> float:
+    def bytes_per_pixel(self, precision: str) -> float:
         """What the terms take in a step for each pixel that it sees."""
-        return sum(term.bytes_per_pixel for term in self.terms)
+        return sum(term.bytes_per_pixel.get(precision, 0.0) for term in self.terms)
 
     @property
     def flop(self) -> float:

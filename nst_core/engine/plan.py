@@ -230,11 +230,11 @@ def needed(
     model = MemoryModel(objective.activations, precision, optimizer.bytes_per_pixel)
     if choice.tile is None:
         need = model.of_whole(photo, painting)
-        growing = need.growing + objective.bytes_per_pixel * photo
+        growing = need.growing + objective.bytes_per_pixel(precision) * photo
         return replace(need, fixed=need.fixed + objective.fixed_bytes, growing=growing)
     held = tiles.max_held(choice.tile, objective.network, objective.layers)
     need = model.of_tiles(max(photo, painting), held)
-    fixed = need.fixed + objective.fixed_bytes + objective.bytes_per_pixel * held
+    fixed = need.fixed + objective.fixed_bytes + objective.bytes_per_pixel(precision) * held
     return replace(need, fixed=fixed)
 
 

@@ -112,8 +112,8 @@ class Term(ABC):
     # Bytes that it takes whatever the picture's size, beside the activations.
     fixed_bytes: ClassVar[float] = 0.0
 
-    # Bytes that a step takes beside the activations for each pixel that it sees.
-    bytes_per_pixel: ClassVar[float] = 0.0
+    # Precision -> bytes that a step takes beside the activations for each pixel that it sees.
+    bytes_per_pixel: ClassVar[Mapping[str, float]] = {}
 
     @property
     def photo_layers(self) -> tuple[str, ...]:
