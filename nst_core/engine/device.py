@@ -17,7 +17,8 @@ from nst_core.lazy import tf
 from nst_core.networks.network import PRECISIONS
 
 # Runs of one process take turns on the device, step by step, and so do the trials, which would
-# otherwise measure each other. Never held while a frame is out, so an abandoned run blocks nobody.
+# otherwise measure each other. Never held while a frame is out, so an abandoned run blocks nobody,
+# nor while matches are searched, which may take as long as many steps.
 LOCK = threading.RLock()
 
 # A convolution as in the middle of VGG-16: 19 GFLOP, long enough to time, over in a moment.
