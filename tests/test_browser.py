@@ -122,7 +122,7 @@ def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
         paint_to_the_end(page)
         expect(page.locator("#status")).to_contain_text("Done: 8 steps")
     lines = page.locator("#losses svg g.mark-line path")
-    expect(lines).to_have_count(4)  # total, content, style, tv
+    expect(lines).to_have_count(6)  # total, content, style, edges, gram, tv
     shoot(page, "done")
     saved = save(page, "#save", tmp_path)
     assert re.fullmatch(r"cat-[\w-]+\.png", saved.name)
@@ -266,38 +266,45 @@ def step_in(page) -> int:
 # --- After the run ------------------------------------------------------------------------------
 
 
-def test_before_and_after_the_run_and_its_film(short, tmp_path):
-    paint_to_the_end(short)
-    open_view(short, "Before and after")
-    expect(short.locator("#comparison img").first).to_be_visible()
-    expect(short.locator("#comparison img")).to_have_count(2)
-    settle(short)
-    shoot(short, "before-and-after")
+@pytest.fixture
+def one_scale(browser, page_address):
+    """A visitor with a link to a run of a few steps at one scale, so of as many pictures."""
+    with visit(browser, page_address, SHORT + "&style_loss=gram") as page:
+        yield page
 
-    open_view(short, "The run")
-    expect(short.locator("#moment img")).to_be_visible()
-    end = short.locator("#moment img").get_attribute("src")
-    number = short.locator("#number input[type=number]")
+
+def test_before_and_after_the_run_and_its_film(one_scale, tmp_path):
+    paint_to_the_end(one_scale)
+    open_view(one_scale, "Before and after")
+    expect(one_scale.locator("#comparison img").first).to_be_visible()
+    expect(one_scale.locator("#comparison img")).to_have_count(2)
+    settle(one_scale)
+    shoot(one_scale, "before-and-after")
+
+    open_view(one_scale, "The run")
+    expect(one_scale.locator("#moment img")).to_be_visible()
+    end = one_scale.locator("#moment img").get_attribute("src")
+    number = one_scale.locator("#number input[type=number]")
     expect(number).to_have_value("9")  # the first look, and eight steps
     number.fill("2")
     number.press("Tab")
-    expect(short.locator("#moment img")).not_to_have_attribute("src", end)
-    shoot(short, "scrubber")
+    expect(one_scale.locator("#moment img")).not_to_have_attribute("src", end)
+    shoot(one_scale, "scrubber")
 
-    open_view(short, "Film")
-    expect(short.locator("#save-film")).to_be_enabled()
-    expect(short.locator("#video video")).to_be_visible()
-    short.wait_for_function("document.querySelector('#video video').videoWidth > 0")
-    shoot(short, "film")
-    with av.open(save(short, "#save-film", tmp_path)) as container:
+    open_view(one_scale, "Film")
+    expect(one_scale.locator("#save-film")).to_be_enabled()
+    expect(one_scale.locator("#video video")).to_be_visible()
+    one_scale.wait_for_function("document.querySelector('#video video').videoWidth > 0")
+    shoot(one_scale, "film")
+    with av.open(save(one_scale, "#save-film", tmp_path)) as container:
         frames = list(container.decode(video=0))
     assert len(frames) == 9 + HOLD
     assert (frames[0].width, frames[0].height) == (128, 86)
     for ending in (".gif", ".webp"):
-        with answered(short):  # now it is disabled until the film is made
-            short.locator("#ending").get_by_text(ending[1:].upper()).click()
-        expect(short.locator("#save-film")).to_be_enabled()
-        path = save(short, "#save-film", tmp_path)
+        with answered(one_scale):  # now it is disabled until the film is made
+            one_scale.locator("#ending").get_by_text(ending[1:].upper()).click()
+        expect(one_scale.locator("#save-film")).to_be_enabled()
+        path = save(one_scale, "#save-film", tmp_path)
         assert path.name == f"castle-great-wave{ending}"
         with Image.open(path) as image:
             assert (image.n_frames, image.size) == (9, (128, 85))

@@ -89,8 +89,8 @@ def draw(page, name: str, field: str, start: tuple[float, float], end: tuple[flo
 
     The board may still be changing its brush: what is drawn on it then is lost.
     """
-    choose_brush(page, name)
-    for _ in range(3):
+    for _ in range(5):
+        choose_brush(page, name)
         draw_line(page, start, end)
         settle(page)
         if page.locator(f"#{field} img").count():
