@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import io
 import shutil
 import threading
 import time
@@ -24,7 +25,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst_core import Easel, Frame, ImageError, recipe
-from nst_core.files import replacing
+from nst_core.files import write_whole
 from nst_core.pictures import film, images
 from nst_core.pictures.film import ThinnedFrames
 from nst_core.pictures.images import ImageSource, Picture
@@ -159,8 +160,10 @@ def save_frame(pixels: np.ndarray) -> str:
     """The path of a JPEG of a picture on its way, uint8 [H, W, 3]: quick to write and to send."""
 
     def write(path: Path) -> None:
-        with replacing(path) as part:
-            Image.fromarray(pixels).save(part, "JPEG", quality=FRAME_QUALITY)
+        # By way of a buffer: on a disk that is just full Pillow takes half a file for written.
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=FRAME_QUALITY)
+        write_whole(buffer.getvalue(), path)
 
     return _once(_digest(pixels.tobytes()), "frame.jpg", write)
 
