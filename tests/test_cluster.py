@@ -53,7 +53,13 @@ def test_a_machine_is_lost_and_every_picture_is_there_once(folders, tmp_path):
     (told,) = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     assert told["alive"] == 2  # the head and one that paints
     assert sorted(told["outcomes"]) == [[number, batch.PAINTED, ""] for number in range(6)]
-    flags = ["--size=64", "--steps=10", "--init=content", "--precision=float32"]
+    flags = [
+        "--size=64",
+        "--steps=10",
+        "--init=content",
+        "--precision=float32",
+        "--style-loss=gram",
+    ]
     alone = run(["-m", "nst_core", "batch", *folders, "-o", here, *flags], **ONE_THREAD)
     assert alone.returncode == 0, alone.stderr
     names = {path.name for path in here.glob("*.png")}
