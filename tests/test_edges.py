@@ -58,7 +58,7 @@ def test_a_ramps_slope_is_its_own_everywhere(cell):
     """Also at the borders and where a position stands for several pixels, but for the last ones."""
     rows, columns = make_filters(60, cell), make_filters(80, cell)
     ramp = np.tile(np.arange(80, dtype=np.float32) * 0.01, [60, 1])
-    down, right = gradients(ramp, rows, columns)
+    down, right = map(np.asarray, gradients(ramp, rows, columns))
     np.testing.assert_allclose(down, 0, atol=1e-5)
     edge = 4
     np.testing.assert_allclose(right[:, edge:-edge], 0.01 * SIGMA * cell, rtol=0.02)

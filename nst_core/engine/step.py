@@ -114,13 +114,7 @@ def compile_step(
     """
 
     def evaluate(image: tf.Tensor, targets: Targets, weights: Weights) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            picture = lay_photo_over(image, targets.kept)
-            statistics = statistics_of(terms, Part(extractor(picture), picture), targets)
-            size = tf.shape(picture)[1:3]
-            losses = weighted_losses(terms, statistics, size, targets, weights)
-        return losses, tape.gradient(losses["total"], image, unconnected_gradients="zero")
+        return evaluate_whole(terms, extractor, image, targets, weights)
 
     plain = bind(evaluate, optimizer.init, moving(optimizer))
     inputs = (
@@ -135,6 +129,27 @@ def compile_step(
 
 
 # --- Losses -------------------------------------------------------------------------------------
+
+
+def evaluate_whole(
+    terms: tuple[Term, ...],
+    extract: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    image: tf.Tensor,
+    targets: Targets,
+    weights: Weights,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Losses and gradient of a picture that is looked at as a whole.
+
+    Args:
+        extract: the picture, [1, H, W, 3] -> the features that the terms need.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        picture = lay_photo_over(image, targets.kept)
+        statistics = statistics_of(terms, Part(extract(picture), picture), targets)
+        size = tf.shape(picture)[1:3]
+        losses = weighted_losses(terms, statistics, size, targets, weights)
+    return losses, tape.gradient(losses["total"], image, unconnected_gradients="zero")
 
 
 def statistics_of(terms: tuple[Term, ...], part: Part, targets: Targets) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from nst_core.engine.step import (
     Weights,
     bind,
     compiled,
+    evaluate_whole,
     image_signature,
     lay_photo_over,
     moving,
@@ -140,13 +141,7 @@ class TiledEvaluation:
         self, image: tf.Tensor, gradient: tf.Tensor, targets: Targets, weights: Weights
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Losses of the terms without layers, and their gradient added to that of the others."""
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            picture = lay_photo_over(image, targets.kept)
-            statistics = statistics_of(self._pixel_terms, Part({}, picture), targets)
-            size = tf.shape(picture)[1:3]
-            losses = weighted_losses(self._pixel_terms, statistics, size, targets, weights)
-        own = tape.gradient(losses["total"], image, unconnected_gradients="zero")
+        losses, own = evaluate_whole(self._pixel_terms, lambda _: {}, image, targets, weights)
         return losses, gradient + own
 
     def _first_pass(

@@ -126,10 +126,10 @@ def make_filters(length: int, cell: float) -> Filters:
     return Filters(smooth.astype(np.float32), slope.astype(np.float32))
 
 
-def gradients(luminance: Any, rows: Filters, columns: Filters) -> tuple[Any, Any]:
+def gradients(luminance: Any, rows: Filters, columns: Filters) -> tuple[tf.Tensor, tf.Tensor]:
     """The gradient of luminance [H, W], down and right, each [positions, positions]."""
-    down = rows.slope @ luminance @ _transposed(columns.smooth)
-    right = rows.smooth @ luminance @ _transposed(columns.slope)
+    down = tf.matmul(rows.slope @ luminance, columns.smooth, transpose_b=True)
+    right = tf.matmul(rows.smooth @ luminance, columns.slope, transpose_b=True)
     return down, right
 
 
@@ -137,7 +137,3 @@ def _inside(mask: np.ndarray, rows: Filters, columns: Filters) -> np.ndarray:
     """A mask at the positions, 0 up to two sigma inside of its outline: that is no photo's edge."""
     smooth = rows.smooth @ mask @ columns.smooth.T
     return np.clip((smooth - OUTLINE) / (1 - OUTLINE), 0, 1)
-
-
-def _transposed(matrix: Any) -> Any:
-    return matrix.T if isinstance(matrix, np.ndarray) else tf.transpose(matrix)
