@@ -38,6 +38,7 @@ _PAPER = {
     "style_layers": {f"block{block}_conv1": 0.2 for block in range(1, 6)},
     "strength": 0.5,
     "precision": "float32",
+    "faces": False,
 }
 
 PRESETS: dict[str, Preset] = {
@@ -53,7 +54,7 @@ PRESETS: dict[str, Preset] = {
     "classic": Preset(
         "Classic · 30 s",
         "Gram matrices: more of the photo, in the painting's colours",
-        {"style_loss": "gram", "size": 512, "time_budget": 30.0},
+        {"style_loss": "gram", "size": 512, "time_budget": 30.0, "faces": False},
     ),
     "paper": Preset(
         "The paper", "As published: from a blank canvas, by gradient descent; slow", _PAPER

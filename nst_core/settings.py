@@ -169,6 +169,12 @@ class Settings:
         step=0.5,
         unit="%",
     )
+    faces: bool = _setting(
+        True,
+        "Keep faces",
+        "Find the faces in the photo and keep them more strictly than the rest",
+        OBJECTIVE,
+    )
     content_weight: float = _setting(
         7e-4,
         "Content weight",
@@ -198,7 +204,8 @@ class Settings:
         None,
         "Gram weight",
         "How strictly the painting's averages, its Gram matrices, are followed beside the style "
-        "loss; empty means that one's own: 1 with nearest features, 0 with others",
+        "loss, at the scales before the finest; empty means that one's own: 1 with nearest "
+        "features, 0 with others",
         OBJECTIVE,
         minimum=0,
         maximum=1e3,

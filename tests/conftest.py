@@ -41,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+class Features(dict):
+    """Of a photo without faces, as far as the targets of most terms ask about it."""
+
+    faces = None
+
+
 class Attack:
     """How far the tests in `test_attack_*.py` go, and what they found."""
 

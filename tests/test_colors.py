@@ -14,7 +14,15 @@ from nst_core import Settings, SettingsError, stylize
 from nst_core.colors import COLOR_MODES, color_mode
 from nst_core.colors.luminance import keep_chroma
 from nst_core.colors.oklab import from_oklab, lay_palette, to_oklab
-from nst_core.colors.palette import MAX_GAIN, match_histograms, match_moments, to_palette
+from nst_core.colors.palette import (
+    LEVELS,
+    MAX_GAIN,
+    MAX_LEVELS_GAIN,
+    match_histograms,
+    match_moments,
+    to_levels,
+    to_palette,
+)
 from nst_core.pictures import images
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.just(3)))
@@ -81,15 +89,42 @@ def test_the_linear_map_is_the_symmetric_one(rng):
 
 
 def test_a_photo_in_a_paintings_palette(photo, picture):
-    """The linear map where it stretches little; elsewhere no further than the limit."""
+    """The linear map where it stretches little, but for extremes; elsewhere within the limit."""
     calm = (photo // 2 + 60).astype(np.uint8)
-    np.testing.assert_array_equal(to_palette(photo, calm), match_moments(photo, calm))
+    got, linear = (change(photo, calm).astype(float) for change in (to_palette, match_moments))
+    assert np.quantile(np.abs(got - linear), 0.9) <= 1
+    low, high = np.percentile(calm.reshape(-1, 3), [0.2, 99.8], axis=0)
+    assert (got >= low.round() - 1).all()
+    assert (got <= high.round() + 1).all()
     dull = (photo // 8 + 100).astype(np.uint8)
     got = to_palette(dull, picture).astype(float)
     np.testing.assert_allclose(got.mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=1)
     spread, most = (np.linalg.norm(x - x.mean(axis=(0, 1)), axis=-1) for x in (got, dull))
     assert spread.max() <= MAX_GAIN * most.max() + 1
     assert spread.mean() > 1.2 * most.mean()
+
+
+def test_only_what_counts_of_a_picture_moves_its_palette(photo, picture):
+    counts = np.zeros(photo.shape[:2], bool)
+    counts[: len(counts) // 2] = True
+    other = photo.copy()
+    other[~counts] = 255 - other[~counts]
+    for change in (to_palette, to_levels):
+        got, expected = (change(x, picture, counts)[counts] for x in (other, photo))
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_dark_and_light_are_brought_to_the_paintings(photo):
+    """Up to a limit; hues stay, since all channels get the same."""
+    own = (photo // 2 + 40).astype(np.uint8)
+    for wanted, reached in ((photo * 0.6 + 30, True), (photo.astype(float), False)):
+        got, wanted = to_levels(own, wanted.astype(np.uint8)), wanted.astype(np.uint8)
+        found, asked, before = (np.percentile(x @ LUMA, LEVELS) for x in (got, wanted, own))
+        if reached:
+            np.testing.assert_allclose(found, asked, atol=2)
+        assert np.ptp(found) <= MAX_LEVELS_GAIN * np.ptp(before) + 2
+    plain = np.full_like(photo, 90)
+    np.testing.assert_array_equal(to_levels(plain, plain), plain)
 
 
 @given(PIXELS, PIXELS)

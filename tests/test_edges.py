@@ -8,49 +8,59 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter1d
 
 from nst_core import Engine, Settings
-from nst_core.losses.edges import FLOOR, LEAST, SCALE, SIGMA, Edges, gradients, make_filters
+from nst_core.losses import edges
+from nst_core.losses.edges import (
+    FACE_EDGES,
+    FLOOR,
+    LEAST,
+    MASSES,
+    SCALE,
+    SIGMA,
+    Edges,
+    gradients,
+    make_filters,
+)
 from nst_core.losses.term import Part
 from nst_core.pictures import images
 from nst_core.pictures.images import Picture
 from nst_core.pictures.regions import everywhere
 
-LUMA = np.array([0.299, 0.587, 0.114])
-
 
 class FakePhoto:
-    def __init__(self, pixels, painted=None):
+    def __init__(self, pixels, painted=None, faces=None):
         self.pixels, self.size, self.painted = pixels, pixels.shape[1:3], painted
+        self.faces = faces
 
 
-def loss_of(picture, photo, painted=None) -> float:
+def loss_of(picture, photo, painted=None, faces=None) -> float:
     term = Edges()
-    target = term.target(FakePhoto(photo, painted), [])
+    target = term.target(FakePhoto(photo, painted, faces), [])
     found = term.statistics(Part({}, tf.constant(picture)), target)
     return float(term.loss(found, None, {"edges": tf.constant(1.0)}, tf.constant(1.0)))
 
 
 def numpys_gradients(picture):
     """Down and right, by SciPy's filters, which agree with ours away from the borders."""
-    luminance = picture[0].astype(np.float64) @ LUMA
+    channels = picture[0].astype(np.float64).transpose(2, 0, 1)
     return [
         SIGMA
         * gaussian_filter1d(
-            gaussian_filter1d(luminance, SIGMA, axis=axis, order=1, truncate=8),
+            gaussian_filter1d(channels, SIGMA, axis=axis, order=1, truncate=8),
             SIGMA,
-            axis=1 - axis,
+            axis=3 - axis,
             truncate=8,
         )
-        for axis in (0, 1)
+        for axis in (1, 2)
     ]
 
 
 def test_gradients_are_scipys(rng):
     picture = rng.random([1, 30, 40, 3]).astype(np.float32)
     filters = make_filters(30, 1.0), make_filters(40, 1.0)
-    own = gradients((picture[0] @ LUMA).astype(np.float32), *filters)
+    own = gradients(picture[0].transpose(2, 0, 1), *filters)
     for found, expected in zip(own, numpys_gradients(picture), strict=True):
-        inside = slice(6, -6), slice(6, -6)
-        np.testing.assert_allclose(found[inside], expected[inside], atol=2e-3)
+        inside = slice(None), slice(6, -6), slice(6, -6)
+        np.testing.assert_allclose(np.asarray(found)[inside], expected[inside], atol=2e-3)
 
 
 @pytest.mark.parametrize("cell", [1.0, 2.5])
@@ -69,29 +79,41 @@ def test_the_loss_against_its_definition(rng):
     picture, photo = rng.random([2, 1, 24, 20, 3]).astype(np.float32)
     filters = make_filters(24, 1.0), make_filters(20, 1.0)
     own, wanted = (
-        np.stack(gradients((one[0] @ LUMA).astype(np.float32), *filters)).astype(np.float64)
+        np.stack(gradients(one[0].transpose(2, 0, 1), *filters)).astype(np.float64)
         for one in (picture, photo)
     )
-    size = np.hypot(*wanted)
+    size = np.sqrt((wanted**2).sum(axis=0).mean(axis=0))
     weight = size + FLOOR * (size.mean() + LEAST)
-    differences = ((own - wanted) ** 2).sum(axis=0)
+    differences = ((own - wanted) ** 2).sum(axis=0).mean(axis=0)
     expected = (weight * differences).sum() / (weight * (size**2 + LEAST**2)).sum()
+    own, wanted = (
+        np.einsum("yh,hwc,xw->yxc", filters[0].smooth, one[0], filters[1].smooth, dtype=float)
+        for one in (picture, photo)
+    )
+    spread = ((wanted - wanted.mean(axis=(0, 1))) ** 2).mean(axis=-1) + LEAST**2
+    expected += MASSES * ((own - wanted) ** 2).mean(axis=-1).sum() / spread.sum()
     assert loss_of(picture, photo) == pytest.approx(SCALE * expected, rel=1e-3)
 
 
 def test_the_photo_itself_has_no_loss_and_a_plain_picture_one(castle):
     photo = images.load(castle).rgb
     assert loss_of(photo, photo) < 1e-6 * SCALE
-    assert loss_of(np.full_like(photo, 0.5), photo) == pytest.approx(SCALE, rel=0.1)
+    plain = np.broadcast_to(photo.mean(axis=(1, 2)), photo.shape).astype(np.float32)
+    assert loss_of(plain, photo) == pytest.approx((1 + MASSES) * SCALE, rel=0.1)
 
 
-def test_colours_and_brightness_are_free(castle):
-    """What lifts all pixels, or turns a hue of the same luminance, has the same edges."""
+def test_colours_and_brightness_are_free_but_not_their_differences(castle, monkeypatch):
+    """What lifts all pixels or turns all hues alike has the same edges; a grey picture has not."""
+    monkeypatch.setattr(edges, "MASSES", 0.0)
     photo = images.load(castle).rgb
     lifted = (photo + np.float32(0.1)).astype(np.float32)
-    hue = np.float32([0.1, -0.1 * 0.299 / 0.587, 0.0])
+    hue = np.float32([0.1, -0.05, 0.0])
     for other in (lifted, (photo + hue).astype(np.float32)):
         assert loss_of(other, photo) < 1e-4 * SCALE
+    red, green = np.float32([0.6, 0.2, 0.2]), np.float32([0.2, 0.4037, 0.2])  # of one luminance
+    sides = np.where(np.arange(40)[:, np.newaxis] < 20, red, green) * np.ones([1, 40, 1, 1], "f")
+    grey = np.full_like(sides, 0.32)
+    assert loss_of(grey, sides) > 0.5 * SCALE
 
 
 def test_a_plain_photo_asks_for_little(rng):
@@ -141,3 +163,28 @@ def test_the_gradient_of_edges_against_differences(tile, castle, great_wave):
     assert (ahead - behind) / 2 == pytest.approx(
         float(tf.reduce_sum(start.gradient * way)), rel=0.01
     )
+
+
+def test_a_thing_of_the_walls_colours_costs_though_its_outline_is_there():
+    """A square that is darker than the wall, painted as its outline alone."""
+    photo = np.full([1, 96, 96, 3], 0.6, np.float32)
+    photo[:, 24:72, 24:72] = 0.3
+    outline = np.full_like(photo, 0.6)
+    outline[:, 24:72, 24:72] = 0.3
+    outline[:, 30:66, 30:66] = 0.6
+    assert loss_of(outline, photo) > 0.3 * MASSES * SCALE
+
+
+def test_edges_of_faces_count_more_and_others_as_before(monkeypatch):
+    monkeypatch.setattr(edges, "MASSES", 0.0)
+    photo = np.full([1, 64, 64, 3], 0.2, np.float32)
+    photo[:, :, 32:] = 0.8
+    plain, faces = np.full_like(photo, 0.5), np.zeros([1, 64, 64, 1], np.float32)
+    upper = plain.copy()
+    upper[:, :32] = photo[:, :32]  # its edge is met in the upper half alone
+    faces[:, :32] = 1
+    without = loss_of(upper, photo)
+    assert loss_of(upper, photo, faces=faces) == pytest.approx(without, rel=0.1)
+    lower = plain.copy()
+    lower[:, 32:] = photo[:, 32:]
+    assert loss_of(lower, photo, faces=faces) > 0.8 * FACE_EDGES * without

@@ -116,7 +116,7 @@ def test_other_features_are_computed_again(changes, precision, photo, painting, 
     looked_at.clear()
     after = Engine(Settings(style_loss="gram", **QUICK | changes), precision).problem(photo, layout)
     assert sorted(looked_at) == [photo.shape, painting.rgb.shape]
-    contents = [found.targets.terms["content"] for found in (before, after)]
+    contents = [found.targets.terms["content"].features for found in (before, after)]
     assert contents[1].dtype == precision
     values = [tf.cast(content, tf.float32).numpy() for content in contents]
     assert not np.array_equal(*values)

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import Features
 
 from nst_core import Settings
 from nst_core.engine.objective import Objective
 from nst_core.losses import completed, make_terms
-from nst_core.losses.content import STRENGTH_RANGE, Content, content_loss
+from nst_core.losses.content import FACE_CONTENT, STRENGTH_RANGE, Content, content_loss
 from nst_core.losses.gram import GramStyle, gram_matrix, style_loss
 from nst_core.losses.guides import guided, make_guide, part_of_guide
 from nst_core.losses.term import PaintingPart, Part, RegionMeasures
@@ -229,12 +230,28 @@ def assert_nests_close(found, expected, rtol=1e-5):
 def test_content_as_a_term(picture, rng):
     """alpha s L_content, s being 1 at 512 x 512 pixels."""
     term = Content("block2_conv1")
-    photo = {"block2_conv1": tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32)}
+    photo = Features(block2_conv1=tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32))
     target = term.target(photo, [])
     statistics = term.statistics(picture, target)
     expected = float(content_loss(picture.features["block2_conv1"], photo["block2_conv1"]))
     got = term.loss(statistics, target, {"alpha": tf.constant(0.5)}, AREA)
     assert float(got) == pytest.approx(0.5 * 512**2 / (22 * 26) * expected, rel=1e-5)
+    assert_nests_close(added_up(term, picture, target), statistics)
+
+
+def test_faces_count_more_in_the_content(picture, rng):
+    """Each position by its share of faces, in tiles as on the whole."""
+    term = Content("block2_conv1")
+    photo = Features(block2_conv1=tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32))
+    photo.faces = np.zeros([1, 22, 26, 1], np.float32)
+    photo.faces[:, 2:14, 2:20] = 1
+    target = term.target(photo, [])
+    emphasis = target.emphasis.numpy()
+    np.testing.assert_allclose(emphasis[:, 3:5, 4:7], FACE_CONTENT, rtol=0.05)
+    np.testing.assert_allclose(emphasis[:, 9:], 1, rtol=0.05)
+    squares = np.square(picture.features["block2_conv1"].numpy() - photo["block2_conv1"].numpy())
+    statistics = term.statistics(picture, target)
+    assert float(statistics) == pytest.approx((emphasis * squares).sum() / 2, rel=1e-4)
     assert_nests_close(added_up(term, picture, target), statistics)
 
 
@@ -324,7 +341,7 @@ def test_a_painting_is_measured_in_parts(picture):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_targets_are_as_their_signatures_say(regions, precision, picture, rng):
     terms = (Content("block2_conv1"), GramStyle(LAYERS), TotalVariation())
-    photo = {"block2_conv1": tf.cast(picture.features["block2_conv1"], precision)}
+    photo = Features(block2_conv1=tf.cast(picture.features["block2_conv1"], precision))
     for term in terms:
         guides = {}
         if regions:
@@ -359,13 +376,17 @@ def test_the_terms_and_weights_of_the_defaults():
 def test_the_terms_of_nearest_features():
     settings = Settings(style_loss="nearest")
     terms = make_terms(settings)
-    assert tuple(term.name for term in terms) == ("content", "style", "edges", "gram", "tv")
+    assert tuple(term.name for term in terms) == ("content", "style", "edges", "tv")
+    coarser = make_terms(settings, is_finest=False)
+    assert tuple(term.name for term in coarser) == ("content", "style", "edges", "gram", "tv")
     for term in terms:
         assert set(term.weights(completed(settings))) == set(term.weight_names)
     without = make_terms(Settings(style_loss="nearest", edge_weight=0, gram_weight=0))
     assert tuple(term.name for term in without) == ("content", "style", "tv")
     assert make_terms(replace(GRAM, edge_weight=0.5))[2].name == "edges"
-    assert make_terms(replace(GRAM, gram_weight=0.5))[2].name == "gram"
+    beside = replace(GRAM, gram_weight=0.5)
+    assert make_terms(beside, is_finest=False)[2].name == "gram"
+    assert "gram" not in [term.name for term in make_terms(beside)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import tensorflow as tf
 from conftest import example
 
 from nst_core import Engine, Settings, StopToken, Style, stylize
-from nst_core.losses import NEAREST_LAYERS, hypercolumns, make_terms, matching
+from nst_core.losses import NEAREST_LAYERS, hypercolumns, make_terms, matching, nearest
 from nst_core.losses.guides import make_guide
 from nst_core.losses.hypercolumns import HypercolumnStyle
 from nst_core.losses.nearest import (
@@ -24,6 +24,7 @@ from nst_core.losses.nearest import (
 from nst_core.losses.term import PaintingPart, Part, RegionMeasures
 from nst_core.networks import NETWORKS
 from nst_core.pictures import images
+from nst_core.pictures.images import LUMA
 from nst_core.pictures.regions import Layout, Region, everywhere
 from nst_core.stop import StoppedError
 
@@ -88,8 +89,23 @@ def weights_of(term):
     return dict.fromkeys(term.weight_names, tf.constant(1.0))
 
 
-def directions(rows):
-    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+def directions(rows, soft=0.0):
+    """Rows / sqrt(|row|^2 + soft)."""
+    return rows / np.sqrt(np.maximum((rows**2).sum(axis=-1, keepdims=True) + soft, 1e-24))
+
+
+def half_squares(asked, known, softness):
+    """|u - v|^2 / 2 of all rows of one and all of the other, about their own means; softened by the
+    spread of `asked`, whose rows come with the mean that they have."""
+    (rows, centre, spread), away = asked, known - known.mean(axis=0)
+    soft = (softness * spread) ** 2
+    own, other = directions(rows - centre, soft), directions(away, soft)
+    return ((own[:, np.newaxis] - other) ** 2).sum(axis=-1) / 2
+
+
+def middle(rows):
+    centre = rows.mean(axis=0)
+    return centre, np.sqrt(((rows - centre) ** 2).sum(axis=-1).mean())
 
 
 def loss_of(term, features, target):
@@ -111,11 +127,11 @@ def grid(features, size):
 
 
 def numpys_nearest(picture, photo, painting, mask=None):
-    """sum_p T_p min_q (1 - cos) / sum_p T_p of one layer, the photo with all of its positions."""
+    """sum_p T_p min_q |u - v|^2 / 2 / sum_p T_p of one layer; the photo with all positions."""
     known = painting.reshape(-1, painting.shape[-1]).astype(np.float64)
     own = picture.reshape(-1, picture.shape[-1]).astype(np.float64)
-    centre = photo.numpy().astype(np.float64).mean(axis=(0, 1, 2))
-    each = 1 - (directions(own - centre) @ directions(known - known.mean(axis=0)).T).max(axis=1)
+    seen = photo.numpy().astype(np.float64).reshape(-1, photo.shape[-1])
+    each = half_squares((own, *middle(seen)), known, nearest.SOFTNESS).min(axis=1)
     return np.average(each, weights=None if mask is None else mask.reshape(-1))
 
 
@@ -148,6 +164,21 @@ def test_shallow_layers_are_compared_at_more_positions():
         assert spacing_of(VGG16[name], 8) == at_most
         assert spacing_of(VGG16[name], 4) == max(4, VGG16[name].stride)
         assert spacing_of(VGG16[name], 1) == VGG16[name].stride
+
+
+def test_layers_are_compared_in_different_quarters_of_the_cells():
+    """So that every second position of those with the smallest strides has its turn."""
+    features = tf.reshape(tf.range(64.0), [1, 8, 8, 1])
+    seen = {
+        (down, right): nearest.on_grid(features, None, nearest.quarters(4, down, right))[0]
+        for down, right in nearest.SHIFTS
+    }
+    for (down, right), found in seen.items():
+        rows, columns = 1 + 2 * down, 1 + 2 * right
+        expected = [8 * y + x for y in (rows, rows + 4) for x in (columns, columns + 4)]
+        assert found.numpy().ravel().tolist() == expected
+    assert len(set(nearest.SHIFTS)) == 4
+    assert nearest.quarters(1, 1, 1) == nearest.middles(1) == (1, 0, 0)
 
 
 def masked_target(term, mask, share, measured, photo):
@@ -268,8 +299,38 @@ def test_the_nearest_is_found_some_rows_after_another(count, rows, monkeypatch, 
     found = matching.nearest_to(
         tf.constant(queries, tf.float32), tf.constant(samples, tf.float32)
     ).numpy()
-    expected = (queries @ samples.transpose(0, 2, 1)).argmax(-1)
+    away = queries[:, :, np.newaxis] - samples[:, np.newaxis]
+    expected = (away**2).sum(-1).argmin(-1)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_directions_are_the_cosines_but_near_to_the_mean(rng):
+    """Of length 1 far from it; a thousandth of the usual distance from it, nearly none."""
+    rows = rng.standard_normal((400, 16)) + 5
+    sums = matching.sums_of(tf.constant(rows[np.newaxis, np.newaxis], tf.float32))
+    found = matching.middle_of(sums)
+    centre, spread = middle(rows)
+    np.testing.assert_allclose(found.mean, centre, rtol=1e-5)
+    assert float(found.spread) == pytest.approx(spread, rel=1e-4)
+    away = directions(rng.standard_normal((5, 16)))
+    for far, length in ((1000, 1), (0.5, 0.5**0.5), (0.001, 0.002)):
+        own = tf.constant(centre + far * spread * away, tf.float32)
+        np.testing.assert_allclose(
+            matching.direction(own, found, 0.5), length * away, atol=2e-3 * length
+        )
+
+
+def test_what_is_plain_finds_what_is_plain(rng):
+    """Among strokes, one of which points just where the small rest of a plain place does."""
+    strokes = 10 * directions(rng.standard_normal((50, 8)))
+    plain = 0.01 * strokes[:1]
+    painting = np.concatenate([strokes, np.zeros([1, 8])])[np.newaxis]
+    around = matching.Middle(tf.zeros([8]), tf.constant(10.0))
+    asked, known = (
+        matching.direction(tf.constant(one, tf.float32), around, 0.35)
+        for one in (np.concatenate([plain, strokes[:1]])[np.newaxis], painting)
+    )
+    assert matching.nearest_to(asked, known).numpy().tolist() == [[50, 0]]
 
 
 # --- Hypercolumns -------------------------------------------------------------------------------
@@ -292,8 +353,8 @@ def numpys_columns(features):
 
 def numpys_matched(picture, photo, painting, mask=None):
     query, known, own = map(numpys_columns, (photo, painting, picture))
-    similar = directions(query - query.mean(axis=0)) @ directions(known - known.mean(axis=0)).T
-    found = known[similar.argmax(axis=1)]
+    far = half_squares((query, *middle(query)), known, hypercolumns.SOFTNESS)
+    found = known[far.argmin(axis=1)]
     each = 1 - (directions(own) * directions(found)).sum(axis=1)
     return np.average(each, weights=None if mask is None else mask.reshape(-1))
 
@@ -388,11 +449,17 @@ def test_a_run_from_coarse_to_fine_comes_near_to_the_painting():
     frame = stylize(*pair, replace(THREE_LAYERS, size=128, steps=12))
     assert frame.done
     assert [max(one.height, one.width) for one in frame.plan.scales] == [32, 64, 128]
-    painting = images.to_uint8(images.load(pair[1], 128).rgb).reshape(-1, 3)
-    photo = images.to_uint8(images.load(pair[0], 128).rgb).reshape(-1, 3)
-    own = frame.image.reshape(-1, 3)
-    far, near = (np.abs(one.mean(axis=0) - painting.mean(axis=0)).sum() for one in (photo, own))
-    assert near < 0.5 * far
+    hue, wanted, before = (
+        (mean - mean @ LUMA)
+        for mean in (
+            image.mean(axis=(0, 1))
+            for image in (
+                frame.image,
+                *(images.to_uint8(images.load(one, 128).rgb) for one in pair[::-1]),
+            )
+        )
+    )
+    assert np.abs(hue - wanted).max() < 0.5 * np.abs(before - wanted).max()
 
 
 def test_what_is_kept_stays_the_photo_in_its_own_colours(castle, great_wave):

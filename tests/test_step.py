@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import Features
 from likeness import Likeness
 
 from nst_core import Settings, stylize
@@ -45,7 +46,7 @@ def make_weights(content=7e-4, style=1.0, tv=10.0):
 
 def find_targets(terms, extractor, photo, painting):
     """The targets where one painting applies everywhere; pictures are [1, H, W, 3] tensors."""
-    features = extractor(photo)
+    features = Features(extractor(photo))
     parts = [PaintingPart(extractor(painting), {}, (64, 64))]
     return Targets(
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import Features
 
 from nst_core import Engine, Settings, Style, stylize
 from nst_core.engine import tiles
@@ -72,7 +73,7 @@ def targets_for(rng, height, width, regions):
                 share, at_layers = float(place.mean()), VGG16.at_layers(place, STYLE)
                 guides = {layer: make_guide(there) for layer, there in at_layers.items()}
             found.append(RegionMeasures([(measured, 1.0)], share, guides))
-        targets[term.name] = term.target(features, found)
+        targets[term.name] = term.target(Features(features), found)
     return Targets(targets, kept)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nst_core.colors.mode import ColorMode
+from nst_core.pictures.smoothing import guided_filter
 
 # Linear sRGB to the cones' responses, and their cube roots to L, a, b (Ottosson 2020).
 TO_CONES = np.array(
@@ -48,7 +49,8 @@ def lay_palette(picture: np.ndarray, photo: np.ndarray, painting: np.ndarray) ->
     colours = _matched(to_oklab(photo)[..., 1:], palette)
     colours = colours.clip(*np.percentile(palette, RANGE, axis=0))
     side = max(3, round(WINDOW / 100 * max(light.shape)))
-    smooth = [_guided_filter(channel, light, side) for channel in np.moveaxis(colours, -1, 0)]
+    channels = np.moveaxis(colours, -1, 0)
+    smooth = [guided_filter(channel, light, side, EDGE) for channel in channels]
     return from_oklab(np.stack([light, *smooth], axis=-1))
 
 
@@ -84,16 +86,3 @@ def _root(colours: np.ndarray) -> np.ndarray:
     centred = colours.astype(np.float64) - colours.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred / len(centred) + MIN_VARIANCE * np.eye(2))
     return (vectors * np.sqrt(values)) @ vectors.T
-
-
-def _guided_filter(values: np.ndarray, guide: np.ndarray, side: int) -> np.ndarray:
-    """`values` [H, W] smoothed along the edges of `guide` (He, Sun and Tang 2010, eq. 5 and 6)."""
-    from scipy.ndimage import uniform_filter  # at first use: it takes a moment to load
-
-    def mean(x: np.ndarray) -> np.ndarray:
-        return uniform_filter(x, side, mode="nearest")
-
-    mean_guide, mean_values = mean(guide), mean(values)
-    variance = mean(guide * guide) - mean_guide**2
-    slope = (mean(guide * values) - mean_guide * mean_values) / (variance + EDGE)
-    return mean(slope) * guide + mean(mean_values - slope * mean_guide)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_core.colors.mode import ColorMode
+from nst_core.pictures.images import LUMA
 
 # Added to the variances of a painting's colours, in squared grey levels of 0 to 255: a painting
 # that has no spread in some direction, like a grey one, is not stretched there without bound.
@@ -18,6 +19,16 @@ MIN_VARIANCE = 1.0
 # The colours of Auvers spread 1.8 to 5.4 times as far as those of the owl, which is bright before
 # dark leaves: without a limit the bird burns out in a white glow.
 MAX_GAIN = 1.6
+
+# The painting's range in each channel, percentiles, and the part of it, from the mean on, that is
+# left as the linear map has it; what lies beyond is drawn together. A plain painting has none, but
+# is given a few grey levels.
+RANGE, KNEE, MIN_REACH = (0.2, 99.8), 0.75, 4.0
+
+
+# Percentiles of luminance that count as dark and light, and how far contrast may be raised, or its
+# inverse lowered, to bring them where the painting's are.
+LEVELS, MAX_LEVELS_GAIN = (3, 97), 1.35
 
 
 def match_histograms(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -46,16 +57,71 @@ def match_moments(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
     return _mapped(painting, np.column_stack([change, wanted - change @ own]))
 
 
-def to_palette(photo: np.ndarray, painting: np.ndarray) -> np.ndarray:
-    """The photo with the painting's palette: `match_moments` without its extremes.
+def to_palette(
+    picture: np.ndarray,
+    painting: np.ndarray,
+    own: np.ndarray | None = None,
+    max_gain: float = MAX_GAIN,
+) -> np.ndarray:
+    """A picture with the painting's mean colour and covariance, moved no more than it takes:
 
-    Nowhere are differences of colours made more than `MAX_GAIN` times as large: a dull photo of one
-    bright thing would otherwise burn out there, and its noise would turn into colours.
+        x' = A (x - mu) + mu_S,   A = S^(-1/2) (S^(1/2) T S^(1/2))^(1/2) S^(-1/2)
+
+    with S and T the covariances of picture and painting (Pitie and Kokaram 2007, "The linear
+    Monge-Kantorovitch linear colour mapping for example-based colour transfer").
+
+    It turns no hues, as that of `match_moments` may: a wall in the sun would become pink where it
+    is light and green in its shadows. Nowhere are differences of colours made more than `max_gain`
+    times as large, and in the end all lie within the painting's own range: a dull photo of one
+    bright thing would otherwise burn out there, and its noise turn into colours.
+
+    Args:
+        own: a mask of the pixels whose mean and covariance count, bool; None for all.
     """
-    change, own, wanted = _linear_map(photo, painting)
-    left, gains, right = np.linalg.svd(change)
-    change = (left * gains.clip(0, MAX_GAIN)) @ right
-    return _mapped(photo, np.column_stack([change, wanted - change @ own]))
+    mean, spread = _moments(picture if own is None else picture[own])
+    wanted, wanted_spread = _moments(painting)
+    spread += MIN_VARIANCE * np.eye(3)
+    root, inverse = _power(spread, 0.5), _power(spread, -0.5)
+    gains, axes = np.linalg.eigh(inverse @ _power(root @ wanted_spread @ root, 0.5) @ inverse)
+    change = ((axes * gains.clip(0, max_gain)) @ axes.T).astype(np.float32)
+    mapped = picture.reshape(-1, 3) @ change.T
+    mapped += (wanted - change @ mean).astype(np.float32)
+    bounds = np.percentile(painting.reshape(-1, 3), RANGE, axis=0).T
+    for values, middle, (low, high) in zip(mapped.T, wanted, bounds, strict=True):
+        _bend(values, middle, max(high - middle, MIN_REACH))
+        np.negative(values, out=values)
+        _bend(values, -middle, max(middle - low, MIN_REACH))
+        np.negative(values, out=values)
+    return _rounded(mapped, picture)
+
+
+def to_levels(
+    picture: np.ndarray, painting: np.ndarray, own: np.ndarray | None = None
+) -> np.ndarray:
+    """A picture whose dark and light, `LEVELS` of its luminance, are the painting's.
+
+    Where a mean is met by other areas than in the painting, as with more sky, paper would be grey.
+    Arguments are those of `to_palette`.
+    """
+    pixels = picture if own is None else picture[own]
+    dark, light = (float(x) for x in np.percentile(pixels @ LUMA, LEVELS))
+    low, high = (float(x) for x in np.percentile(painting @ LUMA, LEVELS))
+    gain = (high - low) / max(light - dark, 1.0)
+    gain = min(max(gain, 1 / MAX_LEVELS_GAIN), MAX_LEVELS_GAIN)
+    more = (gain - 1) * (picture @ LUMA) + ((low + high) - gain * (dark + light)) / 2
+    return _rounded(picture + more[..., np.newaxis], picture)
+
+
+def _rounded(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return np.rint(values.clip(0, 255)).astype(np.uint8).reshape(like.shape)
+
+
+def _bend(values: np.ndarray, middle: float, reach: float) -> None:
+    """Bring what lies beyond `middle + KNEE * reach` nearer, so that nothing is beyond `reach`."""
+    knee = middle + KNEE * reach
+    beyond = values > knee
+    rest = (1 - KNEE) * reach
+    values[beyond] = knee + rest * np.tanh((values[beyond] - knee) / rest)
 
 
 def _linear_map(

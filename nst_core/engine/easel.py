@@ -101,6 +101,10 @@ def stream(
     return Easel(content, style, settings, keep, canvas=canvas, plan=plan).paint(stop)
 
 
+# Settings that the pictures and masks depend on: where they change, those are loaded again.
+RELOADING = {"style_scale", "feather", "faces"}
+
+
 class Easel:
     """A picture being painted, that can be stopped, kept, and gone on with.
 
@@ -187,7 +191,7 @@ class Easel:
             )
         objective = Objective.of(settings)
         job, checkpoint = self._job, self._checkpoint
-        if {"style_scale", "feather"} & set(self.settings.changed(settings, OnResume.OBJECTIVE)):
+        if RELOADING & set(self.settings.changed(settings, OnResume.OBJECTIVE)):
             job, _ = self._load(settings=settings, objective=objective, plan=self.plan)
         plan = resettled(self.plan, self.settings, settings, job.photo)
         check_tiles(plan, objective)
@@ -224,7 +228,7 @@ class Easel:
 
     def _start(self, run: Run) -> Start:
         scale, settings = run.progress.scale, self.settings
-        request = Request(run.recolored_photo, run.layout, settings, scale.height, scale.width)
+        request = Request(run.seen_photo, run.layout, settings, scale.height, scale.width)
         if self._canvas is not None:
             return own_start(request, self._canvas)
         return INITS[settings.init](request)

@@ -102,7 +102,7 @@ class Engine:
         asked = PhotoFeatures(
             photo,
             photo if query is None else query,
-            layout.painted,
+            layout,
             self.objective,
             self._precision,
             side,
@@ -197,7 +197,7 @@ class PhotoFeatures:
 
     Args:
         photo, query: float32 [1, H, W, 3] in [0, 1]; the second one is what `mapped` sees.
-        painted: a mask of what is, [1, H, W, 1]; None for all.
+        layout: its masks of what is painted, and of faces.
         side: of the tiles in px; None for the whole at once.
         stop: is checked for each tile, and when a term asks.
     """
@@ -206,13 +206,14 @@ class PhotoFeatures:
         self,
         photo: np.ndarray,
         query: np.ndarray,
-        painted: np.ndarray | None,
+        layout: Layout,
         objective: Objective,
         precision: str,
         side: int | None,
         stop: StopToken,
     ) -> None:
-        self._photo, self._query, self.painted = photo, query, painted
+        self._photo, self._query = photo, query
+        self.painted, self.faces = layout.painted, layout.faces
         self._side, self._stop = side, stop
         self._extractor = objective.extractor(precision)
         self._kept = objective.network.in_order(

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from nst_core.colors import color_mode
-from nst_core.colors.mode import RecolorPicture
-from nst_core.colors.palette import to_palette
+from nst_core.colors.palette import to_levels, to_palette
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
 from nst_core.errors import SettingsError
+from nst_core.networks.people import face_mask
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource, Picture
 from nst_core.pictures.pyramid import resize
 from nst_core.pictures.regions import Layout, Region, Style, lay_out
+from nst_core.pictures.smoothing import without_texture
 from nst_core.settings import DEFAULT_SIZE, Settings
 
 PALETTE_PIXELS = 16384  # of the paintings of a region, enough to know their colours
+
+Palettes = Sequence[np.ndarray]  # of each region some pixels, uint8 [P, 3]
+
+# A picture, the pixels of a palette, and a mask of what counts of the picture -> it in new colours.
+Recolor = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+MAX_PHOTO_GAIN = 1.25  # as `to_palette` takes it, for the photo: what is burnt out, no term sees
+
+HALF = 0.5  # of a mask: from here on a pixel counts to a region, or as kept
 
 VISIBLE_ALPHA = 128  # of 0 to 255: pixels from here on count when colours are matched
 
@@ -39,19 +49,6 @@ class Job:
         """The photo as a screen shows it, uint8 [H, W, 3]."""
         return images.to_uint8(self.photo.rgb)
 
-    @functools.cached_property
-    def palettes(self) -> tuple[np.ndarray, ...]:
-        """Of each region visible pixels of its paintings, as many as their shares, uint8 [P, 3]."""
-        return tuple(
-            np.concatenate(
-                [
-                    _some_visible(painting, round(share * PALETTE_PIXELS))
-                    for painting, share in region.paintings
-                ]
-            )
-            for region in self.layout.regions
-        )
-
     def recolored(self, mode: str) -> Layout:
         """The layout with the paintings in the colours that they are to be painted in."""
         photo = self.pixels[_is_visible(self.photo)]
@@ -61,38 +58,62 @@ class Job:
 
         return self.layout.mapped(change)
 
-    def photo_in_their_colors(self, layout: Layout, strength: float) -> Picture:
-        """The photo with the palette of the paintings: mean and covariance of their colours.
+    def simplified(self, palettes: Palettes, strength: float) -> Picture:
+        """The photo as a painter sees it: in the paintings' colours, and without its texture.
 
-        Each region has its own paintings', mixed by their shares. Below a strength of 0.5 the photo
-        keeps some of its own.
+        Below a strength of 0.5 it keeps some of both, and faces keep their texture.
+        """
+        recolor = functools.partial(to_palette, max_gain=MAX_PHOTO_GAIN)
+        recolored = self._in_palettes(self.pixels, palettes, strength, recolor)
+        own = recolored[np.newaxis].astype(np.float32) / 255
+        change = _amount(strength) * (without_texture(own) - own)
+        if self.layout.faces is not None:
+            change *= 1 - self.layout.faces
+        return replace(self.photo, rgb=own + change)
+
+    def in_palettes(self, picture: np.ndarray, palettes: Palettes, strength: float) -> np.ndarray:
+        """A picture, uint8 [H, W, 3], with the palettes of the paintings, region by region.
+
+        Below a strength of 0.5 it keeps some of its own.
 
         Args:
-            layout: the paintings in the colours that they are to be painted in.
+            palettes: of the layout's regions, in the colours that they are painted in.
         """
-        own = self.photo.rgb
-        recolored = own
-        for region in layout.regions:
-            parts = [share * self._in_colors_of(one) for one, share in region.paintings]
-            there = np.sum(parts, axis=0, dtype=np.float32) - own
-            recolored = recolored + (there if region.mask is None else region.mask * there)
-        amount = np.float32(min(1.0, 2 * strength))
-        return replace(self.photo, rgb=np.clip(own + amount * (recolored - own), 0, 1))
 
-    def _in_colors_of(self, painting: Picture) -> np.ndarray:
-        """The photo, float32 [1, H, W, 3], with the palette of what is visible of a painting."""
-        pixels, visible = self.pixels.copy(), _is_visible(self.photo)
-        known = images.to_uint8(painting.rgb)[_is_visible(painting)]
-        pixels[visible] = to_palette(pixels[visible], known)
-        return pixels[np.newaxis].astype(np.float32) / 255
+        def recolor(pixels: np.ndarray, palette: np.ndarray, own: np.ndarray) -> np.ndarray:
+            return to_levels(to_palette(pixels, palette, own), palette, own)
+
+        return self._in_palettes(picture, palettes, strength, recolor)
+
+    def _in_palettes(
+        self, picture: np.ndarray, palettes: Palettes, strength: float, recolor: Recolor
+    ) -> np.ndarray:
+        counts = _is_visible(self.photo)
+        if self.layout.kept is not None:
+            counts = counts & (self.layout.kept[0, ..., 0] < HALF)
+
+        def of_region(region: Region, palette: np.ndarray) -> np.ndarray:
+            own = counts if region.mask is None else counts & (region.mask[0, ..., 0] >= HALF)
+            return recolor(picture, palette, own if own.any() else ~own)
+
+        there = self._mixed(picture, palettes, of_region)
+        if _amount(strength) == 1:
+            return there
+        change = _amount(strength) * (there.astype(np.float32) - picture)
+        return np.rint(picture + change).astype(np.uint8)
 
     def finished(self, painted: np.ndarray, mode: str) -> np.ndarray:
         """A picture as it is shown, uint8 [H, W, 3]: in its colours, with the photo where kept.
 
         Raises `SettingsError` for an unknown colour mode.
         """
-        recolor = color_mode(mode).picture
-        shown = painted if recolor is None else self._in_palettes(painted, recolor)
+        recolor, shown = color_mode(mode).picture, painted
+        if recolor is not None:
+            shown = self._mixed(
+                painted,
+                self.palettes,
+                lambda _, palette: recolor(painted, self.pixels, palette),
+            )
         if self.layout.kept is None:
             return shown
         kept = Image.fromarray(images.to_uint8(self.layout.kept)[..., 0])
@@ -100,19 +121,47 @@ class Job:
             Image.composite(Image.fromarray(self.pixels), Image.fromarray(shown), kept)
         )
 
-    def _in_palettes(self, painted: np.ndarray, recolor: RecolorPicture) -> np.ndarray:
-        """A picture recolored by the paintings of each region, mixed as the regions are."""
-        mixed, total = np.zeros_like(painted, np.float32), np.zeros_like(self.photo.rgb[0, ..., :1])
-        for region, palette in zip(self.layout.regions, self.palettes, strict=True):
-            recolored = recolor(painted, self.pixels, palette)
+    @functools.cached_property
+    def palettes(self) -> Palettes:
+        """Those of the paintings in their own colours."""
+        return palettes_of(self.layout)
+
+    def _mixed(
+        self,
+        picture: np.ndarray,
+        palettes: Palettes,
+        recolor: Callable[[Region, np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """A picture recolored for each region, by its palette, and mixed as the regions are."""
+        mixed, total = np.zeros_like(picture, np.float32), np.zeros_like(self.photo.rgb[0, ..., :1])
+        for region, palette in zip(self.layout.regions, palettes, strict=True):
+            recolored = recolor(region, palette)
             if region.mask is None:  # the only one
                 return recolored
             mixed += region.mask[0] * recolored
             total += region.mask[0]
         in_some = total > 0
-        return np.where(in_some, np.rint(mixed / np.where(in_some, total, 1)), painted).astype(
+        return np.where(in_some, np.rint(mixed / np.where(in_some, total, 1)), picture).astype(
             np.uint8
         )
+
+
+def palettes_of(layout: Layout) -> Palettes:
+    """Of each region visible pixels of its paintings, as many as their shares, uint8 [P, 3]."""
+    return tuple(
+        np.concatenate(
+            [
+                _some_visible(painting, round(share * PALETTE_PIXELS))
+                for painting, share in region.paintings
+            ]
+        )
+        for region in layout.regions
+    )
+
+
+def _amount(strength: float) -> np.float32:
+    """How much of their colours and of their simplicity the photo takes on."""
+    return np.float32(min(1.0, 2 * strength))
 
 
 def load_job(
@@ -146,7 +195,10 @@ def load_job(
             f"The plan is for a picture of {plan.width} x {plan.height} px, but the photo comes to "
             "{} x {}; leave the plan out.".format(*photo.size)
         )
-    return Job(photo, lay_out(styles, paintings, photo, keep, settings.feather)), plan
+    layout = lay_out(styles, paintings, photo, keep, settings.feather)
+    if settings.faces:
+        layout = replace(layout, faces=face_mask(photo.rgb))
+    return Job(photo, layout), plan
 
 
 def _load(
@@ -176,7 +228,8 @@ def layout_at(layout: Layout, scale: Scale, height: int) -> Layout:
         paintings = tuple((_shrunk(picture, factor), share) for picture, share in region.paintings)
         return Region(paintings, _mask_at(region.mask, scale))
 
-    return Layout(tuple(map(small, layout.regions)), _mask_at(layout.kept, scale))
+    kept, faces = (_mask_at(mask, scale) for mask in (layout.kept, layout.faces))
+    return Layout(tuple(map(small, layout.regions)), kept, faces)
 
 
 def _mask_at(mask: np.ndarray | None, scale: Scale) -> np.ndarray | None:

@@ -11,7 +11,7 @@ import numpy as np
 from nst_core.engine import device
 from nst_core.engine.engine import Engine, Problem
 from nst_core.engine.frame import Frame
-from nst_core.engine.job import Job, layout_at
+from nst_core.engine.job import Job, layout_at, palettes_of
 from nst_core.engine.plan import Plan, check_memory, expected_pace
 from nst_core.engine.schedule import Progress
 from nst_core.engine.step import State
@@ -66,9 +66,11 @@ class Run:
                 for is_finest in (False, True)
             }
             self.layout: Layout = job.recolored(settings.color)
-            self.recolored_photo = job.photo  # unless the style loss takes colours
+            # What the terms see of the photo, and the palettes that pictures are brought to.
+            self.seen_photo, self._palettes = job.photo, None
             if self._engines[True].objective.takes_colors:
-                self.recolored_photo = job.photo_in_their_colors(self.layout, settings.strength)
+                self._palettes = palettes_of(self.layout)
+                self.seen_photo = job.simplified(self._palettes, settings.strength)
         self.progress = progress
         self.canvas: Any = None  # where the next scale starts, as array or tensor
         self.coarser: Any = None  # what the scale before this one ended at; None at the first
@@ -92,8 +94,7 @@ class Run:
         """
         scale, photo = self.progress.scale, self._job.photo
         shown, small = (
-            resize(picture.rgb, scale.height, scale.width)
-            for picture in (photo, self.recolored_photo)
+            resize(picture.rgb, scale.height, scale.width) for picture in (photo, self.seen_photo)
         )
         layout = layout_at(self.layout, scale, photo.size[1])
         with device.LOCK:
@@ -204,12 +205,12 @@ class Run:
         return self._frame(self._full_size(self.canvas), losses, eta)
 
     def _full_size(self, canvas: Any) -> np.ndarray:
-        return add_detail(
-            np.asarray(canvas), self.recolored_photo.rgb, self._engine.objective.detail
-        )
+        return add_detail(np.asarray(canvas), self.seen_photo.rgb, self._engine.objective.detail)
 
     def _frame(self, picture: np.ndarray, losses: dict[str, float], eta: float | None) -> Frame:
         painted, progress = images.to_uint8(picture), self.progress
+        if self._palettes is not None:  # the loss sees directions of colours, but no contrast
+            painted = self._job.in_palettes(painted, self._palettes, self._settings.strength)
         self._sent = time.monotonic()
         self.last = Frame(
             image=self._job.finished(painted, self._settings.color),

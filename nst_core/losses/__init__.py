@@ -78,11 +78,12 @@ def make_terms(settings: Settings, *, is_finest: bool = True) -> tuple[Term, ...
     loss = STYLE_LOSSES[settings.style_loss]
     make_style = loss.finest if is_finest else loss.coarser or loss.finest
     has_style = bool(layers) and settings.style_weight > 0
+    has_beside = has_style and bool(settings.gram_weight) and not is_finest
     terms = (
         (Content(settings.content_layer), settings.content_weight > 0),
         (make_style(layers, settings.network), has_style),
         (Edges(), bool(settings.edge_weight)),
-        (GramBeside(network=settings.network), has_style and bool(settings.gram_weight)),
+        (GramBeside(network=settings.network), has_beside),
         (TotalVariation(), settings.tv_weight > 0),
     )
     return tuple(term for term, counts in terms if counts)

@@ -1,21 +1,31 @@
-"""The photo's edges: where light turns to dark, the picture should turn alike.
+"""The photo's edges: where light or colour changes, the picture should change alike.
 
 "The photo" is what `Photo.pixels` says: for nearest features in the painting's colours.
 
-Features that find their nearest in a painting lose small things: windows, eyes, masts. What makes
-them out is the gradient of luminance, which says nothing of colours and strokes. After "Laplacian-
-Steered Neural Style Transfer" (Li, Xu, Nie and Chua 2017, arXiv 1707.01253), which compares second
-derivatives at all places alike; here it is the first ones, and those places most where the photo
-has edges, so that strokes are free elsewhere.
+Features that find their nearest in a painting lose small things: windows, eyes, masts; and what
+has another hue but the same light as the wall behind it dissolves. What makes them out are the
+gradients of the colours, which say nothing of the colours themselves, nor of strokes between. After
+"Laplacian-Steered Neural Style Transfer" (Li, Xu, Nie and Chua 2017, arXiv 1707.01253), which
+compares second derivatives at all places alike; here it is the first ones, and those places most
+where the photo has edges, so that strokes are free elsewhere.
 
-With g_p the gradient of the picture's luminance at the positions p of a grid, h_p the photo's, and
-w_p = |h_p| + FLOOR (mean |h| + LEAST), where anything is painted:
+With g_pc the gradient of the picture's channel c at the positions p of a grid, h_pc the photo's,
+|.|^2 the mean over the channels, and w_p = |h_p| + FLOOR (mean |h| + LEAST), where anything is
+painted:
 
     L_edges = sum_p w_p |g_p - h_p|^2 / sum_p w_p (|h_p|^2 + LEAST^2)
 
 0 for the same edges, about 1 for a plain picture of a photo that has some. Each is smoothed by a
 Gaussian: gradients at the grid are products with two matrices, the smooth derivative along one side
 and the smoothing along the other.
+
+Between its edges a thing has a mass of colour, or it would be an outline on the wall. So the same
+is asked of mean colours in the cells q of a coarse grid, m_q of the picture and n_q of the photo,
+whose mean is n:
+
+    L_masses = sum_q |m_q - n_q|^2 / sum_q (|n_q - n|^2 + LEAST^2)
+
+and the term is L_edges + MASSES L_masses.
 """
 
 from __future__ import annotations
@@ -27,12 +37,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_core.lazy import tf
-from nst_core.losses.content import strength_factor
+from nst_core.losses.content import emphasized, strength_factor
 from nst_core.losses.term import Part, Photo, RegionMeasures, Term
 from nst_core.settings import Settings
 
 # Brings the loss to the size of the others.
-SCALE = 1e8
+SCALE = 4.2e8
 
 # Positions along the long side: of larger pictures, so that one setting means one look, and strokes
 # that are smaller than a position's cell are free.
@@ -40,18 +50,21 @@ GRID = 256
 
 SIGMA = 0.8  # of the Gaussian, in cells
 
+FACE_EDGES = 4.0  # times as much as the rest do the edges of faces weigh
+
 # The share of the photo's mean gradient that flat places weigh, where ghosts of strokes would show.
 FLOOR = 0.3
 
-# The change of luminance over one sigma that strokes have. A photo without edges, like fog, asks no
+# The change over one sigma, of 0 to 1, that strokes have. A photo without edges, like fog, asks no
 # more of them than to be no steeper.
 LEAST = 0.02
+
+# Cells along the long side that keep their mean colours, and what they weigh beside the edges.
+MASS_GRID, MASSES = 24, 0.12
 
 MIN_SUM = 1e-12  # where nothing is painted, nothing is divided by 0
 
 OUTLINE = 0.95  # of a smoothed mask: about where a gradient across its outline ends
-
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G and B (ITU-R BT.601)
 
 
 class Filters(NamedTuple):
@@ -64,13 +77,23 @@ class Filters(NamedTuple):
 class EdgeTarget(NamedTuple):
     rows: Filters
     columns: Filters
-    gradient: tf.Tensor  # h, down and right, float32 [2, positions, positions]
+    gradient: tf.Tensor  # h, down and right, float32 [2, 3, positions, positions]
     weight: tf.Tensor  # w over the sum below the fraction, float32 [positions, positions]
+    masses: MassTarget
+
+
+class MassTarget(NamedTuple):
+    """The same for the colours of a much coarser grid."""
+
+    rows: tf.Tensor  # smoothing matrices, float32 [cells, pixels]
+    columns: tf.Tensor
+    colors: tf.Tensor  # float32 [3, cells, cells]
+    weight: tf.Tensor  # float32 [cells, cells]
 
 
 @dataclass(frozen=True)
 class Edges(Term):
-    """`L_edges` as a term of the engine, on the pixels of the whole picture."""
+    """`L_edges + MASSES L_masses` as a term of the engine, on the pixels of the whole picture."""
 
     name = "edges"
 
@@ -86,26 +109,35 @@ class Edges(Term):
         height, width = photo.size
         cell = max(1.0, max(height, width) / GRID)
         rows, columns = make_filters(height, cell), make_filters(width, cell)
-        gradient = np.stack(gradients(photo.pixels[0] @ LUMINANCE, rows, columns))
-        squares = np.square(gradient).sum(axis=0)
+        gradient = np.stack(gradients(photo.pixels[0].transpose(2, 0, 1), rows, columns))
+        squares = np.square(gradient).sum(axis=0).mean(axis=0)
         size = np.sqrt(squares)
         weight = size + FLOOR * (size.mean() + LEAST)
         if photo.painted is not None:
-            weight *= _inside(photo.painted[0, ..., 0], rows, columns)
+            weight *= _inside(photo.painted[0, ..., 0], rows.smooth, columns.smooth)
         weight /= max(np.sum(weight * (squares + LEAST**2)), MIN_SUM)
-        return tf.nest.map_structure(tf.constant, EdgeTarget(rows, columns, gradient, weight))
+        if photo.faces is not None:
+            faces = rows.smooth @ photo.faces[0, ..., 0] @ columns.smooth.T
+            weight *= emphasized(faces, FACE_EDGES)
+        masses = _masses_of(photo)
+        found = EdgeTarget(rows, columns, gradient, weight, masses)
+        return tf.nest.map_structure(tf.constant, found)
 
     def target_signature(self, regions: int, precision: str) -> EdgeTarget:
         matrix = tf.TensorSpec([None, None])
         filters = Filters(matrix, matrix)
-        return EdgeTarget(filters, filters, tf.TensorSpec([2, None, None]), matrix)
+        masses = MassTarget(matrix, matrix, tf.TensorSpec([3, None, None]), matrix)
+        return EdgeTarget(filters, filters, tf.TensorSpec([2, 3, None, None]), matrix, masses)
 
     def statistics(self, part: Part, target: EdgeTarget) -> tf.Tensor:
         assert part.pixels is not None  # a term without layers sees the whole picture
-        luminance = tf.linalg.matvec(part.pixels[0], tf.constant(LUMINANCE))
-        own = gradients(luminance, target.rows, target.columns)
-        squares = tf.square(own[0] - target.gradient[0]) + tf.square(own[1] - target.gradient[1])
-        return tf.reduce_sum(target.weight * squares)
+        channels = tf.transpose(part.pixels[0], [2, 0, 1])
+        down, right = gradients(channels, target.rows, target.columns)
+        squares = tf.square(down - target.gradient[0]) + tf.square(right - target.gradient[1])
+        edges = tf.reduce_sum(target.weight * tf.reduce_mean(squares, axis=0))
+        masses = target.masses
+        away = tf.square(smoothed(channels, masses.rows, masses.columns) - masses.colors)
+        return edges + MASSES * tf.reduce_sum(masses.weight * tf.reduce_mean(away, axis=0))
 
     def loss(
         self, statistics: Any, target: Any, weights: Mapping[str, tf.Tensor], area: tf.Tensor
@@ -126,14 +158,32 @@ def make_filters(length: int, cell: float) -> Filters:
     return Filters(smooth.astype(np.float32), slope.astype(np.float32))
 
 
-def gradients(luminance: Any, rows: Filters, columns: Filters) -> tuple[tf.Tensor, tf.Tensor]:
-    """The gradient of luminance [H, W], down and right, each [positions, positions]."""
-    down = tf.matmul(rows.slope @ luminance, columns.smooth, transpose_b=True)
-    right = tf.matmul(rows.smooth @ luminance, columns.slope, transpose_b=True)
+def gradients(channels: Any, rows: Filters, columns: Filters) -> tuple[tf.Tensor, tf.Tensor]:
+    """The gradients of channels [..., H, W], down and right, each [..., positions, positions]."""
+    down = tf.matmul(rows.slope @ channels, columns.smooth, transpose_b=True)
+    right = tf.matmul(rows.smooth @ channels, columns.slope, transpose_b=True)
     return down, right
 
 
-def _inside(mask: np.ndarray, rows: Filters, columns: Filters) -> np.ndarray:
+def smoothed(channels: Any, rows: Any, columns: Any) -> tf.Tensor:
+    """The means of channels [..., H, W] in the cells of two smoothing matrices."""
+    return tf.matmul(rows @ channels, columns, transpose_b=True)
+
+
+def _masses_of(photo: Photo) -> MassTarget:
+    height, width = photo.size
+    cell = max(1.0, max(height, width) / MASS_GRID)
+    rows, columns = make_filters(height, cell).smooth, make_filters(width, cell).smooth
+    colors = np.asarray(smoothed(photo.pixels[0].transpose(2, 0, 1), rows, columns))
+    weight = np.ones(colors.shape[1:], np.float32)
+    if photo.painted is not None:
+        weight = _inside(photo.painted[0, ..., 0], rows, columns)
+    spread = np.square(colors - colors.mean(axis=(1, 2), keepdims=True)).mean(axis=0)
+    weight = weight / max(np.sum(weight * (spread + LEAST**2)), MIN_SUM)
+    return MassTarget(rows, columns, colors, weight.astype(np.float32))
+
+
+def _inside(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """A mask at the positions, 0 up to two sigma inside of its outline: that is no photo's edge."""
-    smooth = rows.smooth @ mask @ columns.smooth.T
+    smooth = rows @ mask @ columns.T
     return np.clip((smooth - OUTLINE) / (1 - OUTLINE), 0, 1)

@@ -104,16 +104,18 @@ class GramStyle(StyleTerm):
 # All of the usual layers but the deepest, which nearest features do not compute; and what brings
 # the loss to the size that it has beside them.
 LAYERS_BESIDE = {name: weight for name, weight in BRUSHWORK["balanced"] if "block5" not in name}
-SCALE_BESIDE = 0.8
+SCALE_BESIDE = 3.3
 
 
 @dataclass(frozen=True)
 class GramBeside(GramStyle):
-    """Gram matrices beside another style loss: L_gram = SCALE_BESIDE sum_l w_l E_l.
+    """Gram matrices beside another style loss, at the scales before the finest:
 
-    Nearest features do not see how often a painting's place is taken, nor, being compared by
-    cosines, how strong they are: plain paper is near to everything, and a faded picture as good as
-    a bright one. Averages say both.
+        L_gram = SCALE_BESIDE sum_l w_l E_l
+
+    Nearest features do not see how often a painting's place is taken: plain paper is near to
+    everything, and nothing of an abstract painting would come into a photo of walls. Averages see
+    it. At the finest scale they would show as grain in skies.
     """
 
     name = "gram"

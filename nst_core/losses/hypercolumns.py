@@ -11,8 +11,9 @@ With c_p the hypercolumns of the picture, t_p those found for it, and T_p a regi
 
     L = sum_p T_p (1 - cos(c_p, t_p)) / sum_p T_p
 
-Finding them goes by cos(c_p - mean c, t_q - mean t), each with its own mean. Nothing is joined to
-compute the cosines: products and squares add up over the layers.
+They are found by their directions from the mean, c from the photo's and t from the painting's, see
+`matching.direction`. Nothing is joined to compute the cosines: products and squares add up over the
+layers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ from typing import Any, NamedTuple
 
 from nst_core.lazy import tf
 from nst_core.losses.guides import Guide, guide_signature, mask_of, part_of_guide
-from nst_core.losses.matching import ROWS, mean_of, nearest_to, stacked, sums_of, unit
+from nst_core.losses.matching import (
+    ROWS,
+    direction,
+    middle_of,
+    moved_to,
+    nearest_to,
+    stacked,
+    sums_of,
+    unit,
+)
 from nst_core.losses.nearest import (
     CANVAS_SHARE,
     COARSEST_SIDE,
@@ -41,6 +51,8 @@ from nst_core.networks.network import Network
 from nst_core.settings import Settings
 
 STRIDE = 4  # pixels between two hypercolumns, at most
+
+SOFTNESS = 0.5  # as `direction` takes it
 
 # Added to the squares of lengths that are divided by.
 EPSILON = 1e-8
@@ -117,13 +129,15 @@ class HypercolumnStyle(Term):
         return visible(found)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tuple[RegionTarget, ...]:
-        mean = mean_of(photo.mapped(self.style_layers, lambda one: sums_of(self._joined(one))))
+        middle = middle_of(photo.mapped(self.style_layers, lambda one: sums_of(self._joined(one))))
         columns = [stacked([own for own, _ in region.paintings]) for region in regions]
-        searched = [_centred(own) for own in columns]
+        searched = [
+            tf.cast(direction(own, moved_to(middle, own), SOFTNESS), own.dtype) for own in columns
+        ]
 
         def match(features: Features) -> tuple[tf.Tensor, ...]:
-            joined = tf.cast(self._joined(features), tf.float32)
-            query = unit(tf.reshape(joined - mean, [-1, joined.shape[-1]]))
+            joined = self._joined(features)
+            query = direction(tf.reshape(joined, [-1, joined.shape[-1]]), middle, SOFTNESS)
             found = (_matches(query, samples, photo.check) for samples in searched)
             return tuple(tf.reshape(one, [*joined.shape[:3], -1]) for one in found)
 
@@ -220,12 +234,6 @@ class HypercolumnStyle(Term):
     def _joined(self, features: Features) -> tf.Tensor:
         """The hypercolumns, [1, H, W, sum N_l]."""
         return tf.concat([self._aligned(features, layer) for layer in self.style_layers], axis=-1)
-
-
-def _centred(columns: tf.Tensor) -> tf.Tensor:
-    """Directions of hypercolumns [K, Q, N] from each painting's mean, in their precision."""
-    exact = tf.cast(columns, tf.float32)
-    return tf.cast(unit(exact - tf.reduce_mean(exact, axis=1, keepdims=True)), columns.dtype)
 
 
 def _matches(query: tf.Tensor, samples: tf.Tensor, check: Callable[[], None]) -> tf.Tensor:

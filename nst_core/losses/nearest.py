@@ -9,10 +9,12 @@ among them; here every place has to look like some place of the painting.
 For one layer, F_p are the features of the picture at the positions p of a grid, B_q those of the
 painting, and T_p a region's mask:
 
-    D = sum_p T_p min_q (1 - cos(F_p - f, B_q - b)) / sum_p T_p
+    D = sum_p T_p min_q |u(F_p - f) - u(B_q - b)|^2 / 2 / sum_p T_p
 
-b is the mean over q, and f that of the photo's features: the picture's own, which there is in the
-original, depends on the whole picture at every step, and so does not add up over tiles.
+u is a direction, of length 1 but for what lies near to the mean, see `matching.direction`; were it
+of length 1 everywhere, this would be 1 - cos, as in the original. b is the mean over q, and f that
+of the photo's features: the picture's own, which there is in the original, depends on the whole
+picture at every step, and so does not add up over tiles.
 
 Features are [1, H, W, N], in float32 or bfloat16; sums are float32.
 """
@@ -27,7 +29,15 @@ import numpy as np
 
 from nst_core.lazy import tf
 from nst_core.losses.guides import Guide, guide_signature, mask_of, part_of_guide
-from nst_core.losses.matching import mean_of, nearest_to, stacked, sums_of, unit
+from nst_core.losses.matching import (
+    Middle,
+    direction,
+    middle_of,
+    moved_to,
+    nearest_to,
+    stacked,
+    sums_of,
+)
 from nst_core.losses.term import Box, Features, PaintingPart, Part, Photo, RegionMeasures, Term
 from nst_core.networks import NETWORKS
 from nst_core.networks.network import Layer, Network
@@ -42,7 +52,11 @@ NEAREST_LAYERS = tuple(
 )
 
 # Multiplies the loss, so that the default weights of the other terms suit this one, too.
-SCALE = 1.7e8
+SCALE = 9.3e8
+
+# As `direction` takes it. At 0.2 strokes of the painting show up in skies, at 0.5 strokes of little
+# contrast are lost.
+SOFTNESS = 0.35
 
 # About so many positions along the long side are compared, but of a large picture every eighth
 # pixel at least, where block4 has all of its positions.
@@ -52,6 +66,10 @@ GRID, COARSEST_SPACING = 64, 8
 # free, and shows as grain.
 FINE_STRIDE, FINE_SPACING = 2, 4
 
+# In which quarter of its cells each layer is compared, down and right: were it the same one in all,
+# the grid would show in skies.
+SHIFTS = (0, 0), (1, 1), (0, 1), (1, 0)
+
 # Each scale has its own strokes. So that they have one size in the picture whatever its pixels,
 # there are always as many scales, where the coarsest is not smaller than this.
 SCALES, COARSEST_SIDE = 4, 32
@@ -59,12 +77,14 @@ SCALES, COARSEST_SIDE = 4, 32
 # Share of the picture so far in what the next scale searches matches for, as in Kolkin et al.
 CANVAS_SHARE = 0.25
 
-# Share of the photo's detail that the picture gets where a scale begins. With all of it, the photo
-# would be kept rather than painted over.
-DETAIL = 0.0
+# Share of the photo's detail that the picture gets where a scale begins: without it whiskers and
+# masts are lost, and all is soft; with all of it strokes are.
+DETAIL = 0.7
 
-# Similarities of some rows to all samples, and what is kept of the paintings at all scales.
-FIXED_BYTES = 200e6
+# Similarities of some rows to all samples, and what is kept of the paintings at all scales. Equal
+# runs differ by up to 190 MB at their peaks, as the threads happened to share the work: the highest
+# counts.
+FIXED_BYTES = 370e6
 
 # Of a picture of 512 px and more a step keeps at each position the features and their nearest in
 # float32, and half as much on the way: 384 channels in every 16 pixels, 2304 in every 64. In
@@ -80,8 +100,8 @@ OnGrid = tuple[Any, Any]
 class RegionTarget(NamedTuple):
     """What one region of the picture is compared with."""
 
-    # Layer name -> (B_q - b) / |B_q - b| of the region's paintings, [K, Q, N], in the precision of
-    # the features.
+    # Layer name -> u(B_q - b) of the region's paintings, [K, Q, N], in the precision of the
+    # features.
     layers: dict[str, tf.Tensor]
     mix: tf.Tensor  # the paintings' shares, float32 [K]
     share: tf.Tensor  # of the picture that the region has, scalar
@@ -90,7 +110,7 @@ class RegionTarget(NamedTuple):
 
 class Target(NamedTuple):
     every: dict[str, tf.Tensor]  # layer name -> positions from one compared to the next, int32
-    centres: dict[str, tf.Tensor]  # layer name -> f, float32 [N]
+    middles: dict[str, Middle]  # layer name -> f, and how far the photo's features lie from it
     regions: tuple[RegionTarget, ...]
 
 
@@ -159,17 +179,20 @@ class NearestStyle(Term):
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> Target:
         sums = photo.mapped(self.style_layers, _sums)
+        middles = {layer: middle_of(found) for layer, found in sums.items()}
         return Target(
             {
                 layer: self._every(layer, picture_spacing(*photo.size))
                 for layer in self.style_layers
             },
-            {layer: mean_of(found) for layer, found in sums.items()},
+            middles,
             tuple(
                 RegionTarget(
                     {
-                        layer: _directions([measured[layer] for measured, _ in region.paintings])
-                        for layer in self.style_layers
+                        layer: _directions(
+                            [measured[layer] for measured, _ in region.paintings], middle
+                        )
+                        for layer, middle in middles.items()
                     },
                     tf.constant([share for _, share in region.paintings], tf.float32),
                     tf.constant(region.share, tf.float32),
@@ -194,7 +217,7 @@ class NearestStyle(Term):
         )
         return Target(
             dict.fromkeys(self.style_layers, tf.TensorSpec([], tf.int32)),
-            dict.fromkeys(self.style_layers, tf.TensorSpec([None])),
+            dict.fromkeys(self.style_layers, Middle(tf.TensorSpec([None]), tf.TensorSpec([]))),
             (one,) * max(1, regions),
         )
 
@@ -219,12 +242,12 @@ class NearestStyle(Term):
                 layer: distances(
                     part.features[layer],
                     region.guides.get(layer),
-                    target.every[layer],
-                    target.centres[layer],
+                    quarters(target.every[layer], *SHIFTS[number % len(SHIFTS)]),
+                    target.middles[layer],
                     region.layers[layer],
                     region.mix,
                 )
-                for layer in self.style_layers
+                for number, layer in enumerate(self.style_layers)
             }
             for region in target.regions
         )
@@ -250,8 +273,8 @@ class NearestStyle(Term):
 def distances(
     features: tf.Tensor,
     guide: Guide | None,
-    every: tf.Tensor | int,
-    centre: tf.Tensor,
+    grid: Grid,
+    middle: Middle,
     samples: tf.Tensor,
     mix: tf.Tensor,
 ) -> Distances:
@@ -263,17 +286,17 @@ def distances(
     Args:
         features: [1, H, W, N].
         guide: where the region is; None for everywhere.
-        every: positions from one of the grid to the next.
-        centre: what is subtracted from the features, [N].
+        grid: the positions that are compared.
+        middle: of the photo's features.
         samples: directions of the paintings' features, [K, Q, N].
         mix: shares of the paintings in `samples`.
     """
-    own, weight = on_grid(features, guide, every)
-    direction = unit(tf.cast(own, tf.float32) - centre)[tf.newaxis]  # [1, P, N]
-    nearest = nearest_to(tf.stop_gradient(direction), samples)  # [K, P]
+    own, weight = on_grid(features, guide, grid)
+    asked = direction(own, middle, SOFTNESS)[tf.newaxis]  # [1, P, N]
+    nearest = nearest_to(tf.stop_gradient(asked), samples)  # [K, P]
     # No gradient for the samples, which tiles would otherwise compute and throw away.
     found = tf.stop_gradient(tf.cast(tf.gather(samples, nearest, batch_dims=1), tf.float32))
-    each = 1 - tf.reduce_sum(direction * found, axis=-1)  # [K, P]
+    each = tf.reduce_sum(tf.square(asked - found), axis=-1) / 2  # [K, P]
     mixed = tf.linalg.matvec(each, mix, transpose_a=True)  # [P]
     if weight is None:
         return Distances(tf.reduce_sum(mixed), tf.cast(tf.size(mixed), tf.float32))
@@ -304,16 +327,34 @@ def spacing_of(layer: Layer, spacing: int) -> int:
     return max(layer.stride, min(finest, spacing))
 
 
-def on_grid(features: tf.Tensor, guide: Guide | None, every: tf.Tensor | int) -> OnGrid:
+class Grid(NamedTuple):
+    """The positions of a layer that are compared: one in each cell, all at the same place of it."""
+
+    every: tf.Tensor | int  # positions from one to the next
+    top: tf.Tensor | int  # row and column of the first one
+    left: tf.Tensor | int
+
+
+def middles(every: int) -> Grid:
+    """The middle of each cell."""
+    return Grid(every, every // 2, every // 2)
+
+
+def quarters(every: tf.Tensor | int, down: int, right: int) -> Grid:
+    """The middle of a quarter of each cell: 0 is the upper or left half, 1 the other."""
+    return Grid(every, every // 4 + down * (every // 2), every // 4 + right * (every // 2))
+
+
+def on_grid(features: tf.Tensor, guide: Guide | None, grid: Grid) -> OnGrid:
     """Features at the positions of a grid [P, N], and a region's mask there [P], None without one.
 
     Args:
-        features: [1, H, W, N]; of a tile, it begins where a position of the grid's cells does.
-        every: positions from one of the grid to the next; the first one is in the middle of that.
+        features: [1, H, W, N]; of a tile, it begins where a cell of the grid does.
     """
-    first = every // 2
+    every, first = grid.every, (grid.top, grid.left)
     if guide is None:
-        return _rows(features[:, first::every, first::every], features.shape[-1]), None
+        found = features[:, grid.top :: every, grid.left :: every]
+        return _rows(found, features.shape[-1]), None
     size = tf.shape(guide.root)[1:3]
     top, left = tf.unstack(guide.corner)
     height, width = tf.unstack(size)
@@ -325,10 +366,11 @@ def on_grid(features: tf.Tensor, guide: Guide | None, every: tf.Tensor | int) ->
 
 def painting_on_grid(features: tf.Tensor, guide: Guide | None, every: int) -> OnGrid:
     """The same with all positions, also those where the mask is 0."""
-    own, _ = on_grid(features, None, every)
+    own, _ = on_grid(features, None, middles(every))
     if guide is None:
         return own, None
-    weight, _ = on_grid(mask_of(guide, tf.shape(features)[1:3])[..., tf.newaxis], None, every)
+    mask = mask_of(guide, tf.shape(features)[1:3])[..., tf.newaxis]
+    weight, _ = on_grid(mask, None, middles(every))
     return own, weight[:, 0]
 
 
@@ -345,14 +387,12 @@ def _rows(features: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.reshape(features, [-1, channels])
 
 
-def _directions(paintings: Sequence[tf.Tensor]) -> tf.Tensor:
+def _directions(paintings: Sequence[tf.Tensor], middle: Middle) -> tf.Tensor:
     """Where the features of several paintings, each [Q_k, N], point from the mean of their own."""
     features = stacked(paintings)
-    exact = tf.cast(features, tf.float32)
-    centred = exact - tf.reduce_mean(exact, axis=1, keepdims=True)
-    return tf.cast(unit(centred), features.dtype)
+    return tf.cast(direction(features, moved_to(middle, features), SOFTNESS), features.dtype)
 
 
 def _sums(features: Features) -> dict[str, tf.Tensor]:
-    """Of each layer how many positions there are, and the sum over them, [1, 1, 1, 1 + N]."""
+    """Of each layer `sums_of` it."""
     return {layer: sums_of(found) for layer, found in features.items()}

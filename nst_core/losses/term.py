@@ -62,6 +62,10 @@ class Photo(Protocol):
     def painted(self) -> np.ndarray | None:
         """A mask of what is painted and not kept or transparent, [1, H, W, 1]; None for all."""
 
+    @property
+    def faces(self) -> np.ndarray | None:
+        """A mask of the photo's faces, [1, H, W, 1]; None where there are none."""
+
     def __getitem__(self, layer: str) -> tf.Tensor:
         """Its features at one of the term's `photo_layers`."""
 

@@ -52,10 +52,7 @@ def preview(content: np.ndarray, paintings: Styles, handle: str | None) -> np.nd
     """
     height, width = content.shape[1:3]
     small = _scaled(content, CONTENT_SIDE / max(height, width))
-    styles = [
-        (_scaled(rgb, STYLE_SIDE / np.sqrt(rgb.shape[1] * rgb.shape[2])), share)
-        for rgb, share in paintings
-    ]
+    styles = [(_style_sized(rgb), share) for rgb, share in paintings]
     stylizer = load_stylizer(handle)
     has_halves = hasattr(stylizer, "predict") and hasattr(stylizer, "transform")
     try:
@@ -66,6 +63,30 @@ def preview(content: np.ndarray, paintings: Styles, handle: str | None) -> np.nd
     except Exception as error:  # TensorFlow raises whatever the module leads it to
         raise _preview_error(handle, "it cannot be called as module(content, style)[0]") from error
     return resize(np.clip(picture, 0.0, 1.0), height, width)
+
+
+def style_vector(painting: np.ndarray) -> np.ndarray:
+    """What the embedded stylizer knows of a painting, float32 [1, 1, 1, 100].
+
+    Args:
+        painting: float32 RGB [1, H, W, 3] in [0, 1], of any size.
+    """
+    return np.asarray(load_stylizer(None).predict(_style_sized(painting)))  # type: ignore[attr-defined]
+
+
+def look(content: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """A picture in the style of a vector, at once and of its own size; like `content`.
+
+    Args:
+        content: float32 RGB [1, H, W, 3] in [0, 1].
+        vector: of `style_vector`.
+    """
+    picture = load_stylizer(None).transform(content, vector)  # type: ignore[attr-defined]
+    return np.clip(picture, 0.0, 1.0)
+
+
+def _style_sized(painting: np.ndarray) -> np.ndarray:
+    return _scaled(painting, STYLE_SIDE / np.sqrt(painting.shape[1] * painting.shape[2]))
 
 
 def _mixed_vectors(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:

@@ -37,6 +37,7 @@ STRIP = 256  # rows that are converted at once
 REDUCING_GAP = 3.0  # so many times the wanted size is left for Lanczos after a mean over blocks
 REDUCIBLE = {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F"}  # modes that can be
 PAPER = (255, 255, 255)  # what shows through a transparent picture while it is painted
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # shares of R, G and B in luminance (BT.601)
 
 # Pillow's names of the formats that are read. Others that Pillow knows are refused: some of them
 # start other programs.

@@ -50,6 +50,7 @@ class Layout:
 
     regions: tuple[Region, ...]
     kept: np.ndarray | None = None  # the mask of what stays, or None for nothing
+    faces: np.ndarray | None = None  # a mask of the photo's faces, or None where there are none
 
     @property
     def paintings(self) -> list[Picture]:
