@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import gradio as gr
 from nst_core import __version__
 from nst_core.pictures import film
 from nst_core.presets import PRESETS
-from page import actions, controls, examples, journal, mixing, serving, studio
+from page import actions, controls, examples, journal, looks, mixing, serving, studio
 from page.components import Board, PictureInput
 from page.turns import MAX_WAITING
 
@@ -62,6 +63,23 @@ RUNS: dict[str, Any] = {
     "concurrency_limit": 2 * MAX_WAITING,  # those that are refused have to be told
 }
 
+# For looks: several visitors' at once would each take longer.
+LOOKS: dict[str, Any] = PRIVATE | {"concurrency_id": "looks", "concurrency_limit": 2}
+
+# Press Paint as soon as it can be pressed, and let phones see it. Of the other paintings more are
+# to be chosen first.
+PAINT_NOW = """(number) => {
+    if (number !== 1) return;
+    const press = (patience) => {
+        const button = document.querySelector("#paint");
+        if (!button.disabled) button.click();
+        else if (patience) setTimeout(press, 50, patience - 1);
+    };
+    press(200);
+    const stage = document.querySelector("#stage");
+    if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView();
+}"""
+
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
@@ -88,6 +106,15 @@ class Buttons:
     go_on: gr.Button
 
 
+@dataclass(frozen=True)
+class Pickers:
+    """The example pictures to choose from."""
+
+    photos: gr.Gallery
+    paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
+    which: gr.Radio  # of the paintings that are mixed a click chooses
+
+
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
     with gr.Blocks(
@@ -100,11 +127,11 @@ def make_page() -> gr.Blocks:
         pairs = lay_out_pairs()
         with gr.Row(elem_id="main"):
             with gr.Column(elem_id="choose"):
-                pictures, more = lay_out_pictures()
+                pictures, more, pickers = lay_out_pictures()
             with gr.Column(elem_id="set"):
                 preset, values = lay_out_settings()
                 with gr.Row():
-                    link = gr.Button("Link to this", size="sm", elem_id="link")
+                    link = gr.Button("Copy link", size="sm", elem_id="link")
                     recipe = gr.UploadButton(
                         "Settings from a PNG", size="sm", file_types=[".png"], elem_id="recipe"
                     )
@@ -123,7 +150,8 @@ def make_page() -> gr.Blocks:
         shown = [stage.result, stage.status, losses, token]
         tools = [buttons.paint, buttons.stop, buttons.go_on, save, blend, chart]
         choice = [*pictures, preset, *values, *more]
-        wire_painting(stage, buttons, pairs, pictures, values, more, shown, tools)
+        wire_painting(stage, buttons, pairs, pickers, pictures, values, more, shown, tools)
+        wire_picking(pickers, pictures, more, token, tools)
         wire_endpoints(pictures, values, more, shown)
         wire_returning(page, shown, tools, choice)
         recipe.upload(actions.take_recipe, recipe, choice, **PRIVATE)
@@ -150,6 +178,7 @@ def wire_painting(
     stage: Stage,
     buttons: Buttons,
     pairs: gr.Gallery,
+    pickers: Pickers,
     pictures: list[gr.Image],
     values: list[Any],
     more: list[Any],
@@ -178,7 +207,34 @@ def wire_painting(
     chosen = [*pictures, *more, *shown, stage.comparison, stage.views]
     pairs.select(actions.pick, None, picked, cancels=runs, **PRIVATE).then(
         actions.choose_pair, picked, chosen, **PRIVATE
-    ).then(actions.at_rest, token, tools, **PRIVATE)
+    ).then(actions.at_rest, token, tools, **PRIVATE).then(
+        actions.show_looks, pictures[0], pickers.paintings, **LOOKS
+    )
+
+
+def wire_picking(
+    pickers: Pickers,
+    pictures: list[gr.Image],
+    more: list[Any],
+    token: gr.State,
+    tools: list[Any],
+) -> None:
+    """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
+    photo, painting = pictures
+    show: dict[str, Any] = {
+        "fn": actions.show_looks,
+        "inputs": photo,
+        "outputs": pickers.paintings,
+        **LOOKS,
+    }
+    pickers.photos.select(actions.pick_photo, None, photo, **PRIVATE).then(**show)
+    for chosen in (photo.input, photo.clear):
+        chosen(**show, trigger_mode="always_last")
+    others = dict(zip(mixing.MORE, more, strict=True))
+    styles = [painting, *(others[name] for name in mixing.STYLES[1:])]
+    pickers.paintings.select(actions.pick_painting, pickers.which, styles, **PRIVATE).then(
+        actions.at_rest, token, tools, **PRIVATE
+    ).then(None, pickers.which, None, js=PAINT_NOW)
 
 
 def wire_endpoints(
@@ -239,13 +295,13 @@ def lay_out_pairs() -> gr.Gallery:
     )
 
 
-def lay_out_pictures() -> tuple[list[gr.Image], list[Any]]:
-    """Photo and painting, the examples to fill them with, and the fields of `mixing.MORE`."""
+def lay_out_pictures() -> tuple[list[gr.Image], list[Any], Pickers]:
+    """Photo and painting, the fields of `mixing.MORE`, and the examples to fill all with."""
     with gr.Row(elem_id="inputs"):
         photo, painting = picture_input("Photo", "content"), picture_input("Painting", "style")
     with gr.Tabs():
         with gr.Tab("Photos"):
-            photos = make_picker("content", "Photos")
+            photos = make_picker("content", "Photos", examples.thumbnails("content"))
         with gr.Tab("Paintings"):
             which = gr.Radio(
                 [(f"Painting {number}", number) for number in mixing.NUMBERS],
@@ -254,14 +310,12 @@ def lay_out_pictures() -> tuple[list[gr.Image], list[Any]]:
                 visible=False,
                 elem_id="which",
             )
-            paintings = make_picker("style", "Paintings")
+            paintings = make_picker("style", "Paintings", looks.paintings())
     with gr.Accordion("More paintings and regions", open=False, elem_id="more") as accordion:
         made = lay_out_paintings() | lay_out_regions(accordion, photo, photos)
     accordion.expand(lambda: gr.update(visible=True), None, which, **PRIVATE)
-    photos.select(actions.pick_photo, None, photo, **PRIVATE)
-    styles = [painting, *(made[name] for name in mixing.STYLES[1:])]
-    paintings.select(actions.pick_painting, which, styles, **PRIVATE)
-    return [photo, painting], [made[name] for name in mixing.MORE]
+    more = [made[name] for name in mixing.MORE]
+    return [photo, painting], more, Pickers(photos, paintings, which)
 
 
 def lay_out_paintings() -> dict[str, Any]:
@@ -281,7 +335,7 @@ def lay_out_paintings() -> dict[str, Any]:
 
 def lay_out_regions(accordion: gr.Accordion, photo: gr.Image, photos: gr.Gallery) -> dict[str, Any]:
     """Where each painting rules: drawn on the photo, or as pictures."""
-    names = [*(f"Painting {number}" for number in mixing.NUMBERS), "The photo stays"]
+    names = [*(f"Painting {number}" for number in mixing.NUMBERS), "Keep the photo here"]
     brush = gr.Radio(
         [(name, number) for number, name in enumerate(names)],
         value=0,
@@ -505,13 +559,10 @@ def picture_input(label: str, name: str, height: int = 220) -> PictureInput:
     return field
 
 
-def make_picker(kind: str, label: str) -> gr.Gallery:
-    """A gallery of the example pictures."""
+def make_picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:
+    """A gallery of example pictures with their captions."""
     return gr.Gallery(
-        [
-            (examples.thumbnail(kind, name), examples.caption(kind, name))
-            for name in examples.NAMES[kind]
-        ],
+        list(cards),
         label=label,
         show_label=False,
         height=300,

@@ -38,7 +38,7 @@ from nst_core.presets import PRESETS
 from nst_core.recipe import Source, Stretch
 from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
-from page import controls, examples, journal, mixing, studio
+from page import controls, examples, journal, looks, mixing, studio
 from page.studio import Painting, Studio
 from page.turns import TURN_OVER, Ticket, Turns
 from page.words import (
@@ -54,7 +54,7 @@ from page.words import (
 BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 
 # Under a pair's finished picture that was on the page before anybody painted.
-PAINTED_BEFORE = "Painted before. Press **Paint** to watch it being painted."
+PAINTED_BEFORE = "A finished example. Press **Paint** to watch it being painted."
 
 # Under a visitor's last picture when nothing but its file is left.
 LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
@@ -215,27 +215,29 @@ def _watch(
     Args:
         begun: the painting, but for its frame.
     """
-    color, frame = None, None
+    frame = painting = None
     with contextlib.closing(frames):
         for frame in frames:
             height, width, _ = frame.image.shape
             facts |= {"width": width, "height": height, "steps": frame.step}
-            painting = begun(frame=frame).planned()
-            if color is not None:
-                painting = painting.recolored(color)
-            painting.pictures_so_far.add(frame.painted)
-            painting.history.extend((frame.step, *term) for term in frame.losses.items())
-            STUDIO.keep(token, painting)
+            own = begun(frame=frame).planned()
+            own.pictures_so_far.add(frame.painted)
+            own.history.extend((frame.step, *term) for term in frame.losses.items())
+            is_first = painting is None
+            painting = STUDIO.change(token, functools.partial(_as_colored, own, is_first))
             picture = _finished(token, painting) if frame.done else painting.frame.image
             yield Shown(picture, status_text(frame), plot_data(painting.history), token)
-            kept = STUDIO.find(token)
-            color = kept.color if kept else None  # may have been changed meanwhile
     if ticket.stop.is_set() and not (frame and frame.done):
         facts["outcome"] = ticket.stop.reason
-        if frame is not None:
+        if painting is not None and frame is not None:
             text = turn_over_text if ticket.stop.reason == TURN_OVER else stopped_text
             yield Shown(_finished(token, STUDIO.find(token) or painting), text(frame))
     return frame is not None
+
+
+def _as_colored(painting: Painting, is_first: bool, before: Painting | None) -> Painting:
+    """A run's picture, in the colours that were chosen for the one before, but for the first."""
+    return painting if is_first or before is None else painting.recolored(before.color)
 
 
 def _finished(token: str, painting: Painting) -> str:
@@ -323,7 +325,7 @@ def at_work() -> tuple[Any, ...]:
         blend=gr.update(value=100, interactive=False),
         chart=gr.update(visible=True),
     )
-    return "Waiting for its turn …", gr.update(selected="picture"), *tools
+    return "In the queue …", gr.update(selected="picture"), *tools
 
 
 def at_rest(token: str | None) -> Tools:
@@ -391,8 +393,8 @@ def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:
     painting = STUDIO.find(token)
     if token is None or painting is None or color not in COLOR_MODES:
         return gr.skip(), gr.skip()
-    painting = painting.recolored(color)
-    STUDIO.keep(token, painting)
+    found = painting
+    painting = STUDIO.change(token, lambda kept: (kept or found).recolored(color))
     if COLOR_MODES[color].painting:
         gr.Info("These colours are taken by the painting: press Continue or Paint to see them.")
     return painting.blended(percent / 100), save_button(painting, percent)
@@ -457,8 +459,24 @@ def pick_photo(event: gr.SelectData) -> str:
     return _picked("content", event)
 
 
+def show_looks(content: str | None) -> Iterator[Any]:
+    """The paintings to choose from, each as the photo looks in it; as they are without a photo."""
+    if content is None:
+        yield looks.paintings()
+        return
+    try:
+        yield from looks.of_photo(content)
+    except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
+        yield gr.skip()
+
+
 def pick_painting(number: int, event: gr.SelectData) -> list[Any]:
-    """The example painting that was clicked, as the painting of this number from 1."""
+    """The example painting that was clicked, as the painting of this number from 1.
+
+    What was being painted ends within a step: the first painting is painted at once.
+    """
+    if number == mixing.NUMBERS[0]:
+        TURNS.stop(_session())
     fields: list[Any] = [gr.skip()] * len(mixing.STYLES)
     fields[number - 1] = _picked("style", event)
     return fields
@@ -577,7 +595,10 @@ def _linked(asked: dict[str, str]) -> list[Any]:
         field: str(examples.path_of(_kind(field), name)) if name else None
         for field, name in names.items()
     }
-    weights = {field: _asked_weight(asked.get(field)) for field in mixing.WEIGHTS}
+    weights = {
+        field: _asked_weight(number, asked.get(field))
+        for number, field in zip(mixing.NUMBERS, mixing.WEIGHTS, strict=True)
+    }
     more = [(paths | weights).get(field) for field in mixing.MORE]
     found = [name for name in names.values() if name]
     stage = Shown(None, "Ready.")
@@ -595,11 +616,13 @@ def _asked_example(field: str, name: str | None) -> str | None:
     return name if name in examples.NAMES[_kind(field)] else None
 
 
-def _asked_weight(text: str | None) -> float:
+def _asked_weight(number: int, text: str | None) -> float:
     try:
         return min(1.0, max(0.0, float(text or 1)))
     except ValueError:
-        raise SettingsError(f"{text!r} is no weight of a painting; 0 to 1 is needed.") from None
+        raise SettingsError(
+            f"Weight {number} must be a number from 0 to 1, but the link says {text!r}."
+        ) from None
 
 
 def _last(token: str, painting: Painting) -> list[Any]:

@@ -88,6 +88,11 @@ def thumbnail(kind: str, name: str) -> Image.Image:
     return _fitted(path_of(kind, name), THUMBNAIL)
 
 
+def thumbnails(kind: str) -> list[tuple[Image.Image, str]]:
+    """All example pictures of a kind, small, with their captions."""
+    return [(thumbnail(kind, name), caption(kind, name)) for name in NAMES[kind]]
+
+
 def pair_card(content: str, style: str) -> Image.Image:
     """The finished picture of a pair, photo and painting in its lower corners."""
     card = _fitted(painted_path(content, style), CARD)

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-import shutil
 import threading
 import time
 from collections import OrderedDict
@@ -108,15 +107,30 @@ class Studio:
         self._lock = threading.Lock()
 
     def keep(self, token: str, painting: Painting) -> None:
-        """Hang a painting, or the same one as it is now."""
-        with self._lock:
-            self._paintings[token] = painting
-            self._paintings.move_to_end(token)
-            if len(self._paintings) > MAX_PAINTINGS:
-                self._paintings.popitem(last=False)
-            for old in list(self._paintings.values())[:-MAX_MEMORIES]:
-                if old.easel is not painting.easel:
-                    old.easel.forget()
+        """Keep a painting, or the same one as it is now."""
+        self.change(token, lambda _: painting)
+
+    def change(self, token: str, change: Callable[[Painting | None], Painting]) -> Painting:
+        """Keep what a function makes of a painting; anew if it was changed meanwhile.
+
+        So that of a run's next picture and other colours for it, neither undoes the other.
+        """
+        while True:
+            before = self.find(token)
+            painting = change(before)
+            with self._lock:
+                if self._paintings.get(token) is before:
+                    self._put(token, painting)
+                    return painting
+
+    def _put(self, token: str, painting: Painting) -> None:
+        self._paintings[token] = painting
+        self._paintings.move_to_end(token)
+        if len(self._paintings) > MAX_PAINTINGS:
+            self._paintings.popitem(last=False)
+        for old in list(self._paintings.values())[:-MAX_MEMORIES]:
+            if old.easel is not painting.easel:
+                old.easel.forget()
 
     def find(self, token: str | None) -> Painting | None:
         """The painting of this name, if it is still here."""
@@ -159,13 +173,19 @@ def save_image(image: Image.Image, name: str, made: str = "") -> str:
 def save_frame(pixels: np.ndarray) -> str:
     """The path of a JPEG of a picture on its way, uint8 [H, W, 3]: quick to write and to send."""
 
-    def write(path: Path) -> None:
-        # By way of a buffer: on a disk that is just full Pillow takes half a file for written.
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=FRAME_QUALITY)
-        write_whole(buffer.getvalue(), path)
+    return _once(_digest(pixels.tobytes()), "frame.jpg", lambda path: _write_jpeg(pixels, path))
 
-    return _once(_digest(pixels.tobytes()), "frame.jpg", write)
+
+def save_small(key: str, make: Callable[[], np.ndarray]) -> str:
+    """The path of a JPEG that is made but once for a key; `make` gives uint8 [H, W, 3]."""
+    return _once(_digest(key.encode()), "small.jpg", lambda path: _write_jpeg(make(), path))
+
+
+def _write_jpeg(pixels: np.ndarray, path: Path) -> None:
+    # By way of a buffer: on a disk that is just full Pillow takes half a file for written.
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=FRAME_QUALITY)
+    write_whole(buffer.getvalue(), path)
 
 
 def save_film(painting: Painting, ending: str) -> str:
@@ -179,9 +199,12 @@ def save_film(painting: Painting, ending: str) -> str:
 def store_last(token: str, path: str) -> None:
     """Keep a copy of a picture under its token, to be found when the server was started again."""
     folder = _folder_of_last(token)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copyfile(path, folder / Path(path).name)
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / Path(path).name
+    write_whole(Path(path).read_bytes(), copy)
+    for older in folder.glob("*.png"):  # not before the new one is whole
+        if older != copy:
+            older.unlink(missing_ok=True)
 
 
 def find_last(token: str | None) -> str | None:

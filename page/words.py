@@ -8,7 +8,7 @@ import pandas as pd
 
 from nst_core import Frame
 from nst_core.engine.warm_up import is_warm
-from page.turns import Place
+from page.turns import MAX_SECONDS, Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
 
@@ -51,13 +51,14 @@ def stopped_text(frame: Frame) -> str:
 
 def waiting_text(place: Place) -> str:
     """The status line of one who waits."""
-    others = "one picture" if place.before == 1 else f"{place.before} pictures"
-    return f"Waiting for its turn: {others} before, about {seconds_text(place.seconds)}"
+    others = "1 picture" if place.before == 1 else f"{place.before} pictures"
+    return f"In the queue: {others} ahead of yours, about {seconds_text(place.seconds)}"
 
 
 def turn_over_text(frame: Frame) -> str:
     """The status line of a run that took as long as one may."""
-    return f"{stopped_text(frame)} The time limit is reached; press **Continue** to go on."
+    minutes = f"{MAX_SECONDS / 60:.0f}-minute limit"
+    return f"{stopped_text(frame)} {minutes} reached. Press **Continue** to keep painting."
 
 
 def seconds_text(seconds: float) -> str:

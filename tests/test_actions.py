@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_the_last_thing_shown_is_a_png_of_the_last_frame_with_its_recipe():
     assert shown.status.startswith("Done: 2 steps in ")
     assert Path(shown.picture).name == "castle-great-wave.png"
     np.testing.assert_array_equal(pixels(shown.picture), painting.frame.image)
-    assert set(shown.losses["term"]) == {"total", "content", "style", "edges", "gram", "tv"}
+    assert set(shown.losses["term"]) >= {"total", "content", "style", "edges", "tv"}
     assert actions.at_rest(shown.token).save["value"] == shown.picture
     made = recipe.read(shown.picture)
     assert made.settings == Settings(size=96, steps=2)
@@ -175,7 +176,9 @@ KEPT = "Stopped at step {} of {}; the picture is kept."
 WAYS = {
     press_stop: KEPT,
     choose_another_pair: KEPT,
-    come_to_the_end_of_the_turn: f"{KEPT} The time limit is reached; press **Continue** to go on.",
+    come_to_the_end_of_the_turn: (
+        f"{KEPT} 10-minute limit reached. Press **Continue** to keep painting."
+    ),
     end_the_server: KEPT,
 }
 
@@ -709,7 +712,7 @@ def test_a_link_holds_the_mix_without_regions(monkeypatch, half):
 def test_a_link_with_a_nonsensical_weight_is_told(monkeypatch):
     messages = told(monkeypatch)
     assert Arrival.at(weight_2="much")[:3] == OPENING
-    assert "no weight" in messages[0]
+    assert "Weight 2 must be a number from 0 to 1" in messages[0]
 
 
 def test_what_is_drawn_becomes_masks_and_what_was_never_drawn_changes_nothing(tmp_path):
@@ -781,3 +784,17 @@ def test_colours_change_also_during_the_run():
     assert painting.color == "luminance"
     expected = keep_chroma(painting.frame.painted, painting.photo)
     np.testing.assert_array_equal(pixels(last.picture), expected)
+
+
+def test_colours_that_are_changed_while_a_step_is_computed_stay(steps, monkeypatch):
+    run = paint(steps=4, frame_interval=0)
+    token = next(shown.token for shown in run if step_of(shown) == 1)
+    do = steps.do
+
+    def recolor_and_do(done):
+        actions.recolor(token, "luminance", 100)
+        do(done)
+
+    monkeypatch.setattr(steps, "do", recolor_and_do)
+    deque(run, maxlen=0)
+    assert STUDIO.find(token).color == "luminance"

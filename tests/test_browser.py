@@ -80,7 +80,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     for number, name in ((1, "Mont Saint-Michel"), (0, "Neuschwanstein")):
         page.locator("#pairs .thumbnail-lg").nth(number).click()
         expect(page.locator("#title")).to_contain_text(name)
-        expect(page.locator("#status")).to_contain_text("Painted before")
+        expect(page.locator("#status")).to_contain_text("A finished example")
         if number:
             expect(page.locator("#result img")).not_to_have_attribute("src", first)
             shoot(page, "pair")
@@ -107,6 +107,26 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
 
 
 @pytest.mark.usefixtures("steps")
+def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page):
+    page.get_by_role("tab", name="Paintings").click()
+    looks = page.locator("#pick-style img")
+    expect(looks).to_have_count(20)
+    before = [looks.nth(number).get_attribute("src") for number in (0, 19)]
+    page.get_by_role("tab", name="Photos").click()
+    page.locator("#pick-content .thumbnail-lg").nth(4).click()
+    page.get_by_role("tab", name="Paintings").click()
+    for number, source in zip((0, 19), before, strict=True):
+        expect(looks.nth(number)).not_to_have_attribute("src", source or "")
+    expect(looks.nth(19)).to_have_js_property("complete", True)
+    shoot(page, "looks")
+    page.locator("#pick-style .thumbnail-lg").nth(6).click()
+    expect(page.locator("#title")).to_contain_text("Owl × Oiran and Kamuro")
+    expect(page.locator("#stop")).to_be_enabled()
+    page.locator("#stop").click()
+    expect(page.locator("#paint")).to_be_enabled()
+
+
+@pytest.mark.usefixtures("steps")
 def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
     page.locator("#pick-content .thumbnail-lg").nth(2).click()
     page.get_by_role("tab", name="Paintings").click()
@@ -122,7 +142,7 @@ def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
         paint_to_the_end(page)
         expect(page.locator("#status")).to_contain_text("Done: 8 steps")
     lines = page.locator("#losses svg g.mark-line path")
-    expect(lines).to_have_count(6)  # total, content, style, edges, gram, tv
+    expect(lines).to_have_count(5)  # total, content, style, edges, tv
     shoot(page, "done")
     saved = save(page, "#save", tmp_path)
     assert re.fullmatch(r"cat-[\w-]+\.png", saved.name)
@@ -221,12 +241,12 @@ def test_the_queue_is_told_and_two_visitors_get_their_own(browser, page_address,
         wait_for_pictures(first, 2)
         with visit(browser, page_address, SHORT.replace("castle", "owl")) as second:
             second.click("#paint")
-            expect(second.locator("#status")).to_contain_text("one picture before")
+            expect(second.locator("#status")).to_contain_text("1 picture ahead")
             shoot(second, "waiting")
             stop(second)  # also while waiting
             expect(second.locator("#status")).to_contain_text("Stopped before the first step")
             second.click("#paint")
-            expect(second.locator("#status")).to_contain_text("one picture before")
+            expect(second.locator("#status")).to_contain_text("1 picture ahead")
             first.bring_to_front()
             stop(first)
             expect(second.locator("#status")).to_contain_text("Done")

@@ -127,7 +127,7 @@ def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
     choose_painting(mixer, 2, 3)
     open_board(mixer)
     draw(mixer, "Painting 2", "mask_2", (0.35, 0.3), (0.65, 0.3))
-    draw(mixer, "The photo stays", "keep", (0.4, 0.65), (0.6, 0.65))
+    draw(mixer, "Keep the photo here", "keep", (0.4, 0.65), (0.6, 0.65))
     paint_to_the_end(mixer)
     shoot(mixer, "regions")
     saved = save(mixer, "#save", tmp_path)
@@ -242,7 +242,7 @@ def test_a_phone_draws_regions_by_touch(browser, page_address):
     with visit(browser, page_address, SHORT, **phone) as page:
         open_more(page)
         open_board(page)
-        choose_brush(page, "The photo stays")
+        choose_brush(page, "Keep the photo here")
         canvas = page.locator("#board canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,24 @@ def test_a_stored_picture_is_found_by_its_token_only(cache, painting):
     assert recipe.read(found).settings == painting.recipe.settings
     for other in (None, "", "toke", "../token", "*"):
         assert studio.find_last(other) is None
+
+
+def test_the_last_picture_stays_until_the_new_one_is_whole(cache, painting, monkeypatch):
+    path = studio.save_picture(painting)
+    studio.store_last("token", path)
+    before = studio.find_last("token")
+    other = shutil.copyfile(path, cache / "other.png")
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(studio, "write_whole", full)
+        with pytest.raises(OSError, match="No space"):
+            studio.store_last("token", str(other))
+    assert studio.find_last("token") == before
+    studio.store_last("token", str(other))
+    assert Path(studio.find_last("token")).name == "other.png"
 
 
 def test_old_files_are_swept_and_the_pages_own_are_not(cache, sweep_at):

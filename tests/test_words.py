@@ -36,7 +36,9 @@ def test_how_far_a_run_has_come(frame):
     assert words.status_text(running) == "64 px, step 1 of 2, 8 s left"
     assert words.stopped_text(running) == "Stopped at step 1 of 2; the picture is kept."
     assert words.turn_over_text(running).startswith(words.stopped_text(running))
-    assert "press **Continue** to go on" in words.turn_over_text(running)
+    assert "10-minute limit reached. Press **Continue** to keep painting." in words.turn_over_text(
+        running
+    )
     first = dataclasses.replace(frame, done=False, step=0, eta=None, stage="preview")
     assert words.status_text(first) == "A first look; painting begins …"
 
@@ -48,8 +50,8 @@ def test_what_memory_forced_is_told(frame):
 
 
 def test_who_waits_is_told_how_long():
-    assert words.waiting_text(Place(1, 7.2)).endswith(": one picture before, about 8 s")
-    assert words.waiting_text(Place(3, 60)).endswith(": 3 pictures before, about 1 min 0 s")
+    assert words.waiting_text(Place(1, 7.2)).endswith(": 1 picture ahead of yours, about 8 s")
+    assert words.waiting_text(Place(3, 60)).endswith(": 3 pictures ahead of yours, about 1 min 0 s")
 
 
 def test_plot_leaves_out_terms_of_zero():

@@ -1,0 +1,79 @@
+"""A photo in all example paintings, small."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from nst_core import ImageError
+from nst_core.networks import stylizer
+from nst_core.pictures import images
+from page import actions, examples, looks
+
+PHOTO = str(ROOT / "examples" / "content" / "castle.jpg")
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image, float)
+
+
+def test_one_after_another_becomes_the_photo_in_its_style():
+    """The first by itself, then several at a time; those to come are the paintings."""
+    plain, answers = looks.paintings(), list(looks.of_photo(PHOTO))
+    assert len(plain) == len(examples.NAMES["style"]) == 20
+    changed = [[card != own for card, own in zip(cards, plain, strict=True)] for cards in answers]
+    counts = [sum(one) for one in changed]
+    assert counts == [1, 5, 9, 13, 17, 20]
+    assert all(sorted(one, reverse=True) == one for one in changed)
+    assert [caption for _, caption in answers[-1]] == [caption for _, caption in plain]
+
+
+def test_a_look_is_the_photo_in_the_paintings_colours():
+    *_, cards = looks.of_photo(PHOTO)
+    found = [pixels(path) for path, _ in cards]
+    ((height, width, _),) = {look.shape for look in found}
+    assert max(height, width) == looks.SIDE
+    photo = np.asarray(Image.open(PHOTO).convert("L").resize((width, height)), float)
+    for look in found:
+        assert np.corrcoef(look.mean(axis=-1).ravel(), photo.ravel())[0, 1] > 0.3
+    means = np.array([look.mean(axis=(0, 1)) for look in found])
+    paintings = np.array([
+        images.to_uint8(images.load(examples.path_of("style", name), 64).rgb).mean(axis=(0, 1))
+        for name in examples.NAMES["style"]
+    ])  # fmt: skip
+    for channel in range(3):
+        assert np.corrcoef(means[:, channel], paintings[:, channel])[0, 1] > 0.5
+
+
+def test_what_was_made_is_found_again(monkeypatch):
+    deque(looks.of_photo(PHOTO), maxlen=0)
+    monkeypatch.setattr(looks, "look", lambda *_: pytest.fail("computed again"))
+    *_, cards = looks.of_photo(PHOTO)
+    assert len(cards) == 20
+
+
+def test_a_vector_of_one_painting_gives_what_a_preview_gives():
+    """At the preview's own size."""
+    photo, painting = (
+        images.load(path, size).rgb
+        for path, size in ((PHOTO, 640), (examples.path_of("style", "great-wave"), 512))
+    )
+    expected = stylizer.preview(photo, [(painting, 1.0)], None)
+    np.testing.assert_allclose(
+        stylizer.look(photo, stylizer.style_vector(painting)), expected, atol=1e-5
+    )
+
+
+def test_what_cannot_be_read_leaves_the_paintings_as_they_are(tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(ImageError):
+        next(looks.of_photo(str(broken)))
+    (answer,) = actions.show_looks(str(broken))
+    assert answer == actions.gr.skip()
+    assert list(actions.show_looks(None)) == [looks.paintings()]
