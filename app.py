@@ -311,9 +311,11 @@ def lay_out_pictures() -> tuple[list[gr.Image], list[Any], Pickers]:
                 elem_id="which",
             )
             paintings = make_picker("style", "Paintings", looks.paintings())
+    keep_people = gr.Button("Keep the people as in the photo", size="sm", elem_id="keep-people")
     with gr.Accordion("More paintings and regions", open=False, elem_id="more") as accordion:
         made = lay_out_paintings() | lay_out_regions(accordion, photo, photos)
     accordion.expand(lambda: gr.update(visible=True), None, which, **PRIVATE)
+    keep_people.click(actions.keep_people, photo, made["keep"], **PRIVATE)
     more = [made[name] for name in mixing.MORE]
     return [photo, painting], more, Pickers(photos, paintings, which)
 

@@ -740,6 +740,22 @@ def take_regions(layer: str | None) -> list[Any]:
         return [gr.skip()] * len(mixing.MASKS)
 
 
+def keep_people(content: str | None) -> Any:
+    """The mask of the people in the photo, who stay as they are there."""
+    try:
+        if content is None:
+            raise ImageError("Choose a photo first.")
+        mask = mixing.people(content)
+    except (NSTError, OSError, MemoryError) as error:
+        gr.Warning(plain(str(error)))
+        return gr.skip()
+    if mask is None:
+        gr.Info("Nobody was found in this photo. Draw on it under “More paintings and regions”.")
+        return gr.skip()
+    gr.Info("The people stay as in the photo; only what is behind them will be painted.")
+    return mask
+
+
 def no_regions() -> list[None]:
     """No masks: they belonged to another photo."""
     return [None] * len(mixing.MASKS)

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from nst_core import ImageError, Style
+from nst_core.engine import device
+from nst_core.networks.people import find_people
 from nst_core.pictures import images
 from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, unpack
@@ -37,6 +39,7 @@ NOTHING = [default for default, _ in MORE.values()]
 # What the brush paints with for each of `MASKS`; Okabe and Ito's colours, which nobody confuses.
 BRUSHES = ("#e69f00", "#0072b2", "#f0e442", "#009e73", "#cc79a7")
 OPACITY = 0.7
+MIN_PEOPLE = 0.01  # of a photo, for people to be in it
 BOARD = 640  # px, long side of the photo that is drawn on
 
 
@@ -73,6 +76,17 @@ def show(recipe: Recipe, paintings: Sequence[str | None]) -> list[Any]:
         *(1.0 for _ in empty),
         *map(_saved, MASKS, [*masks, *empty, unpack(recipe.keep)]),
     ]
+
+
+def people(content: str) -> str | None:
+    """The file of a mask of the people in a photo; None where there are none.
+
+    Raises `ImageError` for a photo that cannot be read.
+    """
+    photo = studio.load(content, BOARD)
+    with device.LOCK:  # between two steps of a run, not beside them
+        mask = images.to_uint8(find_people(photo.rgb))[..., 0]
+    return _saved("keep", mask if mask.mean() > MIN_PEOPLE * 255 else None)
 
 
 # --- Drawing ------------------------------------------------------------------------------------

@@ -786,6 +786,22 @@ def test_colours_change_also_during_the_run():
     np.testing.assert_array_equal(pixels(last.picture), expected)
 
 
+def test_people_are_kept_by_one_click(monkeypatch):
+    """Of a photo without any, or that cannot be read, nothing is kept, and why is told."""
+    infos, warnings = told(monkeypatch, "Info"), told(monkeypatch)
+    mask = actions.keep_people(str(example("content/astronaut")))
+    with Image.open(mask) as image:
+        kept = np.asarray(image.convert("L")) / 255
+    height, width = kept.shape
+    assert kept[round(0.22 * height), round(0.44 * width)] > 0.9  # her face
+    assert kept[round(0.08 * height), round(0.64 * width)] < 0.1  # the wall
+    assert actions.keep_people(CASTLE) == gr.skip()
+    assert actions.keep_people(None) == gr.skip()
+    assert actions.keep_people(__file__) == gr.skip()
+    assert [len(infos), len(warnings)] == [2, 2]
+    assert "Nobody was found" in infos[1]
+
+
 def test_colours_that_are_changed_while_a_step_is_computed_stay(steps, monkeypatch):
     run = paint(steps=4, frame_interval=0)
     token = next(shown.token for shown in run if step_of(shown) == 1)
