@@ -63,11 +63,11 @@ RUNS: dict[str, Any] = {
     "concurrency_limit": 2 * MAX_WAITING,  # those that are refused have to be told
 }
 
-# For looks: several visitors' at once would each take longer.
+# Looks are computed for two visitors at once at most: for more, each would take longer.
 LOOKS: dict[str, Any] = PRIVATE | {"concurrency_id": "looks", "concurrency_limit": 2}
 
-# Press Paint as soon as it can be pressed, and let phones see it. Of the other paintings more are
-# to be chosen first.
+# Presses Paint as soon as it can be pressed, and brings the picture into view on phones. Only for
+# the first painting: who mixes several has more to choose.
 PAINT_NOW = """(number) => {
     if (number !== 1) return;
     const press = (patience) => {
@@ -112,7 +112,7 @@ class Pickers:
 
     photos: gr.Gallery
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
-    which: gr.Radio  # of the paintings that are mixed a click chooses
+    which: gr.Radio  # the number of the painting that a click fills
 
 
 def make_page() -> gr.Blocks:

@@ -170,7 +170,7 @@ def test_layers_are_compared_in_different_quarters_of_the_cells():
     """So that every second position of those with the smallest strides has its turn."""
     features = tf.reshape(tf.range(64.0), [1, 8, 8, 1])
     seen = {
-        (down, right): nearest.on_grid(features, None, nearest.quarters(4, down, right))[0]
+        (down, right): nearest.on_grid(features, None, nearest.at_quarters(4, down, right))[0]
         for down, right in nearest.SHIFTS
     }
     for (down, right), found in seen.items():
@@ -178,7 +178,7 @@ def test_layers_are_compared_in_different_quarters_of_the_cells():
         expected = [8 * y + x for y in (rows, rows + 4) for x in (columns, columns + 4)]
         assert found.numpy().ravel().tolist() == expected
     assert len(set(nearest.SHIFTS)) == 4
-    assert nearest.quarters(1, 1, 1) == nearest.middles(1) == (1, 0, 0)
+    assert nearest.at_quarters(1, 1, 1) == nearest.at_centres(1) == (1, 0, 0)
 
 
 def masked_target(term, mask, share, measured, photo):

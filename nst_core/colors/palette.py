@@ -25,7 +25,6 @@ MAX_GAIN = 1.6
 # is given a few grey levels.
 RANGE, KNEE, MIN_REACH = (0.2, 99.8), 0.75, 4.0
 
-
 # Percentiles of luminance that count as dark and light, and how far contrast may be raised, or its
 # inverse lowered, to bring them where the painting's are.
 LEVELS, MAX_LEVELS_GAIN = (3, 97), 1.35

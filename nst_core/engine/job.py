@@ -133,12 +133,12 @@ class Job:
         recolor: Callable[[Region, np.ndarray], np.ndarray],
     ) -> np.ndarray:
         """A picture recolored for each region, by its palette, and mixed as the regions are."""
+        if not self.layout.has_masks:
+            return recolor(self.layout.regions[0], palettes[0])
         mixed, total = np.zeros_like(picture, np.float32), np.zeros_like(self.photo.rgb[0, ..., :1])
         for region, palette in zip(self.layout.regions, palettes, strict=True):
-            recolored = recolor(region, palette)
-            if region.mask is None:  # the only one
-                return recolored
-            mixed += region.mask[0] * recolored
+            assert region.mask is not None  # of several regions all have one
+            mixed += region.mask[0] * recolor(region, palette)
             total += region.mask[0]
         in_some = total > 0
         return np.where(in_some, np.rint(mixed / np.where(in_some, total, 1)), picture).astype(

@@ -242,7 +242,7 @@ class NearestStyle(Term):
                 layer: distances(
                     part.features[layer],
                     region.guides.get(layer),
-                    quarters(target.every[layer], *SHIFTS[number % len(SHIFTS)]),
+                    at_quarters(target.every[layer], *SHIFTS[number % len(SHIFTS)]),
                     target.middles[layer],
                     region.layers[layer],
                     region.mix,
@@ -335,13 +335,13 @@ class Grid(NamedTuple):
     left: tf.Tensor | int
 
 
-def middles(every: int) -> Grid:
-    """The middle of each cell."""
+def at_centres(every: int) -> Grid:
+    """The centre of each cell."""
     return Grid(every, every // 2, every // 2)
 
 
-def quarters(every: tf.Tensor | int, down: int, right: int) -> Grid:
-    """The middle of a quarter of each cell: 0 is the upper or left half, 1 the other."""
+def at_quarters(every: tf.Tensor | int, down: int, right: int) -> Grid:
+    """The centre of a quarter of each cell: 0 is the upper or left half, 1 the other."""
     return Grid(every, every // 4 + down * (every // 2), every // 4 + right * (every // 2))
 
 
@@ -366,11 +366,11 @@ def on_grid(features: tf.Tensor, guide: Guide | None, grid: Grid) -> OnGrid:
 
 def painting_on_grid(features: tf.Tensor, guide: Guide | None, every: int) -> OnGrid:
     """The same with all positions, also those where the mask is 0."""
-    own, _ = on_grid(features, None, middles(every))
+    own, _ = on_grid(features, None, at_centres(every))
     if guide is None:
         return own, None
     mask = mask_of(guide, tf.shape(features)[1:3])[..., tf.newaxis]
-    weight, _ = on_grid(mask, None, middles(every))
+    weight, _ = on_grid(mask, None, at_centres(every))
     return own, weight[:, 0]
 
 
