@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_base64_to_cache
+
+from page import gradio_inside
 
 MAX_BASE64 = 30_000_000  # characters of a picture inside a request; larger ones are uploaded
 
 
+@gradio_inside.drawn_as_parent
 class PictureInput(gr.Image):
     """`gr.Image` that hands over the file as it came.
 
@@ -17,9 +19,8 @@ class PictureInput(gr.Image):
     more formats and says what is wrong with those it cannot read.
     """
 
-    is_template = True
-
     def preprocess(self, payload: Any) -> Any:
+        """The path of the file that arrives."""
         if payload is None or payload.path is not None:
             return payload and payload.path
         text = payload.url or ""
@@ -30,20 +31,18 @@ class PictureInput(gr.Image):
                 print_exception=False,
             )
         try:
-            return save_base64_to_cache(text, self.GRADIO_CACHE)
+            return gradio_inside.store_base64(self, text)
         except ValueError:
             raise gr.Error(
                 "The picture's base64 is damaged; encode it again.", print_exception=False
             ) from None
 
 
+@gradio_inside.drawn_as_parent
+@gradio_inside.without_blobs
 class Board(gr.ImageEditor):
     """`gr.ImageEditor` that hands over the file of what was drawn, None while nothing ever was."""
 
-    is_template = True
-
-    # Gradio's would keep whatever anybody sends in memory; what is drawn here comes as files.
-    accept_blobs = None
-
     def preprocess(self, payload: Any) -> Any:
+        """The path of the layer that is drawn on."""
         return payload.layers[0].path if payload and payload.layers else None

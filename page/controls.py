@@ -1,12 +1,11 @@
-"""Settings on the page: their controls, the endpoint's parameters, and the page's address.
+"""Settings on the page: their controls, and the page's address.
 
 All of it is derived from `Settings`; a new field there appears here by itself.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,7 +23,7 @@ from nst_core.settings import (
     spell,
     unwanted,
 )
-from page.mixing import MORE
+from page import gradio_inside
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
 NAMES = [name for name, spec in SPECS.items() if not spec.local]
@@ -41,13 +40,7 @@ TASTE = ("strength", "color", "style_scale", "feather")
 
 def make(name: str) -> Any:
     """The control for a field. It begins at the default, which clients take as theirs."""
-    return take_anything(_make(name))
-
-
-def take_anything(component: Any) -> Any:
-    """Let a component hand over whatever arrives: `Settings` says better what is wrong with it."""
-    component.preprocess = lambda payload: payload
-    return component
+    return gradio_inside.take_anything(_make(name))
 
 
 def _make(name: str) -> Any:
@@ -71,9 +64,9 @@ def _make(name: str) -> Any:
     return gr.Number(value, precision=precision, **limits, **common)
 
 
-def read(values: Iterable[Any]) -> Settings:
-    """`Settings` from the controls' values, which come in the order of `NAMES`."""
-    given = dict(zip(NAMES, values, strict=False))
+def read(values: Iterable[Any], names: Iterable[str] = NAMES) -> Settings:
+    """`Settings` from the values of the controls of `names`; those left out are the default."""
+    given = dict(zip(names, values, strict=False))
     texts = {name: value for name, value in given.items() if isinstance(value, str)}
     return _checked(Settings(**given | {name: parse(name, text) for name, text in texts.items()}))
 
@@ -120,26 +113,3 @@ def to_query(others: Mapping[str, Any], settings: Settings) -> str:
 def from_query(query: Mapping[str, str]) -> Settings:
     """The settings that an address asks for; raises `SettingsError`."""
     return _checked(Settings(**{name: parse(name, text) for name, text in query.items()}))
-
-
-def describe(function: Callable[..., Any], names: Iterable[str], returns: Iterable[str]) -> None:
-    """Give an endpoint the signature and texts that the API page and the clients show.
-
-    It takes the photo, the painting, the controls' values of these `names` and those of `MORE`.
-    `returns` says what it returns.
-    """
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [inspect.Parameter(name, kind) for name in ("content", "style")]
-    lines = ["content: the photo", "style: the painting"]
-    for name in names:
-        default = initial(name)
-        shown = spell(default) if isinstance(default, tuple) else default
-        parameters.append(inspect.Parameter(name, kind, default=shown))
-        choices = f"; one of {', '.join(CHOICES[name])}" if name in CHOICES else ""
-        lines.append(f"{name}: {SPECS[name].help}{choices}")
-    for name, (default, text) in MORE.items():
-        parameters.append(inspect.Parameter(name, kind, default=default))
-        lines.append(f"{name}: {text}")
-    summary = inspect.cleandoc(function.__doc__ or "").split("\n")[0]
-    function.__doc__ = "\n".join([summary, "Args:", *lines, "Returns:", *returns])
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_core import NSTError, __version__
 from nst_core.engine.warm_up import is_warm, warm_up
 from nst_core.presets import PRESETS
-from page import actions, examples, journal, studio
+from page import choose, examples, gradio_inside, journal, studio, turns
 from page.turns import MAX_WAITING
 
 SWEEP_EVERY = 60.0  # s
@@ -56,7 +56,6 @@ class Headers:
 # pictures an hour and not a minute.
 UPLOAD_BURST = 500e6  # bytes
 UPLOAD_RATE = 2e6  # bytes/s
-UPLOAD_PATH = "/gradio_api/upload"
 
 
 class UploadLimit:
@@ -69,7 +68,7 @@ class UploadLimit:
         self._room, self._at = burst, time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].endswith(UPLOAD_PATH):
+        if scope["type"] != "http" or not scope["path"].endswith(gradio_inside.UPLOAD_PATH):
             await self._app(scope, receive, send)
             return
         self._refill()
@@ -106,7 +105,7 @@ async def forget(_request: Request, _error: Exception) -> Response:
 
 async def health(_request: Request) -> JSONResponse:
     """For whoever watches over the server; answers during a run as well."""
-    jobs = actions.TURNS.count()
+    jobs = turns.TURNS.count()
     return JSONResponse({"status": "ok", "version": __version__, "warm": is_warm(), "jobs": jobs})
 
 
@@ -135,7 +134,7 @@ OPTIONS: dict[str, Any] = {
 def warm_up_quietly() -> None:
     """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
     try:
-        warm_up(PRESETS[actions.OPENING].settings)
+        warm_up(PRESETS[choose.OPENING].settings)
     except (NSTError, MemoryError) as error:
         print(f"Warning: {error}", file=sys.stderr)
 
@@ -154,9 +153,9 @@ def end_when_told() -> None:
     """On SIGTERM stop all runs within their step, and end; the last pictures stay on the disk."""
 
     def end() -> NoReturn:
-        journal.LOG.info(json.dumps({"server": "ends", "jobs": actions.TURNS.count()}))
-        actions.TURNS.stop(reason="server ends")
-        actions.TURNS.wait_until_left(None, END_SECONDS)
+        journal.LOG.info(json.dumps({"server": "ends", "jobs": turns.TURNS.count()}))
+        turns.TURNS.stop(reason="server ends")
+        turns.TURNS.wait_until_left(None, END_SECONDS)
         os._exit(0)
 
     def tell(_signal: int, _frame: object) -> None:

@@ -17,10 +17,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from nst_core import Easel, Frame, ImageError, recipe
@@ -29,6 +27,8 @@ from nst_core.pictures import film, images
 from nst_core.pictures.film import ThinnedFrames
 from nst_core.pictures.images import ImageSource, Picture
 from nst_core.recipe import Recipe
+from page import gradio_inside
+from page.choice import Choice
 
 # Paintings kept for those who come back: at 512 px some 10 MB each, most of it the film's pictures.
 MAX_PAINTINGS = 32
@@ -52,7 +52,7 @@ class Painting:
     """A picture at one moment, with all that is needed to show it, keep it and go on."""
 
     name: str  # of the files it is saved as, without the ending
-    chosen: tuple[Any, ...]  # photo and painting, then the values of `mixing.MORE`
+    chosen: Choice  # what it was begun with
     recipe: Recipe
     easel: Easel
     pictures_so_far: ThinnedFrames  # the pictures of its run so far, in the painting's colours
@@ -138,6 +138,9 @@ class Studio:
             return self._paintings.get(token or "")
 
 
+STUDIO = Studio()
+
+
 # --- Files --------------------------------------------------------------------------------------
 
 _READING = threading.Lock()
@@ -213,7 +216,7 @@ def find_last(token: str | None) -> str | None:
 
 
 def _folder_of_last(token: str) -> Path:
-    return Path(get_upload_folder()) / _digest(token.encode())
+    return gradio_inside.upload_folder() / _digest(token.encode())
 
 
 def sweep(kept: Collection[Path]) -> None:
@@ -240,7 +243,7 @@ def sweep(kept: Collection[Path]) -> None:
 
 def files() -> list[Path]:
     """All files that were uploaded or made for visitors."""
-    return [path for path in Path(get_upload_folder()).rglob("*") if path.is_file()]
+    return [path for path in gradio_inside.upload_folder().rglob("*") if path.is_file()]
 
 
 def _digest(*parts: bytes) -> str:
@@ -252,7 +255,7 @@ def _digest(*parts: bytes) -> str:
 
 def _once(digest: str, name: str, write: Callable[[Path], None]) -> str:
     """Write a file unless it is there already; returns its path."""
-    path = Path(get_upload_folder()) / digest / name
+    path = gradio_inside.upload_folder() / digest / name
     if path.exists():
         path.touch()  # as if it were new, for `sweep`
     else:

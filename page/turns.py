@@ -7,6 +7,7 @@ one begin while the last step of the one before still runs. A turn ends only whe
 from __future__ import annotations
 
 import contextlib
+import secrets
 import statistics
 import threading
 import time
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from nst_core import StopToken
 from nst_core.errors import NSTError
 from nst_core.stop import Condition
+from page import gradio_inside
 
 MAX_WAITING = 32  # visitors; each holds a thread, but no picture
 MAX_PER_SESSION = 4  # of them with the same session
@@ -178,3 +180,16 @@ class Turns:
 
     def _usual(self) -> float:
         return statistics.fmean(self._lengths) if self._lengths else USUAL
+
+
+TURNS = Turns()
+
+
+def session() -> str:
+    """Whose event this is; outside of Gradio everybody is a visitor of their own."""
+    return gradio_inside.session() or secrets.token_hex(8)
+
+
+def stop_own() -> None:
+    """End what the visitor of this event has waiting or running, within a step."""
+    TURNS.stop(session())

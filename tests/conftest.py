@@ -158,10 +158,10 @@ class WatchedTurns(Turns):
 @pytest.fixture
 def turns(monkeypatch) -> WatchedTurns:
     """Turns of the test's own: a run that another left behind keeps none waiting."""
-    from page import actions  # here, because Gradio takes seconds to import
+    from page import turns as room  # here, because Gradio takes seconds to import
 
     turns = WatchedTurns()
-    monkeypatch.setattr(actions, "TURNS", turns)
+    monkeypatch.setattr(room, "TURNS", turns)
     return turns
 
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fake_engine import Done, Steps, install
 
 import app
-from page import actions
+from page import turns
 
 STEP_SECONDS = 0.02
 
@@ -34,13 +34,13 @@ class WrittenSteps(Steps):
 def hold(steps: Steps, number: int) -> None:
     """Hold a step until the runs are told to stop."""
     steps.hold_at(number)
-    stop = actions.TURNS.stop
+    stop = turns.TURNS.stop
 
     def stop_and_release(*who: Any, **why: Any) -> None:
         stop(*who, **why)
         steps.release()
 
-    actions.TURNS.stop = stop_and_release  # type: ignore[method-assign]
+    turns.TURNS.stop = stop_and_release  # type: ignore[method-assign]
 
 
 def main() -> None:

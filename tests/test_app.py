@@ -23,7 +23,7 @@ from stranger import Server
 import app
 from nst_core import Settings, Style, stylize
 from nst_core.settings import SPECS
-from page import actions, controls, mixing
+from page import choice, controls, paint
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
@@ -32,20 +32,20 @@ def test_the_endpoints_are_documented():
     endpoints = app.make_page().get_api_info()["named_endpoints"]
     assert set(endpoints) == {"/stylize", "/preview"}
     parameters = {p["parameter_name"]: p for p in endpoints["/stylize"]["parameters"]}
-    assert list(parameters) == ["content", "style", *controls.NAMES, *mixing.MORE]
+    assert list(parameters) == ["content", "style", *controls.NAMES, *choice.MORE]
     for name, parameter in parameters.items():
         assert parameter["parameter_has_default"] == (name not in ("content", "style")), name
     for name in controls.NAMES:
         begins_empty = controls.initial(name) is None
         shown = controls.show(Settings())[controls.NAMES.index(name)]
         assert parameters[name]["parameter_default"] == (None if begins_empty else shown)
-        assert SPECS[name].help in app.actions.stylize.__doc__
-    for name, (default, text) in mixing.MORE.items():
+        assert SPECS[name].help in paint.stylize.__doc__
+    for name, (default, text) in choice.MORE.items():
         assert parameters[name]["parameter_default"] == default
-        assert text in app.actions.stylize.__doc__
+        assert text in paint.stylize.__doc__
     assert len(endpoints["/stylize"]["returns"]) == 3
     given = [p["parameter_name"] for p in endpoints["/preview"]["parameters"]]
-    assert given == ["content", "style", "size", *mixing.MORE]
+    assert given == ["content", "style", "size", *choice.MORE]
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_a_run_that_nobody_reads_ends(server, steps, turns):
     wait_for(lambda: turns.tickets)
     wait_for(lambda: turns.count() == 0)
     assert turns.tickets[0].stop.reason == "unread"
-    assert len(steps.done) < 2 * actions.MAX_UNREAD
+    assert len(steps.done) < 2 * paint.MAX_UNREAD
 
 
 @pytest.mark.parametrize("endpoint", ["stylize", "preview"])

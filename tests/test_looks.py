@@ -12,7 +12,7 @@ from PIL import Image
 from nst_core import ImageError
 from nst_core.networks import stylizer
 from nst_core.pictures import images
-from page import actions, examples, looks
+from page import choose, examples, looks
 
 PHOTO = str(ROOT / "examples" / "content" / "castle.jpg")
 
@@ -74,6 +74,6 @@ def test_what_cannot_be_read_leaves_the_paintings_as_they_are(tmp_path):
     broken.write_bytes(b"no picture")
     with pytest.raises(ImageError):
         next(looks.of_photo(str(broken)))
-    (answer,) = actions.show_looks(str(broken))
-    assert answer == actions.gr.skip()
-    assert list(actions.show_looks(None)) == [looks.paintings()]
+    (answer,) = choose.show_looks(str(broken))
+    assert answer == choose.gr.skip()
+    assert list(choose.show_looks(None)) == [looks.paintings()]

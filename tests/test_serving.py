@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from stranger import Server
 
-from page import serving
+from page import gradio_inside, serving
 
 
 async def count(request: Request) -> PlainTextResponse:
@@ -35,10 +35,12 @@ def clock(monkeypatch) -> list[float]:
 @pytest.fixture
 def ask(clock):
     """Send so many bytes to a path; an upload limit of 1000 bytes and 100 a second."""
-    routes = [Route(path, count, methods=["POST"]) for path in (serving.UPLOAD_PATH, "/other")]
+    routes = [
+        Route(path, count, methods=["POST"]) for path in (gradio_inside.UPLOAD_PATH, "/other")
+    ]
     app = serving.UploadLimit(Starlette(routes=routes), burst=1000, rate=100)
 
-    def send(size: int, path: str = serving.UPLOAD_PATH) -> httpx.Response:
+    def send(size: int, path: str = gradio_inside.UPLOAD_PATH) -> httpx.Response:
         return TestClient(app).post(path, content=bytes(size))
 
     return send

@@ -18,6 +18,7 @@ from nst_core import Easel, Settings, recipe
 from nst_core.pictures import film
 from nst_core.pictures.film import ThinnedFrames
 from page import studio
+from page.choice import Choice
 from page.studio import Painting, Studio
 
 
@@ -29,7 +30,7 @@ def painting(steps) -> Painting:
     for frame in easel.paint():
         thinned.add(frame.image)
     made = recipe.make(content, style, settings)
-    pictures = str(content), str(style)
+    pictures = Choice.of({"content": str(content), "style": str(style)}, settings)
     return Painting("castle-great-wave", pictures, made, easel, thinned, [], frame).planned()
 
 

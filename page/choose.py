@@ -1,0 +1,152 @@
+"""Choosing: example pictures and pairs, presets, paintings by their looks, and uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from nst_core import ImageError, NSTError, Settings, SettingsError
+from nst_core.pictures import images
+from nst_core.presets import PRESETS
+from page import controls, examples, looks, studio, turns
+from page.choice import NUMBERS, STYLES, SUBJECT, Choice
+from page.stage import PAINTED_BEFORE, Shown
+from page.words import plain
+
+BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
+
+# What the page opens with.
+OPENING = "gallery"
+OPENING_PAIR = examples.PAIRS[0]
+
+
+def opening() -> Choice:
+    """What is chosen when the page opens."""
+    return _pair(*OPENING_PAIR).with_settings(PRESETS[OPENING].settings)
+
+
+def opening_stage() -> Shown:
+    """What the stage shows when the page opens."""
+    return Shown(str(examples.painted_path(*OPENING_PAIR)), PAINTED_BEFORE)
+
+
+def opening_title() -> str:
+    """What stands over the stage when the page opens."""
+    chosen = opening()
+    return title(chosen.content, chosen.style)
+
+
+def _pair(content: str, style: str) -> Choice:
+    """The choice of a pair of example pictures, and nothing else."""
+    photo, painting = map(examples.path_of, examples.KINDS, (content, style))
+    return Choice.of({"content": str(photo), "style": str(painting)}, Settings())
+
+
+def pick_photo(event: gr.SelectData) -> str:
+    """The example photo that was clicked."""
+    return _picked("content", event)
+
+
+def show_looks(content: str | None) -> Iterator[Any]:
+    """The paintings to choose from, each as the photo looks in it; as they are without a photo."""
+    if content is None:
+        yield looks.paintings()
+        return
+    try:
+        yield from looks.of_photo(content)
+    except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
+        yield gr.skip()
+
+
+def pick_painting(number: int, event: gr.SelectData) -> list[Any]:
+    """The example painting that was clicked, as the painting of this number from 1.
+
+    What was being painted ends within a step: the first painting is painted at once.
+    """
+    if number == NUMBERS[0]:
+        turns.stop_own()
+    fields: list[Any] = [gr.skip()] * len(STYLES)
+    fields[number - 1] = _picked("style", event)
+    return fields
+
+
+def show_which() -> Any:
+    """With several paintings there is a choice which one a click fills."""
+    return gr.update(visible=True)
+
+
+def _picked(kind: str, event: gr.SelectData) -> str:
+    return str(examples.path_of(kind, examples.NAMES[kind][event.index]))
+
+
+def pick(event: gr.SelectData) -> int:
+    """The number of a pair that was clicked; what was being painted ends within a step."""
+    turns.stop_own()
+    return int(event.index)
+
+
+def choose_pair(number: int) -> tuple[Any, ...]:
+    """A pair: its pictures alone, the stage with its finished one, both to compare."""
+    pair = examples.PAIRS[number]
+    before, after = painted_pair(*pair)
+    stage = Shown(after, PAINTED_BEFORE, None, None)
+    chosen = _pair(*pair).to_row(SUBJECT)
+    return *chosen, *stage, (before, after), gr.update(selected="picture")
+
+
+def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
+    """The photo of a pair, uint8 [H, W, 3], and the file of its finished picture."""
+    photo = studio.load(examples.path_of("content", content), examples.PAINTED.size)
+    return images.to_uint8(photo.rgb), str(examples.painted_path(content, style))
+
+
+def title(content: str | None, style: str | None) -> str:
+    """The names of photo and painting over the stage."""
+    names = [
+        _known_name(kind, path) for kind, path in zip(examples.KINDS, (content, style), strict=True)
+    ]
+    return f"## {names[0] or 'Your photo'} × {names[1] or 'your painting'}"
+
+
+def _known_name(kind: str, path: str | None) -> str | None:
+    name = example_name(kind, path)
+    return examples.title(kind, name) if name else None
+
+
+def example_name(kind: str, path: str | None) -> str | None:
+    """The name of the example picture that a file is a copy of."""
+    if not path or not Path(path).exists():  # the cache was cleaned since
+        return None
+    return examples.find(kind, examples.checksum(Path(path)))
+
+
+def choose_preset(name: str | None, *taste: Any) -> list[Any]:
+    """The controls for a preset; those of `controls.TASTE` stay unless the preset has its own."""
+    unchanged = [gr.skip()] * len(controls.NAMES)
+    if name is None:
+        return unchanged
+    try:
+        kept = dict(zip(controls.TASTE, taste, strict=True))
+        return controls.show(Settings(**kept | dict(PRESETS[name].changes)))
+    except SettingsError as error:
+        gr.Warning(plain(str(error)))
+        return unchanged
+
+
+def check_upload(path: str | None) -> Any:
+    """Take an uploaded picture away again if it cannot be used, and say why."""
+    if path is None:
+        return gr.skip()
+    try:
+        picture = studio.load(path, int(controls.MAX["size"]))
+    except ImageError as error:
+        gr.Warning(plain(str(error)))
+        return None
+    if Path(path).suffix.lower() in BROWSER_READABLE:
+        return gr.skip()
+    shown = images.to_pil(images.to_uint8(picture.rgb), picture.alpha)
+    return studio.save_image(shown, Path(path).stem)

@@ -1,0 +1,100 @@
+"""What the page needs of Gradio that Gradio does not promise to keep, all of it in this file.
+
+`tests/test_gradio_inside.py` fails, and names the function, when another Gradio has renamed it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from gradio.blocks import Block
+from gradio.context import LocalContext
+from gradio.processing_utils import save_base64_to_cache
+from gradio.queueing import Queue
+from gradio.utils import get_upload_folder
+
+# The path of uploads, below whatever the page is mounted at.
+UPLOAD_PATH = "/gradio_api/upload"
+
+Component = TypeVar("Component", bound=Block)
+
+
+# --- The event that is being answered -----------------------------------------------------------
+
+
+class Event(NamedTuple):
+    """One call of a client, while it is answered."""
+
+    queue: Queue
+    id: str
+    session: str
+
+
+def event() -> Event | None:
+    """The event that this thread answers; None outside of Gradio."""
+    blocks, request = LocalContext.blocks.get(None), LocalContext.request.get(None)
+    event_id = LocalContext.event_id.get(None)
+    if blocks is None or request is None or event_id is None:
+        return None
+    return Event(blocks._queue, event_id, str(request.session_hash))
+
+
+def session() -> str | None:
+    """Whose event this thread answers; None outside of Gradio."""
+    return getattr(LocalContext.request.get(None), "session_hash", None)
+
+
+def is_wanted(event: Event) -> bool:
+    """Whether the client still waits for the answer: it has neither hung up nor cancelled."""
+    jobs = [job for jobs in list(event.queue.active_jobs) for job in jobs or ()]
+    return any(job._id == event.id and job.alive for job in jobs)
+
+
+def count_unread(event: Event) -> int:
+    """How many answers the client has not read; it may never have opened their stream."""
+    messages = event.queue.pending_messages_per_session.get(event.session)
+    return messages.qsize() if messages else 0
+
+
+# --- Files --------------------------------------------------------------------------------------
+
+
+def upload_folder() -> Path:
+    """Where uploads arrive, and where files are served from."""
+    return Path(get_upload_folder())
+
+
+def store_base64(component: Block, text: str) -> str:
+    """The file of a picture that came inside a request; raises `ValueError` for damaged base64."""
+    return save_base64_to_cache(text, component.GRADIO_CACHE)
+
+
+# --- Components ---------------------------------------------------------------------------------
+
+
+def take_anything(component: Component) -> Component:
+    """Let a component hand over whatever arrives: `Settings` says better what is wrong with it."""
+    component.preprocess = lambda payload: payload  # type: ignore[attr-defined]
+    return component
+
+
+def take_any_file(component: Component) -> Component:
+    """Let a component hand over the path of whatever file arrives, of any type."""
+    component.preprocess = lambda payload: payload and payload.path  # type: ignore[attr-defined]
+    return component
+
+
+def drawn_as_parent(kind: type[Component]) -> type[Component]:
+    """For a subclass of a component, which browsers are to show as they show its parent."""
+    kind.is_template = True  # type: ignore[attr-defined]
+    return kind
+
+
+def without_blobs(kind: type[Component]) -> type[Component]:
+    """For an image editor: Gradio's would keep whatever anybody sends in memory.
+
+    What is drawn here comes as files.
+    """
+    kind.accept_blobs = None  # type: ignore[attr-defined]
+    return kind

@@ -1,0 +1,315 @@
+"""Painting: begin, go on, stop, and the first look; what the tools are meanwhile and afterwards.
+
+What a visitor painted is in `studio.STUDIO` under its token; the page holds the token alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+
+from nst_core import Easel, Frame, NSTError, SettingsError, Style, recipe, stream
+from nst_core.engine.choices import check_choices
+from nst_core.pictures import images
+from nst_core.pictures.film import ThinnedFrames
+from nst_core.recipe import Stretch
+from nst_core.settings import DEFAULT_SIZE
+from nst_core.stop import Condition
+from page import choice, controls, gradio_inside, journal, look, studio, turns
+from page.choice import Choice
+from page.stage import Shown, is_skipped
+from page.studio import STUDIO, Painting
+from page.turns import TURN_OVER, Ticket
+from page.words import (
+    plain,
+    plot_data,
+    ready_text,
+    status_text,
+    stopped_text,
+    turn_over_text,
+    waiting_text,
+)
+
+# Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
+MAX_UNREAD = 100
+
+MAX_STEP_SECONDS = 10.0  # s, that a run which is cancelled may still take
+
+
+class Tools(NamedTuple):
+    """What stands under the stage."""
+
+    paint: Any
+    stop: Any
+    go_on: Any
+    save: Any
+    blend: Any
+    chart: Any
+
+
+def stylize(*row: Any) -> Iterator[tuple[Any, ...]]:
+    """Paint a photo in the style of a painting; streams the picture on its way."""
+    picture = losses = None
+    for shown in paint(None, *row):
+        picture = picture if is_skipped(shown.picture) else shown.picture
+        losses = losses if is_skipped(shown.losses) else shown.losses
+        yield picture, shown.status, losses
+
+
+def paint(token: str | None, *row: Any) -> Iterator[Shown]:
+    """What Paint does on the page: `stylize`, and the token to come back with.
+
+    Args:
+        token: of the painting before, which stays if this one is stopped before its start.
+        row: of a `Choice`.
+    """
+    yield from _in_words(_paint(token, row))
+
+
+def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, None]:
+    with journal.job("paint") as facts, _turn() as ticket:
+        chosen = Choice.from_row(row)
+        photo, painting = chosen.photo_and_painting()
+        studio.check_there(*chosen.files)
+        settings, styles = chosen.settings, chosen.paintings()
+        check_choices(settings)
+        facts |= {"size": settings.size, "paintings": len(styles)}
+        yield Shown(_first_sight(chosen, styles), ready_text(), None)
+        yield from _wait(ticket, facts)
+        if ticket.stop.is_set():
+            facts["outcome"] = ticket.stop.reason
+            yield _stopped_before_the_start(before)
+            return
+        name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
+        made = recipe.make(photo, styles, settings, chosen.keep)
+        easel = Easel(photo, styles, settings, chosen.keep)
+        begun = functools.partial(Painting, name, chosen, made, easel, ThinnedFrames(), [])
+        frames = easel.paint(ticket.stop)
+        has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
+        if not has_begun:
+            yield _stopped_before_the_start(before)
+
+
+def _first_sight(chosen: Choice, styles: Sequence[Style]) -> np.ndarray:
+    """The photo, uint8 [H, W, 3], when all pictures can be read: nobody waits for an error."""
+    photo, _ = chosen.photo_and_painting()
+    size, enlarge = chosen.settings.size or DEFAULT_SIZE, chosen.settings.enlarge
+    for one in styles:
+        studio.load(one.image, size)
+    return images.to_uint8(studio.load(photo, size, enlarge).rgb)
+
+
+def _stopped_before_the_start(token: str | None) -> Shown:
+    """The painting before, if there was one."""
+    painting = STUDIO.find(token)
+    if token is None or painting is None:
+        return Shown(status="Stopped before the first step.")
+    text = "Stopped before the first step; the last picture is kept."
+    return Shown(_finished(token, painting), text)
+
+
+def _wait(ticket: Ticket, facts: dict[str, Any]) -> Iterator[Shown]:
+    """Say what there is to wait for, until it is the ticket's turn."""
+    place = None
+    for place in turns.TURNS.wait(ticket):
+        yield Shown(status=waiting_text(place))
+    if place is not None:
+        yield Shown(status=ready_text())
+    facts["waited"] = round(time.monotonic() - ticket.joined, 3)
+
+
+def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
+    """Take a painting up again where it stopped, with whatever was changed since but its size.
+
+    Args:
+        values: of the settings alone, as `controls.read` takes them.
+    """
+    yield from _in_words(_go_on(token, values))
+
+
+def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None, None]:
+    with journal.job("continue") as facts, _turn() as ticket:
+        settings = _begun(token).easel.settings.resumed_with(controls.read(values))
+        yield from _wait(ticket, facts)
+        painting = _begun(token)  # as it is after the wait
+        if ticket.stop.is_set():
+            facts["outcome"] = ticket.stop.reason
+            yield Shown(status=stopped_text(painting.frame))
+            return
+        stretch = Stretch(painting.easel.settings, painting.frame.step)
+        frames = painting.easel.resume(settings, ticket.stop)
+        made = dataclasses.replace(
+            painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
+        )
+        begun = functools.partial(dataclasses.replace, painting, recipe=made)
+        yield from _watch(token or "", begun, frames, ticket, facts)
+
+
+def _begun(token: str | None) -> Painting:
+    """The painting of this token; raises `SettingsError` when it is gone."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        raise SettingsError("That painting is no longer here to go on with; press Paint to begin.")
+    return painting
+
+
+def _watch(
+    token: str,
+    begun: Callable[..., Painting],
+    frames: Generator[Frame, None, None],
+    ticket: Ticket,
+    facts: dict[str, Any],
+) -> Generator[Shown, None, bool]:
+    """Show every frame, and keep the painting as it is then; returns whether there was one.
+
+    Args:
+        begun: the painting, but for its frame.
+    """
+    frame = painting = None
+    with contextlib.closing(frames):
+        for frame in frames:
+            height, width, _ = frame.image.shape
+            facts |= {"width": width, "height": height, "steps": frame.step}
+            own = begun(frame=frame).planned()
+            own.pictures_so_far.add(frame.painted)
+            own.history.extend((frame.step, *term) for term in frame.losses.items())
+            is_first = painting is None
+            painting = STUDIO.change(token, functools.partial(_as_colored, own, is_first))
+            picture = _finished(token, painting) if frame.done else painting.frame.image
+            yield Shown(picture, status_text(frame), plot_data(painting.history), token)
+    if ticket.stop.is_set() and not (frame and frame.done):
+        facts["outcome"] = ticket.stop.reason
+        if painting is not None and frame is not None:
+            text = turn_over_text if ticket.stop.reason == TURN_OVER else stopped_text
+            yield Shown(_finished(token, STUDIO.find(token) or painting), text(frame))
+    return frame is not None
+
+
+def _as_colored(painting: Painting, is_first: bool, before: Painting | None) -> Painting:
+    """A run's picture, in the colours that were chosen for the one before, but for the first."""
+    return painting if is_first or before is None else painting.recolored(before.color)
+
+
+def _finished(token: str, painting: Painting) -> str:
+    """The file of a picture at its best quality, stored for those who come back."""
+    path = studio.save_picture(painting)
+    studio.store_last(token, path)
+    return path
+
+
+def _turn() -> contextlib.AbstractContextManager[Ticket]:
+    """Join those who wait to paint, as long as the client of this event is there and reads."""
+    return turns.TURNS.join(turns.session(), *_client_conditions())
+
+
+def _client_conditions() -> list[Condition]:
+    """Reasons to stop that lie with the client; outside of Gradio there are none."""
+    event = gradio_inside.event()
+    if event is None:
+        return []
+    return [
+        lambda: "" if gradio_inside.is_wanted(event) else "hung up",
+        lambda: "unread" if gradio_inside.count_unread(event) > MAX_UNREAD else "",
+    ]
+
+
+def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
+    """What goes wrong, told as a notice and in the status line; the picture so far stays.
+
+    Pictures become files here: Gradio would write them where no error of ours is left to tell.
+    """
+    try:
+        with contextlib.closing(run):
+            for shown in run:
+                is_array = isinstance(shown.picture, np.ndarray)
+                picture = studio.save_frame(shown.picture) if is_array else shown.picture
+                yield shown._replace(picture=picture)
+    except OSError as error:
+        yield from _told(
+            f"The server cannot write pictures now ({error.strerror}); try again soon."
+        )
+    except (NSTError, MemoryError) as error:
+        yield from _told(str(error))
+
+
+def _told(text: str) -> Iterator[Shown]:
+    yield Shown(status=plain(text))
+    raise gr.Error(plain(text), print_exception=False)
+
+
+def stop() -> None:
+    """What Stop does: the run of this visitor ends within a step, and shows what came of it."""
+    turns.stop_own()
+
+
+def at_work() -> tuple[Any, ...]:
+    """Status, the stage's tab, and the tools from the click until the picture is done."""
+    tools = Tools(
+        paint=gr.update(interactive=False),
+        stop=gr.update(interactive=True),
+        go_on=gr.update(interactive=False),
+        save=gr.update(value=None, interactive=False),
+        blend=gr.update(value=100, interactive=False),
+        chart=gr.update(visible=True),
+    )
+    return "In the queue …", gr.update(selected="picture"), *tools
+
+
+def at_rest(token: str | None) -> Tools:
+    """The tools when nothing is being painted.
+
+    Not before the work has ended: Gradio may lose a run that is begun while it still cancels one.
+    """
+    turns.TURNS.wait_until_left(turns.session(), MAX_STEP_SECONDS)
+    painting = STUDIO.find(token)
+    return Tools(
+        paint=gr.update(interactive=True),
+        stop=gr.update(interactive=False),
+        go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
+        save=look.save_button(painting) if painting else look.file_button(studio.find_last(token)),
+        blend=gr.update(interactive=painting is not None),
+        chart=gr.update(visible=painting is not None),
+    )
+
+
+def preview(*row: Any) -> str:
+    """The first look at a photo in the style of a painting, in one call, without painting on."""
+    try:
+        chosen = Choice.from_row(row, choice.PREVIEW)
+        photo, _ = chosen.photo_and_painting()
+        studio.check_there(*chosen.files)
+        styles = chosen.paintings()
+        with journal.job("preview") as facts, _turn() as ticket:
+            for _ in _wait(ticket, facts):
+                pass
+            frame = None
+            if not ticket.stop.is_set():  # or it would load pictures while another one paints
+                frames = stream(photo, styles, chosen.settings, chosen.keep, stop=ticket.stop)
+                with contextlib.closing(frames):
+                    frame = next(frames, None)
+            if frame is None:
+                raise SettingsError("Stopped before the first look.")
+    except (NSTError, MemoryError) as error:
+        raise gr.Error(plain(str(error)), print_exception=False) from None
+    return studio.save_image(frame.to_pil(), "preview")
+
+
+choice.describe(
+    stylize,
+    choice.FIELDS,
+    [
+        "the picture: JPEG on the way, PNG at the end",
+        "the status in words",
+        "the losses of the steps so far, as powers of ten",
+    ],
+)
+choice.describe(preview, choice.PREVIEW, ["the picture, PNG"])

@@ -1,0 +1,129 @@
+"""Regions: drawn on the photo, or found in it, and the masks that come of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from nst_core import ImageError, NSTError
+from nst_core.engine import device
+from nst_core.networks.people import find_people
+from nst_core.pictures import images
+from page import studio
+from page.choice import MASKS
+from page.words import plain
+
+# What the brush paints with for each of `MASKS`; Okabe and Ito's colours, which nobody confuses.
+BRUSHES = ("#e69f00", "#0072b2", "#f0e442", "#009e73", "#cc79a7")
+OPACITY = 0.7
+MIN_PEOPLE = 0.01  # of a photo, for people to be in it
+BOARD = 640  # px, long side of the photo that is drawn on
+
+
+def show_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
+    """The photo to draw regions on, unless it is there already, and which it is."""
+    if content == shown:
+        return gr.skip(), gr.skip()
+    try:
+        picture = board(content) if content else None
+    except ImageError as error:
+        gr.Warning(plain(str(error)))
+        picture = None
+    if picture is None:
+        return None, content
+    return {"background": picture, "layers": [], "composite": None}, content
+
+
+def renew_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
+    """Another photo to draw on, once there was one."""
+    return (gr.skip(), gr.skip()) if shown is None else show_board(content, shown)
+
+
+def choose_brush(number: int) -> Any:
+    """The brush for a painting, or for what is kept."""
+    return gr.update(brush=brush(number))
+
+
+def brush(number: int) -> gr.Brush:
+    """What paints the region of a painting, or what is kept, by its number from 0."""
+    colour = (BRUSHES[number], OPACITY)
+    return gr.Brush(default_size=40, colors=[colour], default_color=colour, color_mode="fixed")
+
+
+def take_regions(layer: str | None) -> list[Any]:
+    """The masks that were drawn; while nothing ever was, they stay as they are."""
+    if layer is None:
+        return [gr.skip()] * len(MASKS)
+    try:
+        return drawn(layer)
+    except ImageError as error:
+        gr.Warning(plain(str(error)))
+        return [gr.skip()] * len(MASKS)
+
+
+def keep_people(content: str | None) -> Any:
+    """The mask of the people in the photo, who stay as they are there."""
+    try:
+        if content is None:
+            raise ImageError("Choose a photo first.")
+        mask = people(content)
+    except (NSTError, OSError, MemoryError) as error:
+        gr.Warning(plain(str(error)))
+        return gr.skip()
+    if mask is None:
+        gr.Info("Nobody was found in this photo. Draw on it under “More paintings and regions”.")
+        return gr.skip()
+    gr.Info("The people stay as in the photo; only what is behind them will be painted.")
+    return mask
+
+
+def no_regions() -> list[None]:
+    """No masks: they belonged to another photo."""
+    return [None] * len(MASKS)
+
+
+# --- Masks --------------------------------------------------------------------------------------
+
+
+def board(content: str) -> np.ndarray:
+    """The photo to draw on, uint8 [H, W, 3]."""
+    return images.to_uint8(studio.load(content, BOARD).rgb)
+
+
+def drawn(layer: str) -> list[str | None]:
+    """The files of the masks that are drawn on a layer, in the order of `MASKS`; None for none."""
+    picture = studio.load(layer, BOARD)
+    covered = np.full(picture.rgb.shape[1:3], 255) if picture.alpha is None else picture.alpha
+    alpha = covered / np.float32(255)
+    share = np.maximum(alpha, 1e-3)[..., np.newaxis]
+    colours = (picture.rgb[0] - (1 - share)) / share  # as they were before they lay on white
+    brushes = np.array([[int(b[i : i + 2], 16) / 255 for i in (1, 3, 5)] for b in BRUSHES])
+    nearest = np.linalg.norm(colours[:, :, np.newaxis] - brushes, axis=-1).argmin(axis=-1)
+    is_drawn = alpha > OPACITY / 2
+    masks = [
+        (is_drawn & (nearest == number)).astype(np.uint8) * np.uint8(255)
+        for number in range(len(BRUSHES))
+    ]
+    return [
+        save_mask(name, mask if mask.any() else None)
+        for name, mask in zip(MASKS, masks, strict=True)
+    ]
+
+
+def save_mask(name: str, mask: np.ndarray | None) -> str | None:
+    """The file of a mask, uint8 [H, W]."""
+    return None if mask is None else studio.save_image(Image.fromarray(mask), name)
+
+
+def people(content: str) -> str | None:
+    """The file of a mask of the people in a photo; None where there are none.
+
+    Raises `ImageError` for a photo that cannot be read.
+    """
+    photo = studio.load(content, BOARD)
+    with device.LOCK:  # between two steps of a run, not beside them
+        mask = images.to_uint8(find_people(photo.rgb))[..., 0]
+    return save_mask("keep", mask if mask.mean() > MIN_PEOPLE * 255 else None)

@@ -1,0 +1,164 @@
+"""Sharing and coming back: links, recipes in PNGs, and what the page opens with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from nst_core import ImageError, SettingsError, recipe
+from nst_core.engine.choices import check_choices
+from nst_core.pictures.regions import MAX_PAINTINGS
+from nst_core.recipe import Recipe, Source, unpack
+from page import choose, controls, examples, regions, studio
+from page.choice import FIELDS, MASKS, NUMBERS, PICTURES, SUBJECT, WEIGHTS, Choice
+from page.stage import PAINTED_BEFORE, Shown
+from page.studio import STUDIO, Painting
+from page.words import plain, plot_data, status_text, stopped_text
+
+# Under a visitor's last picture when nothing but its file is left.
+LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
+
+
+def remember(token: str | None) -> Any:
+    """What the browser keeps: the last picture that was painted, whatever is looked at since."""
+    return token or gr.skip()
+
+
+def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
+    """What the page opens with: the row of a choice, preset, and the stage.
+
+    What its address asks for, or else the visitor's last picture, or else the first pair.
+    """
+    asked, painting = _asked_for(request), STUDIO.find(remembered)
+    try:
+        if asked:
+            return _linked(asked)
+        if remembered and painting:
+            return _last(remembered, painting)
+        path = studio.find_last(remembered)
+        if path:
+            stage = Shown(path, LAST_PICTURE, None, remembered)
+            return [*_choice_of(path).to_row(), None, *stage]
+    except (ImageError, SettingsError) as error:
+        gr.Warning(plain(f"The link asks for what is not possible: {error}"))
+    return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
+
+
+def _linked(asked: dict[str, str]) -> list[Any]:
+    settings = controls.from_query(
+        {name: text for name, text in asked.items() if name in controls.NAMES}
+    )
+    check_choices(settings)
+    names = {field: _asked_example(field, asked.get(field)) for field in PICTURES}
+    paths = {
+        field: str(examples.path_of(_kind(field), name)) if name else None
+        for field, name in names.items()
+    }
+    weights = {
+        field: _asked_weight(number, asked.get(field))
+        for number, field in zip(NUMBERS, WEIGHTS, strict=True)
+    }
+    found = [name for name in names.values() if name]
+    stage = Shown(None, "Ready.")
+    if tuple(found) in examples.PAIRS:
+        stage = Shown(str(examples.painted_path(*found)), PAINTED_BEFORE)
+    return [*Choice.of(paths | weights, settings).to_row(), None, *stage]
+
+
+def _kind(field: str) -> str:
+    """Which kind of example pictures goes into a field."""
+    return "content" if field == "content" else "style"
+
+
+def _asked_example(field: str, name: str | None) -> str | None:
+    return name if name in examples.NAMES[_kind(field)] else None
+
+
+def _asked_weight(number: int, text: str | None) -> float:
+    try:
+        return min(1.0, max(0.0, float(text or 1)))
+    except ValueError:
+        raise SettingsError(
+            f"Weight {number} must be a number from 0 to 1, but the link says {text!r}."
+        ) from None
+
+
+def _last(token: str, painting: Painting) -> list[Any]:
+    frame = painting.frame
+    text = status_text(frame) if frame.done else stopped_text(frame)
+    stage = Shown(
+        studio.save_picture(painting),
+        f"Your last picture. {text}",
+        plot_data(painting.history),
+        token,
+    )
+    chosen = painting.chosen.with_settings(painting.recipe.settings)
+    return [*chosen.still_there().to_row(), None, *stage]
+
+
+def _asked_for(request: gr.Request) -> dict[str, str]:
+    """What an address asks for, without what others put into it."""
+    known = {*PICTURES, *WEIGHTS, *controls.NAMES}
+    return {name: text for name, text in dict(request.query_params).items() if name in known}
+
+
+def make_link(base: str, *row: Any) -> Any:
+    """An address that opens the page with this pair and these settings."""
+    try:
+        chosen = Choice.from_row(row)
+    except SettingsError as error:
+        gr.Warning(plain(str(error)))
+        return gr.skip()
+    given = dict(zip(SUBJECT, chosen.to_row(SUBJECT), strict=True))
+    names = {field: choose.example_name(_kind(field), given[field]) for field in PICTURES}
+    own = [field for field in (*PICTURES, *MASKS) if given[field]]
+    if any(not names.get(field) for field in own):
+        gr.Info("Your own pictures and regions do not go into the link, only the rest.")
+    weights = {field: str(given[field]) for field in WEIGHTS if given[field] != 1.0}
+    query = controls.to_query(names | weights, chosen.settings)
+    return gr.update(value=f"{base}?{query}", visible=True)
+
+
+def take_recipe(path: str) -> list[Any]:
+    """The row of a choice, and the preset, from a PNG that was painted here."""
+    try:
+        row = _choice_of(path).to_row()
+    except (ImageError, SettingsError) as error:
+        gr.Warning(plain(str(error)))
+        return [gr.skip()] * (len(FIELDS) + 1)
+    gr.Info("Settings taken from the picture's recipe.")
+    content, style, *rest = row
+    return [content or gr.skip(), style or gr.skip(), *rest, None]
+
+
+def _choice_of(path: str) -> Choice:
+    """What a painted PNG's recipe chose, with those of its pictures that are examples.
+
+    Raises `ImageError` or `SettingsError` as `recipe.read` does.
+    """
+    made = recipe.read(path)
+    check_choices(made.settings)
+    empty = (None,) * (MAX_PAINTINGS - len(made.style))
+    masks = [regions.save_mask(field, unpack(mask)) for field, mask in _masks(made)]
+    maximum = max(1.0, *(source.weight for source in made.style))  # only their ratio counts
+    return Choice(
+        content=_example_of("content", made.content),
+        styles=(*(_example_of("style", source) for source in made.style), *empty),
+        weights=(*(source.weight / maximum for source in made.style), *(1.0 for _ in empty)),
+        masks=(*masks[:-1], *empty),
+        keep=masks[-1],
+        settings=made.settings,
+    )
+
+
+def _masks(made: Recipe) -> list[tuple[str, str]]:
+    """The masks of a recipe's paintings, and that of what is kept, by the names of their fields."""
+    paintings = zip(MASKS, (source.mask for source in made.style), strict=False)
+    return [*paintings, ("keep", made.keep)]
+
+
+def _example_of(kind: str, source: Source) -> str | None:
+    """The example picture that a recipe names, if it is one."""
+    name = examples.find(kind, source.sha256)
+    return str(examples.path_of(kind, name)) if name else None

@@ -1,0 +1,24 @@
+"""What is shown on the stage: the picture, the line under it, the losses, and whose they are."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+# Under a pair's finished picture that was on the page before anybody painted.
+PAINTED_BEFORE = "A finished example. Press **Paint** to watch it being painted."
+
+
+class Shown(NamedTuple):
+    """The stage: what is left out stays as it is."""
+
+    picture: Any = gr.skip()
+    status: Any = gr.skip()
+    losses: Any = gr.skip()
+    token: Any = gr.skip()
+
+
+def is_skipped(value: Any) -> bool:
+    """Whether the page is to leave something as it is, which other programs cannot."""
+    return isinstance(value, dict)

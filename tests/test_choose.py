@@ -1,0 +1,87 @@
+"""Choosing pictures and presets, as the page calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from PIL import Image
+from visits import CASTLE, WAVE, told
+
+from nst_core import Settings
+from nst_core.presets import PRESETS
+from page import choice, choose, controls, examples
+from page.choice import Choice
+from page.stage import Shown
+
+pytestmark = pytest.mark.usefixtures("steps", "turns")
+
+
+def test_a_pair_fills_both_pictures_and_shows_its_finished_one():
+    pair = examples.PAIRS[2]
+    number = choose.pick(SimpleNamespace(index=2))
+    *row, comparison, _ = choose.choose_pair(number)
+    row, stage = row[: len(choice.SUBJECT)], Shown(*row[len(choice.SUBJECT) :])
+    chosen = Choice.from_row(row, choice.SUBJECT)
+    assert chosen == Choice.of({"content": chosen.content, "style": chosen.style}, Settings())
+    assert [Path(chosen.content).stem, Path(chosen.style).stem] == list(pair)
+    assert Path(stage.picture) == examples.painted_path(*pair)
+    assert stage.token is None
+    with Image.open(comparison[1]) as painted:
+        assert comparison[0].shape[:2] == painted.size[::-1]
+
+
+def test_the_title_names_examples_and_not_files(tmp_path):
+    mine = tmp_path / "my secret.png"
+    Image.new("RGB", (32, 32)).save(mine)
+    expected = "## Neuschwanstein Castle × The Great Wave off Kanagawa"
+    assert choose.title(CASTLE, WAVE) == expected
+    assert choose.title(str(mine), None) == "## Your photo × your painting"
+
+
+TASTE = [getattr(Settings(), name) for name in controls.TASTE]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_all_controls(name):
+    settings = controls.read(choose.choose_preset(name, *TASTE))
+    assert settings == PRESETS[name].settings
+
+
+def test_a_preset_beside_an_impossible_strength_is_told(monkeypatch):
+    messages = told(monkeypatch)
+    shown = choose.choose_preset("sketch", 7, *TASTE[1:])
+    assert shown == [gr.skip()] * len(controls.NAMES)
+    assert "strength is 7" in messages[0]
+
+
+def test_a_picture_that_the_cache_has_lost_has_no_name():
+    assert choose.title("/gone/castle.jpg", WAVE).startswith("## Your photo ×")
+
+
+def test_a_preset_by_time_keeps_what_is_taste_and_the_papers_has_its_own_strength():
+    taste = (0.8, "linear", 0.5, 2.0)
+    for name, strength in (("sketch", 0.8), ("paper", 0.5)):
+        settings = controls.read(choose.choose_preset(name, *taste))
+        assert settings.strength == strength
+        assert (settings.color, settings.style_scale, settings.feather) == taste[1:]
+
+
+def test_an_upload_that_is_no_picture_is_taken_away(tmp_path, monkeypatch):
+    messages = told(monkeypatch)
+    (tmp_path / "page.jpg").write_text("<html>")
+    assert choose.check_upload(str(tmp_path / "page.jpg")) is None
+    assert "not a picture" in messages[0]
+
+
+def test_an_upload_that_browsers_cannot_show_is_shown_as_png(tmp_path):
+    Image.new("RGB", (40, 30), (10, 200, 30)).save(tmp_path / "phone.heic", quality=95)
+    with Image.open(choose.check_upload(str(tmp_path / "phone.heic"))) as image:
+        assert (image.format, image.size) == ("PNG", (40, 30))
+
+
+def test_other_uploads_stay_as_they_are():
+    assert choose.check_upload(CASTLE) == gr.skip()
+    assert choose.check_upload(None) == gr.skip()

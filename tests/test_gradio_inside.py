@@ -1,0 +1,138 @@
+"""What `page/gradio_inside.py` needs of Gradio, held against the Gradio that is installed."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import gradio_client
+import httpx
+import pytest
+from gradio import blocks, context, processing_utils, queueing, utils
+from PIL import Image
+
+from page import gradio_inside
+from page.components import Board, PictureInput
+
+# What it is a part of, its name, and the function that needs it.
+ATTRIBUTES = [
+    (context.LocalContext, "blocks", "event"),
+    (context.LocalContext, "request", "session"),
+    (context.LocalContext, "event_id", "event"),
+    (utils, "get_upload_folder", "upload_folder"),
+    (processing_utils, "save_base64_to_cache", "store_base64"),
+    (gr.Image(), "GRADIO_CACHE", "store_base64"),
+    (gr.TextArea, "is_template", "drawn_as_parent"),
+    (gr.ImageEditor, "accept_blobs", "without_blobs"),
+    (gr.Slider, "preprocess", "take_anything"),
+    (gr.UploadButton, "preprocess", "take_any_file"),
+]
+
+# What is made at the start, as it is spelled where it is made.
+SPELLED = [
+    (queueing.Queue, "self.active_jobs", "is_wanted"),
+    (queueing.Queue, "self.pending_messages_per_session", "count_unread"),
+    (queueing.Event, "self._id", "is_wanted"),
+    (queueing.Event, "self.alive", "is_wanted"),
+    (blocks.Blocks, "self._queue", "event"),
+]
+
+
+def lost(name: str, function: str) -> str:
+    return (
+        f"Gradio {gr.__version__} has no {name} any more; find what it is called now and change "
+        f"{function}() in page/gradio_inside.py."
+    )
+
+
+@pytest.mark.parametrize(("owner", "name", "function"), ATTRIBUTES)
+def test_gradio_still_has(owner, name, function):
+    assert hasattr(owner, name), lost(f"{owner!r}.{name}", function)
+
+
+@pytest.mark.parametrize(("owner", "name", "function"), SPELLED)
+def test_gradio_still_makes(owner, name, function):
+    assert name in inspect.getsource(owner), lost(f"{owner.__name__}: {name}", function)
+
+
+def test_every_function_is_held_against_gradio():
+    functions = {
+        name
+        for name, one in vars(gradio_inside).items()
+        if inspect.isfunction(one) and one.__module__ == gradio_inside.__name__
+    }
+    assert functions == {function for *_, function in ATTRIBUTES + SPELLED}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The address of a page, and what its one event sees of itself."""
+    seen: dict[str, Any] = {}
+
+    def look() -> str:
+        event = gradio_inside.event()
+        assert event is not None, lost("LocalContext", "event")
+        seen["session"], seen["session of the event"] = gradio_inside.session(), event.session
+        seen["wanted"] = gradio_inside.is_wanted(event)
+        seen["unread"] = gradio_inside.count_unread(event)
+        return "seen"
+
+    with gr.Blocks() as page:
+        gr.on([], look, None, gr.Textbox(), api_name="look")
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True)
+    yield url, seen
+    page.close()
+
+
+def test_uploads_still_arrive_at_their_path(served):
+    url, _ = served
+    address = url.rstrip("/") + gradio_inside.UPLOAD_PATH
+    answer = httpx.post(address, files={"files": ("a.txt", b"a")})
+    assert answer.status_code == 200, lost(gradio_inside.UPLOAD_PATH, "UPLOAD_PATH")
+
+
+def test_an_event_knows_its_client(served):
+    url, seen = served
+    client = gradio_client.Client(url, verbose=False)
+    assert client.predict(api_name="/look") == "seen"
+    assert seen["session"] == seen["session of the event"] == client.session_hash, lost(
+        "Request.session_hash", "session"
+    )
+    assert seen["wanted"], lost("Event.alive", "is_wanted")
+    assert seen["unread"] >= 0
+    client.close()
+
+
+def test_outside_of_gradio_there_is_no_event():
+    assert gradio_inside.event() is None
+    assert gradio_inside.session() is None
+
+
+def test_components_hand_over_what_arrives():
+    slider = gradio_inside.take_anything(gr.Slider(0, 1))
+    assert slider.preprocess("much") == "much"
+    button = gradio_inside.take_any_file(gr.UploadButton(file_types=[".png"]))
+    assert button.preprocess(gr.FileData(path="/photo.jpg")) == "/photo.jpg"
+    assert button.preprocess(None) is None
+
+
+def test_browsers_show_the_changed_components_as_gradios_own():
+    """By the name that is sent to the browser."""
+    for changed, own in ((PictureInput(), gr.Image()), (Board(), gr.ImageEditor())):
+        assert changed.get_block_name() == own.get_block_name(), lost(
+            "is_template", "drawn_as_parent"
+        )
+
+
+def test_base64_becomes_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    assert gradio_inside.upload_folder() == tmp_path
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(buffer, "PNG")
+    sent = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    with Image.open(gradio_inside.store_base64(gr.Image(), sent)) as image:
+        assert image.size == (3, 2)

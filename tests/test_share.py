@@ -1,0 +1,201 @@
+"""Links, recipes and coming back, as the page calls them; with the fake engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from visits import CASTLE, OTHER, WAVE, mixed, paint, paint_until, pixels, told, values_of
+
+from nst_core import Settings, Style, recipe, stylize
+from nst_core.pictures import images
+from nst_core.presets import PRESETS
+from page import choice, controls, examples, share
+from page import paint as room
+from page.choice import Choice
+from page.stage import Shown
+from page.studio import STUDIO
+
+pytestmark = pytest.mark.usefixtures("steps", "turns")
+
+
+@pytest.fixture
+def half(tmp_path) -> str:
+    """A mask of the left half."""
+    mask = np.zeros([20, 30], np.uint8)
+    mask[:, :15] = 255
+    Image.fromarray(mask).save(tmp_path / "half.png")
+    return str(tmp_path / "half.png")
+
+
+class Arrival(NamedTuple):
+    """What the page opens with."""
+
+    chosen: Choice
+    preset: str | None
+    stage: Shown
+
+    @classmethod
+    def at(cls, remembered: Any = None, **query: str) -> Arrival:
+        request = SimpleNamespace(query_params=query)
+        values = share.arrive(remembered, request)
+        row, (preset, *shown) = values[: len(choice.FIELDS)], values[len(choice.FIELDS) :]
+        return cls(Choice.from_row(row), preset, Shown(*shown))
+
+
+def pair_of(content: str, style: str, **more) -> dict[str, Any]:
+    """A choice without its settings, by the names of its fields."""
+    begun = {name: default for name, (default, _) in choice.MORE.items()}
+    return {"content": content, "style": style} | begun | more
+
+
+def chosen(settings: Settings, *pair: str, **more) -> Choice:
+    """A choice of a pair, and whatever is named besides."""
+    return Choice.of(pair_of(*pair, **more), settings)
+
+
+OPENING = Choice.of(
+    {
+        kind: str(examples.path_of(kind, name))
+        for kind, name in zip(examples.KINDS, examples.PAIRS[0], strict=True)
+    },
+    PRESETS["gallery"].settings,
+)
+
+
+@pytest.mark.parametrize("query", [{}, {"__theme": "dark", "logs": "container"}])
+def test_the_page_opens_with_a_painted_pair_and_a_preset(query):
+    arrival = Arrival.at(**query)
+    assert arrival[:2] == (OPENING, "gallery")
+    assert Path(arrival.stage.picture) == examples.painted_path(*examples.PAIRS[0])
+    assert arrival.stage.token == gr.skip()
+
+
+def test_a_link_opens_the_same_pair_and_settings():
+    settings = Settings(size=384, strength=0.7, time_budget=10)
+    link = share.make_link("http://x/", CASTLE, WAVE, *controls.show(settings))["value"]
+    assert link.startswith("http://x/?")
+    arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
+    assert arrival[:2] == (chosen(settings, CASTLE, WAVE), None)
+    assert Path(arrival.stage.picture).stem == "castle-great-wave"
+
+
+def test_a_link_to_a_pair_that_is_not_painted_empties_the_stage():
+    arrival = Arrival.at(content="owl", style="great-wave")
+    assert arrival.stage[:2] == (None, "Ready.")
+
+
+def test_a_link_with_nonsense_is_told(monkeypatch):
+    messages = told(monkeypatch)
+    for query in ({"size": "7", "content": "owl"}, {"optimizer": "magic"}):
+        assert Arrival.at(**query).chosen == OPENING
+    assert "size is 7" in messages[0]
+    assert "optimizer is 'magic'" in messages[1]
+    assert Arrival.at(content="../../etc/passwd").chosen.files == (None,) * 10
+
+
+def test_a_link_without_examples_says_what_it_leaves_out(monkeypatch, tmp_path):
+    messages = told(monkeypatch, "Info")
+    Image.new("RGB", (32, 32)).save(tmp_path / "mine.png")
+    link = share.make_link("http://x/", str(tmp_path / "mine.png"), WAVE, *values_of())["value"]
+    assert "mine" not in link
+    assert "style=great-wave" in link
+    assert "own pictures" in messages[0]
+
+
+def test_a_painted_png_gives_back_its_settings_and_examples(monkeypatch):
+    messages = told(monkeypatch, "Info")
+    *_, shown = paint(size=64, steps=1, seed=9)
+    *row, preset = share.take_recipe(shown.picture)
+    expected = chosen(Settings(size=64, steps=1, seed=9), CASTLE, WAVE)
+    assert (Choice.from_row(row), preset) == (expected, None)
+    assert messages == ["Settings taken from the picture's recipe."]
+
+
+def test_other_files_give_no_settings(monkeypatch, tmp_path):
+    messages = told(monkeypatch)
+    (tmp_path / "no.png").write_text("<html>")
+    for path in (str(tmp_path / "no.png"), CASTLE):
+        assert share.take_recipe(path) == [gr.skip()] * (len(choice.FIELDS) + 1)
+    assert "not a picture" in messages[0]
+    assert "holds no recipe" in messages[1]
+
+
+def test_the_browser_remembers_paintings_only():
+    assert share.remember("a token") == "a token"
+    assert share.remember(None) == gr.skip()
+
+
+def test_who_comes_back_finds_the_last_picture_and_its_settings():
+    token = paint_until(2, steps=5)
+    arrival = Arrival.at(token)
+    settings = Settings(size=96, steps=5, frame_interval=0)
+    assert arrival[:2] == (chosen(settings, CASTLE, WAVE), None)
+    assert arrival.stage.token == token
+    expected = "Your last picture. Stopped at step 2 of 5; the picture is kept."
+    assert arrival.stage.status == expected
+    np.testing.assert_array_equal(pixels(arrival.stage.picture), STUDIO.find(token).frame.image)
+    assert room.at_rest(token).go_on["interactive"]
+
+
+def test_who_opens_a_link_or_comes_too_late_finds_something_else():
+    token = paint_until(1, steps=5)
+    assert Arrival.at(token, content="owl").stage[:2] == (None, "Ready.")
+    assert Arrival.at("gone").chosen == OPENING
+
+
+def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
+    told(monkeypatch, "Info")
+    more = {"style_2": OTHER, "weight_1": 0.5, "mask_2": half}
+    settings = Settings(size=64, steps=2)
+    *_, shown = paint(*mixed(**more), size=64, steps=2)
+    styles = [Style(WAVE, 0.5), Style(OTHER, 1.0, half)]
+    expected = stylize(CASTLE, styles, settings)
+    np.testing.assert_array_equal(pixels(shown.picture), expected.image)
+    assert Arrival.at(shown.token).chosen == chosen(settings, CASTLE, WAVE, **more)
+    *row, _preset = share.take_recipe(shown.picture)
+    taken = Choice.from_row(row)
+    assert (taken.styles[1], taken.weights[0], taken.masks[0]) == (OTHER, 0.5, None)
+    masks = [images.load_mask(path) for path in (half, taken.masks[1])]
+    np.testing.assert_array_equal(*masks)
+    *_, again = room.paint(None, *row)
+    np.testing.assert_array_equal(pixels(again.picture), expected.image)
+
+
+def test_weights_of_a_recipe_fit_their_sliders(monkeypatch, tmp_path):
+    told(monkeypatch, "Info")
+    made = recipe.make(CASTLE, [(WAVE, 3), (OTHER, 1.5)], Settings(size=64))
+    images.save(Image.new("RGB", (4, 4)), tmp_path / "made.png", {recipe.KEY: made.to_json()})
+    *row, _preset = share.take_recipe(str(tmp_path / "made.png"))
+    expected = chosen(Settings(size=64), CASTLE, WAVE, style_2=OTHER, weight_1=1.0, weight_2=0.5)
+    assert Choice.from_row(row) == expected
+
+
+def test_a_recipe_of_two_regions_keeps_each_mask_with_its_painting(monkeypatch, half):
+    told(monkeypatch, "Info")
+    more = {"style_2": OTHER, "mask_2": half, "keep": half}
+    *_, shown = paint(*mixed(**more), size=64, steps=1)
+    taken = Choice.from_row(share.take_recipe(shown.picture)[:-1])
+    assert [bool(mask) for mask in (*taken.masks, taken.keep)] == [False, True, False, False, True]
+
+
+def test_a_link_holds_the_mix_without_regions(monkeypatch, half):
+    messages = told(monkeypatch, "Info")
+    more = {"style_3": OTHER, "weight_3": 0.25}
+    row = chosen(Settings(size=64), CASTLE, WAVE, **more, mask_3=half).to_row()
+    link = share.make_link("http://x/", *row)["value"]
+    assert "regions" in messages[0]
+    arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
+    assert arrival.chosen == chosen(Settings(size=64), CASTLE, WAVE, **more)
+
+
+def test_a_link_with_a_nonsensical_weight_is_told(monkeypatch):
+    messages = told(monkeypatch)
+    assert Arrival.at(weight_2="much").chosen == OPENING
+    assert "Weight 2 must be a number from 0 to 1" in messages[0]
