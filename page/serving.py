@@ -140,8 +140,9 @@ def warm_up_quietly() -> None:
 
 
 def keep_tidy(kept: Collection[Path]) -> NoReturn:
-    """`studio.sweep` now and then, for a thread of its own; `kept` are the page's own files."""
+    """Let go what is too old, for a thread of its own; `kept` are the page's own files."""
     while True:
+        studio.STUDIO.expire()
         try:
             studio.sweep(kept)
         except OSError as error:

@@ -1,8 +1,8 @@
 """What visitors have painted, kept between one click and the next, and the files made of it.
 
 The page holds only the name of its painting, a long random one, and so does the visitor's browser.
-So a reload or a lost connection loses nothing, as long as the server runs and not too many others
-have painted since.
+So a reload or a lost connection loses nothing for six hours, as long as the server runs and not too
+many others have painted since.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import hashlib
 import io
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache, TTLCache
 from PIL import Image
 
 from nst_core import Easel, Frame, ImageError, recipe
+from nst_core.engine.memory import nbytes
 from nst_core.files import write_whole
 from nst_core.pictures import film, images
 from nst_core.pictures.film import ThinnedFrames
@@ -30,19 +31,23 @@ from nst_core.recipe import Recipe
 from page import gradio_inside
 from page.choice import Choice
 
-# Paintings kept for those who come back: at 512 px some 10 MB each, most of it the film's pictures.
-MAX_PAINTINGS = 32
+# What is kept in memory for those who come back. Of a server's 16 GB, TensorFlow and the networks
+# take 1, the largest run 6, and reading a hostile picture 1: of the 8 that are left, these take 4.
+#
+# Pictures: photo, paintings and film, at 512 px some 15 MB a painting, at 2048 px some 200.
+PICTURE_BYTES = 2e9
+# Optimizers' memories, of which only those who press Continue have any use: 45 MB each at 512 px,
+# 730 at 2048 px. The others go on from their picture alone, so these go first.
+MEMORY_BYTES = 2e9
 
-# Of these, how many keep the optimizer's memory: 45 MB each at 512 px, 180 MB at 1024 px. The
-# others go on from their picture alone.
-MAX_MEMORIES = 4
-
-# Files of visitors: how long they stay, and how many bytes. A film's 10 MB, a run's pictures 20 MB.
+# How long anything of visitors stays, in memory and on the disk.
 MAX_AGE = 6 * 3600.0  # s
+
+# And how many bytes of files. A film's 10 MB, a run's pictures 20 MB.
+MAX_BYTES = 2e9
 
 # Files by path and last change, and when `sweep` saw them first, by a clock that never jumps.
 _SEEN: dict[tuple[Path, float], float] = {}
-MAX_BYTES = 2e9
 
 FRAME_QUALITY = 85  # of the JPEGs on the way: some 80 kB at 512 px
 
@@ -63,6 +68,13 @@ class Painting:
     def photo(self) -> np.ndarray:
         """The photo at the picture's size, uint8 [H, W, 3]."""
         return images.to_uint8(self.easel.photo.rgb)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, but for the optimizer's."""
+        frame = self.frame
+        shown = nbytes([frame.image, frame.painted, frame.alpha])
+        return self.easel.nbytes + self.pictures_so_far.nbytes + shown
 
     @property
     def color(self) -> str:
@@ -99,11 +111,41 @@ class Painting:
         return images.blend(self.photo, self.frame.image, share)
 
 
-class Studio:
-    """The paintings of all visitors, by their random names; the oldest make room."""
+class Memories(LRUCache[str, Easel]):
+    """Easels with an optimizer's memory, by the names of their paintings; the oldest forget."""
 
-    def __init__(self) -> None:
-        self._paintings: OrderedDict[str, Painting] = OrderedDict()
+    def popitem(self) -> tuple[str, Easel]:
+        """Let the one go that was used longest ago."""
+        token, easel = super().popitem()
+        easel.forget()
+        return token, easel
+
+
+class Studio:
+    """The paintings of all visitors, by their random names; the oldest make room.
+
+    Args:
+        picture_bytes: of all paintings together, without the optimizers' memories.
+        memory_bytes: of all of these.
+        max_age: seconds that a painting stays after its last change.
+    """
+
+    def __init__(
+        self,
+        picture_bytes: float = PICTURE_BYTES,
+        memory_bytes: float = MEMORY_BYTES,
+        max_age: float = MAX_AGE,
+    ) -> None:
+        # One that is larger than all room counts as all room: it is kept, and nothing beside it.
+        self._paintings: TTLCache[str, Painting] = TTLCache(
+            picture_bytes,
+            max_age,
+            timer=lambda: time.monotonic(),
+            getsizeof=lambda painting: min(painting.nbytes, picture_bytes),
+        )
+        self._memories = Memories(
+            memory_bytes, getsizeof=lambda easel: min(easel.memory_nbytes, memory_bytes)
+        )
         self._lock = threading.Lock()
 
     def keep(self, token: str, painting: Painting) -> None:
@@ -120,22 +162,27 @@ class Studio:
             painting = change(before)
             with self._lock:
                 if self._paintings.get(token) is before:
-                    self._put(token, painting)
+                    self._paintings[token] = painting
+                    self._memories.pop(token, None)  # or it might be the oldest, and forget
+                    self._memories[token] = painting.easel
+                    self._let_go()
                     return painting
-
-    def _put(self, token: str, painting: Painting) -> None:
-        self._paintings[token] = painting
-        self._paintings.move_to_end(token)
-        if len(self._paintings) > MAX_PAINTINGS:
-            self._paintings.popitem(last=False)
-        for old in list(self._paintings.values())[:-MAX_MEMORIES]:
-            if old.easel is not painting.easel:
-                old.easel.forget()
 
     def find(self, token: str | None) -> Painting | None:
         """The painting of this name, if it is still here."""
         with self._lock:
             return self._paintings.get(token or "")
+
+    def expire(self) -> None:
+        """Let go what is too old, also while nobody paints."""
+        with self._lock:
+            self._paintings.expire()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Of paintings that are gone the memories go as well."""
+        for token in set(self._memories) - set(self._paintings):
+            del self._memories[token]
 
 
 STUDIO = Studio()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from conftest import example
 from PIL import Image
 
 from nst_core import Easel, Settings, recipe
-from nst_core.pictures import film
+from nst_core.pictures import film, images
 from nst_core.pictures.film import ThinnedFrames
 from page import studio
 from page.choice import Choice
@@ -43,23 +45,99 @@ def test_a_painting_is_found_by_its_name_only(painting):
 
 
 class Stand:
-    """An easel that only counts how often it was told to forget."""
+    """An easel of so many bytes; half of them are the optimizer's memory until it forgets."""
 
-    def __init__(self) -> None:
-        self.forgotten = 0
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = self.memory_nbytes = nbytes // 2
 
     def forget(self) -> None:
-        self.forgotten += 1
+        self.memory_nbytes = 0
 
 
-def test_the_oldest_make_room_and_only_the_latest_keep_the_optimizers_memory(painting):
-    kept, easels = Studio(), [Stand() for _ in range(studio.MAX_PAINTINGS + 3)]
-    for number, easel in enumerate(easels):
-        kept.keep(str(number), dataclasses.replace(painting, easel=easel))
-    found = [number for number in range(len(easels)) if kept.find(str(number))]
-    assert found == list(range(3, len(easels)))
-    remember = [number for number, easel in enumerate(easels) if not easel.forgotten]
-    assert remember == list(range(len(easels) - studio.MAX_MEMORIES, len(easels)))
+@pytest.fixture
+def stand(painting, monkeypatch) -> Callable[[int], Painting]:
+    """A painting of so many bytes."""
+    monkeypatch.setattr(Painting, "nbytes", property(lambda one: one.easel.nbytes))
+    return lambda nbytes: dataclasses.replace(painting, easel=Stand(nbytes))
+
+
+def found(kept: Studio, count: int) -> list[int]:
+    return [number for number in range(count) if kept.find(str(number))]
+
+
+def test_the_oldest_make_room_by_their_bytes(stand):
+    kept = Studio(picture_bytes=100, memory_bytes=1e9)
+    for number, nbytes in enumerate((60, 80, 60, 40)):  # half of them pictures
+        kept.keep(str(number), stand(nbytes))
+    assert found(kept, 4) == [1, 2, 3]
+    kept.keep("4", stand(200))
+    assert found(kept, 5) == [4]
+
+
+def test_one_that_is_larger_than_all_room_is_kept_alone(stand):
+    kept = Studio(picture_bytes=100, memory_bytes=100)
+    kept.keep("0", stand(60))
+    kept.keep("1", stand(1000))
+    assert found(kept, 2) == [1]
+    kept.keep("2", stand(60))
+    assert found(kept, 3) == [2]
+
+
+def test_the_optimizers_memories_go_before_the_paintings(stand):
+    kept, paintings = Studio(picture_bytes=1e9, memory_bytes=100), [stand(60) for _ in range(5)]
+    for number, painting in enumerate(paintings):
+        kept.keep(str(number), painting)
+    assert found(kept, 5) == [0, 1, 2, 3, 4]
+    assert [one.easel.memory_nbytes for one in paintings] == [0, 0, 30, 30, 30]
+
+
+def test_who_paints_does_not_forget_for_others(stand):
+    """A memory that grows in a run, of the painting that was kept longest ago."""
+    kept, first, second = Studio(memory_bytes=100), stand(60), stand(60)
+    kept.keep("first", first)
+    kept.keep("second", second)
+    first.easel.memory_nbytes = 90
+    kept.keep("first", first)
+    assert [first.easel.memory_nbytes, second.easel.memory_nbytes] == [90, 0]
+
+
+def test_what_is_too_old_goes_and_its_memory_with_it(stand, monkeypatch):
+    """By a clock that never jumps, and also while nobody paints."""
+    now = [0.0]
+    monkeypatch.setattr(studio.time, "monotonic", lambda: now[0])
+    kept, painting = Studio(max_age=100), stand(60)
+    kept.keep("old", painting)
+    now[0] = 60.0
+    kept.keep("changed", painting)
+    now[0] = 99.0
+    assert kept.find("old") is painting
+    now[0] = 101.0
+    assert kept.find("old") is None
+    assert kept.find("changed") is painting
+    easel = weakref.ref(painting.easel)
+    del painting
+    now[0] = 161.0
+    kept.expire()
+    gc.collect()
+    assert easel() is None
+
+
+def test_bytes_are_those_of_the_arrays(painting):
+    height, width, colours = painting.frame.image.shape
+    pixels, easel = height * width * colours, painting.easel
+    style = images.load(example("style/great-wave"), 96).rgb
+    assert easel.nbytes >= 4 * pixels + pixels + style.nbytes
+    assert easel.memory_nbytes > 0
+    film_bytes = painting.pictures_so_far.nbytes
+    assert painting.nbytes == easel.nbytes + film_bytes + 2 * pixels
+    assert 0 < film_bytes < 3 * len(painting.pictures_so_far) * pixels
+    easel.forget()
+    assert easel.memory_nbytes == 0
+
+
+def test_visitors_of_a_talk_find_their_pictures_again():
+    """A hundred paintings at 512 px, some 15 MB each, have room."""
+    assert studio.PICTURE_BYTES / 15e6 > 100
 
 
 def test_a_saved_picture_is_its_frame_with_the_recipe_inside(painting):

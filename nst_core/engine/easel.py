@@ -20,6 +20,7 @@ from nst_core.engine.choices import check_choices
 from nst_core.engine.engine import Problem
 from nst_core.engine.frame import Frame
 from nst_core.engine.job import Job, load_job
+from nst_core.engine.memory import nbytes
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_scales, resettled
 from nst_core.engine.run import Checkpoint, Run
@@ -143,6 +144,17 @@ class Easel:
     def photo(self) -> Picture:
         """The photo at the size that it is painted at."""
         return self._job.photo
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pictures and masks, without the optimizer's memory."""
+        kept = self._checkpoint
+        return self._job.nbytes + (nbytes([kept.canvas, kept.coarser]) if kept else 0)
+
+    @property
+    def memory_nbytes(self) -> int:
+        """Bytes of the optimizer's memory."""
+        return nbytes(self._checkpoint.optimizer_state) if self._checkpoint else 0
 
     def recolored(self, frame: Frame, mode: str) -> Frame:
         """A frame of this easel in the colours of another of `COLOR_MODES`, at once.

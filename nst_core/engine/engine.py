@@ -24,6 +24,7 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 
 from nst_core.engine import device, tiles
+from nst_core.engine.memory import nbytes
 from nst_core.engine.objective import Objective
 from nst_core.engine.step import CompiledStep, Kept, State, Targets, Weights, compile_step
 from nst_core.engine.tiled_step import compile_tiled_step
@@ -289,23 +290,19 @@ def _learning_rate(settings: Settings) -> tf.Tensor:
 PHOTO_CACHE_BYTES, PAINTING_CACHE_BYTES = 64e6, 400e6
 
 
-def _nbytes(found: Any) -> float:
-    return sum(part.shape.num_elements() * part.dtype.size for part in tf.nest.flatten(found))
-
-
 def _without_the_picture(*key: Any) -> Any:
     """The key of a cache: all arguments but the last, which gets the picture."""
     return hashkey(*key[:-1])
 
 
-@cached(LRUCache(PHOTO_CACHE_BYTES, _nbytes), _without_the_picture, threading.Lock())
+@cached(LRUCache(PHOTO_CACHE_BYTES, nbytes), _without_the_picture, threading.Lock())
 def _features_of_photo(
     checksum: str, extractor: Extractor, side: int | None, photo: Any
 ) -> dict[str, Any]:
     return tiles.features_of(extractor, photo(), side)
 
 
-@cached(LRUCache(PAINTING_CACHE_BYTES, _nbytes), _without_the_picture, threading.Lock())
+@cached(LRUCache(PAINTING_CACHE_BYTES, nbytes), _without_the_picture, threading.Lock())
 def _measure_of_painting(
     checksum: str, term: Term, extractor: Extractor, side: int | None, painting: Any
 ) -> Any:

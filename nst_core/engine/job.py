@@ -44,6 +44,11 @@ class Job:
     photo: Picture
     layout: Layout  # the paintings in their own colours
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the photo, as it is loaded and as a screen shows it, and of the layout."""
+        return self.photo.nbytes + self.pixels.nbytes + self.layout.nbytes
+
     @functools.cached_property
     def pixels(self) -> np.ndarray:
         """The photo as a screen shows it, uint8 [H, W, 3]."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -58,6 +59,12 @@ CGROUPS = (
         "total_inactive_file",
     ),
 )
+
+
+def nbytes(found: Any) -> int:
+    """Bytes of all arrays and tensors in a structure of them."""
+    parts = [part for part in tf.nest.flatten(found) if hasattr(part, "shape")]
+    return sum(math.prod(part.shape) * tf.as_dtype(part.dtype).size for part in parts)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class ThinnedFrames(Sequence[np.ndarray]):
         self._stride = 1
         self._added = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pictures as they are kept."""
+        return sum(map(len, self._kept)) + len(self._last or b"")
+
     def add(self, picture: np.ndarray) -> None:
         """Take the next picture, uint8 RGB [H, W, 3]; all of one shape."""
         packed = _pack(picture)

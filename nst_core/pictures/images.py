@@ -68,6 +68,11 @@ class Picture:
         _, height, width, _ = self.rgb.shape
         return width, height
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.rgb.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
     @functools.cached_property
     def checksum(self) -> str:
         """The same for equal pictures only, so that what is computed of them can be cached."""

@@ -58,6 +58,13 @@ class Layout:
         return [painting for region in self.regions for painting, _ in region.paintings]
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the paintings and masks."""
+        masks = [*(region.mask for region in self.regions), self.kept, self.faces]
+        paintings = sum(painting.nbytes for painting in self.paintings)
+        return paintings + sum(mask.nbytes for mask in masks if mask is not None)
+
+    @property
     def has_masks(self) -> bool:
         """Whether anything is masked: False for one style everywhere."""
         return self.regions[0].mask is not None
