@@ -83,15 +83,15 @@ def _picked(kind: str, event: gr.SelectData) -> str:
     return str(examples.path_of(kind, examples.NAMES[kind][event.index]))
 
 
-def pick(event: gr.SelectData) -> int:
+def pick(event: gr.SelectData) -> str:
     """The number of a pair that was clicked; what was being painted ends within a step."""
     turns.stop_own()
-    return int(event.index)
+    return str(event.index)
 
 
-def choose_pair(number: int) -> tuple[Any, ...]:
+def choose_pair(number: str) -> tuple[Any, ...]:
     """A pair: its pictures alone, the stage with its finished one, both to compare."""
-    pair = examples.PAIRS[number]
+    pair = examples.PAIRS[int(number)]
     before, after = painted_pair(*pair)
     stage = Shown(after, PAINTED_BEFORE, None, None)
     chosen = _pair(*pair).to_row(SUBJECT)

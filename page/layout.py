@@ -14,7 +14,8 @@ from nst_core.presets import PRESETS
 from page import choose, controls, examples, gradio_inside, looks, regions
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, PictureInput
-from page.stage import PAINTED_BEFORE
+from page.paint import Tools
+from page.stage import PAINTED_BEFORE, Shown
 
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
@@ -35,6 +36,7 @@ class Pickers:
     """Examples to fill the fields with."""
 
     pairs: gr.Gallery
+    picked: gr.Textbox  # the number of the pair that was clicked
     photos: gr.Gallery
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
     which: gr.Radio  # the number of the painting that a click fills
@@ -48,7 +50,7 @@ class Regions:
     keep_people: gr.Button
     brush: gr.Radio
     board: Board
-    on_board: gr.State  # the photo that is there
+    on_board: gr.Textbox  # the photo that is there
 
 
 @dataclass(frozen=True)
@@ -105,26 +107,9 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What stands under the stage; in the order of `paint.Tools`."""
-
-    paint: gr.Button
-    stop: gr.Button
-    go_on: gr.Button
-    save: gr.DownloadButton
-    blend: gr.Slider
-    chart: gr.Column
-
-    def row(self) -> list[Any]:
-        """The components in their order."""
-        return [self.paint, self.stop, self.go_on, self.save, self.blend, self.chart]
-
-
-@dataclass(frozen=True)
 class Page:
     """All components that something is wired to."""
 
-    token: gr.State  # of the visitor's painting, as `studio.STUDIO` has it
     remembered: gr.BrowserState  # the token of the last picture that was painted in this browser
     present: gr.Button
     fields: Fields
@@ -134,16 +119,11 @@ class Page:
     sharing: Sharing
     stage: Stage
     tools: Tools
-    losses: gr.LinePlot
-
-    def shown(self) -> list[Any]:
-        """What a run changes on the stage, in the order of `stage.Shown`."""
-        return [self.stage.result, self.stage.status, self.losses, self.token]
+    shown: Shown  # what a run changes on the stage
 
 
 def lay_out() -> Page:
     """The whole page, inside of a `gr.Blocks`."""
-    token = gr.State(None)
     remembered = gr.BrowserState(
         None, storage_key="neural-style-transfer", secret="it names no secret"
     )
@@ -162,9 +142,10 @@ def lay_out() -> Page:
         f"Version {__version__}. After Gatys, Ecker and Bethge, "
         "*A Neural Algorithm of Artistic Style* (2015)."
     )
+    shown = Shown(stage.result, stage.status, losses, token=_hidden())
     fields = Fields(subject | settings)
     return Page(
-        token, remembered, present, fields, preset, pickers, regions_, sharing, stage, tools, losses
+        remembered, present, fields, preset, pickers, regions_, sharing, stage, tools, shown
     )
 
 
@@ -222,8 +203,8 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers, Regions]:
     with gr.Accordion("More paintings and regions", open=False, elem_id="more") as accordion:
         made |= _paintings()
         brush, board, masks = _regions()
-    on_board = gr.State(None)
-    pickers = Pickers(pairs, photos, paintings, which)
+    on_board = _hidden()
+    pickers = Pickers(pairs, _hidden(), photos, paintings, which)
     return made | masks, pickers, Regions(accordion, keep_people, brush, board, on_board)
 
 
@@ -416,6 +397,15 @@ def _losses() -> gr.LinePlot:
 
 
 # --- Parts --------------------------------------------------------------------------------------
+
+
+def _hidden() -> gr.Textbox:
+    """A value that the page keeps and nobody sees.
+
+    Not a `gr.State`, which the server keeps: for so many sessions only, and every call of another
+    program is one. The visitors who came first would lose their pictures.
+    """
+    return gr.Textbox(visible="hidden")
 
 
 def _picture_output(label: str, name: str, height: int, value: str | None = None) -> gr.Image:

@@ -25,7 +25,7 @@ BOARD = 640  # px, long side of the photo that is drawn on
 
 def show_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
     """The photo to draw regions on, unless it is there already, and which it is."""
-    if content == shown:
+    if (content or "") == (shown or ""):
         return gr.skip(), gr.skip()
     try:
         picture = board(content) if content else None
@@ -39,7 +39,7 @@ def show_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
 
 def renew_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
     """Another photo to draw on, once there was one."""
-    return (gr.skip(), gr.skip()) if shown is None else show_board(content, shown)
+    return show_board(content, shown) if shown else (gr.skip(), gr.skip())
 
 
 def choose_brush(number: int) -> Any:

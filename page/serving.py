@@ -22,8 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_core import NSTError, __version__
 from nst_core.engine.warm_up import is_warm, warm_up
 from nst_core.presets import PRESETS
-from page import choose, examples, gradio_inside, journal, studio, turns
-from page.turns import MAX_WAITING
+from page import choose, examples, gradio_inside, journal, studio, turns, wiring
 
 SWEEP_EVERY = 60.0  # s
 END_SECONDS = 10.0  # s, that runs may take to stop when the server ends
@@ -126,7 +125,7 @@ OPTIONS: dict[str, Any] = {
     "enable_monitoring": False,
     "run_history": False,
     "max_file_size": "50mb",
-    "max_threads": 3 * MAX_WAITING,
+    "max_threads": sum(wiring.GROUPS.values()),
     "state_session_capacity": 100,
 }
 

@@ -10,18 +10,41 @@ from page import choice, choose, controls, look, paint, regions, share
 from page.layout import Page
 from page.turns import MAX_WAITING
 
-# For events that are the page's own affair.
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-
-# Runs wait for their turn by themselves, see `page/turns.py`, each in a thread.
-RUNS: dict[str, Any] = {
-    "show_progress": "hidden",
-    "concurrency_id": "runs",
-    "concurrency_limit": 2 * MAX_WAITING,  # those that are refused have to be told
+# How many events of a kind are answered at once, for all visitors together. Gradio's own limit is
+# one of each function: a visitor whose film takes half a minute would keep all others from theirs.
+# Nobody waits for an event of another kind: there are as many threads as all of these.
+GROUPS = {
+    # They wait for their turn by themselves, see `page/turns.py`, each in a thread. Those that are
+    # refused have to be told.
+    "runs": 2 * MAX_WAITING,
+    # They sleep until the run before them has ended: one for each that may be waiting.
+    "rests": MAX_WAITING,
+    # Stop and whatever else is answered at once: never behind anything that takes a while.
+    "clicks": 8,
+    # A film takes all cores for seconds; for more at once, each would take longer.
+    "films": 2,
+    # So do looks in all paintings, and finding people.
+    "looks": 2,
+    # Uploads may be hostile, and are read one at a time (`studio.load`) for seconds.
+    "uploads": 4,
+    # One picture to read or to write, for some 100 ms.
+    "pictures": 8,
 }
 
-# Looks are computed for two visitors at once at most: for more, each would take longer.
-LOOKS: dict[str, Any] = PRIVATE | {"concurrency_id": "looks", "concurrency_limit": 2}
+
+def _public(group: str) -> dict[str, Any]:
+    """The options of an event that other programs may call."""
+    limits = {"concurrency_id": group, "concurrency_limit": GROUPS[group]}
+    return {"show_progress": "hidden", **limits}
+
+
+def _private(group: str) -> dict[str, Any]:
+    """The options of an event that is the page's own affair."""
+    return {"api_visibility": "private", **_public(group)}
+
+
+# For what the browser does by itself.
+BROWSER: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 # Presses Paint as soon as it can be pressed, and brings the picture into view on phones. Only for
 # the first painting: who mixes several has more to choose.
@@ -61,10 +84,10 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
 
 def _returning(blocks: gr.Blocks, page: Page) -> None:
     """On opening the page: what its address asks for, or the visitor's last picture."""
-    page.token.change(share.remember, page.token, page.remembered, **PRIVATE)
-    opened = [*page.fields.row(), page.preset, *page.shown()]
-    blocks.load(share.arrive, page.remembered, opened, **PRIVATE).then(
-        paint.at_rest, page.token, page.tools.row(), **PRIVATE
+    page.shown.token.change(share.remember, page.shown.token, page.remembered, **_private("clicks"))
+    opened = [*page.fields.row(), page.preset, *page.shown]
+    blocks.load(share.arrive, page.remembered, opened, **_private("pictures")).then(
+        paint.at_rest, page.shown.token, [*page.tools], **_private("rests")
     )
 
 
@@ -77,27 +100,28 @@ def _painting(page: Page) -> list[Any]:
         (tools.go_on, paint.go_on, page.fields.row(controls.NAMES)),
     ):
         run = button.click(
-            paint.at_work, None, [stage.status, stage.views, *tools.row()], **PRIVATE
-        ).then(function, [page.token, *row], page.shown(), api_visibility="private", **RUNS)
+            paint.at_work, None, [stage.status, stage.views, *tools], **_private("clicks")
+        ).then(function, [page.shown.token, *row], [*page.shown], **_private("runs"))
         # An error and a Stop both count as failure; `then` does not follow an error.
         for ended in (run.success, run.failure):
-            ended(paint.at_rest, page.token, tools.row(), **PRIVATE)
+            ended(paint.at_rest, page.shown.token, [*tools], **_private("rests"))
         runs.append(run)
     # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
     # of the server could come after the run's last picture, and stay.
-    tools.stop.click(None, None, stage.status, js=STOPPING, **PRIVATE)
-    tools.stop.click(paint.stop, None, None, **PRIVATE)
+    tools.stop.click(None, None, stage.status, js=STOPPING, **BROWSER)
+    tools.stop.click(paint.stop, None, None, **_private("clicks"))
     return runs
 
 
 def _pairs(page: Page, runs: list[Any]) -> None:
     """A pair that is clicked ends what is being painted, and is shown."""
-    picked = gr.State(0)
     comparison, views = page.stage.comparison.slider, page.stage.views
-    chosen = [*page.fields.row(choice.SUBJECT), *page.shown(), comparison, views]
-    page.pickers.pairs.select(choose.pick, None, picked, cancels=runs, **PRIVATE).then(
-        choose.choose_pair, picked, chosen, **PRIVATE
-    ).then(paint.at_rest, page.token, page.tools.row(), **PRIVATE).then(**_show_looks(page))
+    chosen = [*page.fields.row(choice.SUBJECT), *page.shown, comparison, views]
+    page.pickers.pairs.select(
+        choose.pick, None, page.pickers.picked, cancels=runs, **_private("clicks")
+    ).then(choose.choose_pair, page.pickers.picked, chosen, **_private("pictures")).then(
+        paint.at_rest, page.shown.token, [*page.tools], **_private("rests")
+    ).then(**_show_looks(page))
 
 
 def _show_looks(page: Page) -> dict[str, Any]:
@@ -106,29 +130,31 @@ def _show_looks(page: Page) -> dict[str, Any]:
         "fn": choose.show_looks,
         "inputs": page.fields.of["content"],
         "outputs": page.pickers.paintings,
-        **LOOKS,
+        **_private("looks"),
     }
 
 
 def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
     pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
-    pickers.photos.select(choose.pick_photo, None, photo, **PRIVATE).then(**_show_looks(page))
+    pickers.photos.select(choose.pick_photo, None, photo, **_private("clicks")).then(
+        **_show_looks(page)
+    )
     for changed in (photo.input, photo.clear):
         changed(**_show_looks(page), trigger_mode="always_last")
     pickers.paintings.select(
-        choose.pick_painting, pickers.which, page.fields.row(choice.STYLES), **PRIVATE
-    ).then(paint.at_rest, page.token, page.tools.row(), **PRIVATE).then(
+        choose.pick_painting, pickers.which, page.fields.row(choice.STYLES), **_private("clicks")
+    ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
         None, pickers.which, None, js=PAINT_NOW
     )
     for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
-        field.upload(choose.check_upload, field, field, **PRIVATE)
+        field.upload(choose.check_upload, field, field, **_private("uploads"))
     gr.on(
         [photo.change, painting.change],
         choose.title,
         [photo, painting],
         page.stage.title,
-        **PRIVATE,
+        **_private("pictures"),
     )
 
 
@@ -137,22 +163,24 @@ def _regions(page: Page) -> None:
     parts, photo = page.regions, page.fields.of["content"]
     masks = page.fields.row(choice.MASKS)
     shown = [parts.board, parts.on_board]
-    parts.keep_people.click(regions.keep_people, photo, page.fields.of["keep"], **PRIVATE)
-    parts.brush.input(regions.choose_brush, parts.brush, parts.board, **PRIVATE)
+    parts.keep_people.click(regions.keep_people, photo, page.fields.of["keep"], **_private("looks"))
+    parts.brush.input(regions.choose_brush, parts.brush, parts.board, **_private("clicks"))
     parts.board.input(
-        regions.take_regions, parts.board, masks, trigger_mode="always_last", **PRIVATE
+        regions.take_regions, parts.board, masks, trigger_mode="always_last", **_private("pictures")
     )
-    parts.accordion.expand(regions.show_board, [photo, parts.on_board], shown, **PRIVATE)
-    parts.accordion.expand(choose.show_which, None, page.pickers.which, **PRIVATE)
-    photo.change(regions.renew_board, [photo, parts.on_board], shown, **PRIVATE)
+    parts.accordion.expand(
+        regions.show_board, [photo, parts.on_board], shown, **_private("pictures")
+    )
+    parts.accordion.expand(choose.show_which, None, page.pickers.which, **_private("clicks"))
+    photo.change(regions.renew_board, [photo, parts.on_board], shown, **_private("pictures"))
     another = [photo.upload, photo.clear, page.pickers.photos.select]
-    gr.on(another, regions.no_regions, None, masks, **PRIVATE)
+    gr.on(another, regions.no_regions, None, masks, **_private("clicks"))
 
 
 def _settings(page: Page) -> None:
     """A preset sets the controls; what is changed by hand is no longer the preset."""
     taste, settings = page.fields.row(controls.TASTE), page.fields.row(controls.NAMES)
-    page.preset.input(choose.choose_preset, [page.preset, *taste], settings, **PRIVATE)
+    page.preset.input(choose.choose_preset, [page.preset, *taste], settings, **_private("clicks"))
     # Taste belongs to none.
     by_hand = [page.fields.of[name].input for name in controls.NAMES if name not in controls.TASTE]
     gr.on(by_hand, None, None, page.preset, js=NO_PRESET)
@@ -162,54 +190,82 @@ def _sharing(page: Page) -> None:
     """The link, and the recipe of a PNG."""
     parts, row = page.sharing, page.fields.row()
     parts.link.click(
-        share.make_link, [parts.address, *row], parts.address, js=HERE, **PRIVATE
+        share.make_link, [parts.address, *row], parts.address, js=HERE, **_private("pictures")
     ).success(None, parts.address, None, js=COPY)
-    parts.recipe.upload(share.take_recipe, parts.recipe, [*row, page.preset], **PRIVATE)
+    parts.recipe.upload(
+        share.take_recipe, parts.recipe, [*row, page.preset], **_private("pictures")
+    )
 
 
 def _looking(page: Page) -> None:
     """What can be seen and changed after the run."""
-    token, stage, tools = page.token, page.stage, page.tools
+    token, stage, tools = page.shown.token, page.stage, page.tools
     color = page.fields.of["color"]
     tools.blend.input(
-        look.blend, [token, tools.blend], stage.result, trigger_mode="always_last", **PRIVATE
+        look.blend,
+        [token, tools.blend],
+        stage.result,
+        trigger_mode="always_last",
+        **_private("pictures"),
     )
     tools.blend.input(
-        look.save_blend, [token, tools.blend], tools.save, trigger_mode="always_last", **PRIVATE
+        look.save_blend,
+        [token, tools.blend],
+        tools.save,
+        trigger_mode="always_last",
+        **_private("pictures"),
     )
-    color.input(look.recolor, [token, color, tools.blend], [stage.result, tools.save], **PRIVATE)
-    stage.comparison.tab.select(look.compare, token, stage.comparison.slider, **PRIVATE)
+    color.input(
+        look.recolor,
+        [token, color, tools.blend],
+        [stage.result, tools.save],
+        **_private("pictures"),
+    )
+    stage.comparison.tab.select(
+        look.compare, token, stage.comparison.slider, **_private("pictures")
+    )
     moments, film = stage.moments, stage.film
     moments.tab.select(
         look.open_run,
         token,
         [moments.nothing_yet, moments.screen, moments.number, moments.picture],
-        **PRIVATE,
+        **_private("pictures"),
     )
     moments.number.input(
-        look.scrub, [token, moments.number], moments.picture, trigger_mode="always_last", **PRIVATE
+        look.scrub,
+        [token, moments.number],
+        moments.picture,
+        trigger_mode="always_last",
+        **_private("pictures"),
     )
     film.tab.select(
         look.show_film,
         [token, film.ending],
         [film.nothing_yet, film.screen, film.video, film.save],
-        **PRIVATE,
+        **_private("films"),
     )
     # Not to be pressed before it is ready, or it would save the film in the format before.
-    film.ending.input(look.no_film, None, film.save, **PRIVATE).then(
-        look.film_button, [token, film.ending], film.save, **PRIVATE
+    film.ending.input(look.no_film, None, film.save, **_private("clicks")).then(
+        look.film_button, [token, film.ending], film.save, **_private("films")
     )
 
 
 def _endpoints(page: Page) -> None:
     """What other programs call; nothing on the page triggers it."""
-    result, status, losses, _token = page.shown()
+    *outputs, _token = page.shown
     gr.on(
         [],
         paint.stylize,
         page.fields.row(),
-        [result, status, losses],
+        outputs,
         api_name="stylize",
-        **RUNS,
+        **_public("runs"),
     )
-    gr.on([], paint.preview, page.fields.row(choice.PREVIEW), result, api_name="preview", **RUNS)
+    gr.on(
+        [],
+        paint.preview,
+        page.fields.row(choice.PREVIEW),
+        page.shown.picture,
+        api_name="preview",
+        **_public("runs"),
+    )

@@ -120,6 +120,37 @@ class Server:
             time.sleep(0.02)
 
 
+class Tab:
+    """The page open in a browser, as far as the server can tell: it calls the page's own events.
+
+    Args:
+        blocks: the page that is served there, which knows its events.
+        session: the name that Gradio gives to what is opened once.
+    """
+
+    def __init__(self, address: str, blocks: Any, session: str, query: str = "") -> None:
+        self._address, self._blocks = address.rstrip("/"), blocks
+        self._session, self._query = session, query
+
+    def call(self, function: Callable[..., Any], *values: Any) -> list[Any]:
+        """What one of the page's events answers at last."""
+        number = next(key for key, one in self._blocks.fns.items() if one.fn is function)
+        body = {"data": values, "fn_index": number, "session_hash": self._session}
+        path = f"{self._address}/gradio_api/queue"
+        with httpx.Client(timeout=LIMIT) as http:
+            asked = http.post(f"{path}/join{self._query}", json=body)
+            assert asked.status_code == 200, asked.text
+            parameters = {"session_hash": self._session}
+            with http.stream("GET", f"{path}/data", params=parameters) as answers:
+                for line in filter(None, answers.iter_lines()):
+                    answer = json.loads(line.removeprefix("data: "))
+                    is_ours = answer.get("event_id") == asked.json()["event_id"]
+                    if is_ours and answer["msg"] == "process_completed":
+                        assert answer["success"], answer
+                        return answer["output"]["data"]
+        raise AssertionError("the answers ended")
+
+
 def file(path: str, **more: Any) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}} | more
 
