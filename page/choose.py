@@ -12,6 +12,7 @@ import numpy as np
 from nst_core import ImageError, NSTError, Settings, SettingsError
 from nst_core.pictures import images
 from nst_core.presets import PRESETS
+from nst_core.recipe import Recipe
 from page import controls, examples, looks, studio, turns
 from page.choice import NUMBERS, STYLES, SUBJECT, Choice
 from page.stage import PAINTED_BEFORE, Shown
@@ -31,13 +32,8 @@ def opening() -> Choice:
 
 def opening_stage() -> Shown:
     """What the stage shows when the page opens."""
-    return Shown(str(examples.painted_path(*OPENING_PAIR)), PAINTED_BEFORE)
-
-
-def opening_title() -> str:
-    """What stands over the stage when the page opens."""
-    chosen = opening()
-    return title(chosen.content, chosen.style)
+    painted = str(examples.painted_path(*OPENING_PAIR))
+    return Shown(painted, PAINTED_BEFORE, title=title(opening()))
 
 
 def _pair(content: str, style: str) -> Choice:
@@ -93,9 +89,9 @@ def choose_pair(number: str) -> tuple[Any, ...]:
     """A pair: its pictures alone, the stage with its finished one, both to compare."""
     pair = examples.PAIRS[int(number)]
     before, after = painted_pair(*pair)
-    stage = Shown(after, PAINTED_BEFORE, None, None)
-    chosen = _pair(*pair).to_row(SUBJECT)
-    return *chosen, *stage, (before, after), gr.update(selected="picture")
+    chosen = _pair(*pair)
+    stage = Shown(after, PAINTED_BEFORE, None, None, title(chosen))
+    return *chosen.to_row(SUBJECT), *stage, (before, after), gr.update(selected="picture")
 
 
 def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
@@ -104,17 +100,23 @@ def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
     return images.to_uint8(photo.rgb), str(examples.painted_path(content, style))
 
 
-def title(content: str | None, style: str | None) -> str:
-    """The names of photo and painting over the stage."""
-    names = [
-        _known_name(kind, path) for kind, path in zip(examples.KINDS, (content, style), strict=True)
-    ]
-    return f"## {names[0] or 'Your photo'} × {names[1] or 'your painting'}"
+def title(chosen: Choice) -> str:
+    """The names of photo and painting, for a picture that is going to be made of them."""
+    content, style = example_name("content", chosen.content), example_name("style", chosen.style)
+    return _title(content, style)
 
 
-def _known_name(kind: str, path: str | None) -> str | None:
-    name = example_name(kind, path)
-    return examples.title(kind, name) if name else None
+def title_of(made: Recipe) -> str:
+    """The names of photo and painting of a picture that was painted."""
+    content, style = made.content.sha256, made.style[0].sha256
+    return _title(examples.find("content", content), examples.find("style", style))
+
+
+def _title(content: str | None, style: str | None) -> str:
+    """What stands over the stage, by the names of examples; None is a picture of one's own."""
+    photo = examples.title("content", content) if content else "Your photo"
+    painting = examples.title("style", style) if style else "your painting"
+    return f"## {photo} × {painting}"
 
 
 def example_name(kind: str, path: str | None) -> str | None:

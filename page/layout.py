@@ -15,7 +15,7 @@ from page import choose, controls, examples, gradio_inside, looks, regions
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, PictureInput
 from page.paint import Tools
-from page.stage import PAINTED_BEFORE, Shown
+from page.stage import Shown
 
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
@@ -97,13 +97,11 @@ class Film:
 class Stage:
     """What a run shows itself on; presenter mode shows nothing else."""
 
-    title: gr.Markdown
     views: gr.Tabs
-    result: gr.Image
     comparison: Comparison
     moments: Moments
     film: Film
-    status: gr.Markdown
+    shown: Shown  # what a run changes, but for the losses
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def lay_out() -> Page:
         f"Version {__version__}. After Gatys, Ecker and Bethge, "
         "*A Neural Algorithm of Artistic Style* (2015)."
     )
-    shown = Shown(stage.result, stage.status, losses, token=_hidden())
+    shown = stage.shown._replace(losses=losses)
     fields = Fields(subject | settings)
     return Page(
         remembered, present, fields, preset, pickers, regions_, sharing, stage, tools, shown
@@ -294,17 +292,18 @@ def _sharing() -> Sharing:
 
 def _stage() -> Stage:
     """The picture, and what can be seen of its run afterwards."""
+    opening = choose.opening_stage()
     with gr.Column(elem_id="stage"):
-        title = gr.Markdown(choose.opening_title(), elem_id="title")
+        title = gr.Markdown(opening.title, elem_id="title")
         with gr.Tabs(elem_id="views") as views:
             with gr.Tab("Picture", id="picture"):
-                painted = choose.opening_stage().picture
-                result = _picture_output("Result", "result", 410, painted)
+                result = _picture_output("Result", "result", 410, opening.picture)
             comparison = _comparison()
             moments = _moments()
             run_film = _film()
-        status = gr.Markdown(PAINTED_BEFORE, elem_id="status")
-    return Stage(title, views, result, comparison, moments, run_film, status)
+        status = gr.Markdown(opening.status, elem_id="status")
+    shown = Shown(result, status, token=_hidden(), title=title)
+    return Stage(views, comparison, moments, run_film, shown)
 
 
 def _comparison() -> Comparison:

@@ -24,7 +24,7 @@ from nst_core.pictures.film import ThinnedFrames
 from nst_core.recipe import Stretch
 from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
-from page import choice, controls, gradio_inside, journal, look, studio, turns
+from page import choice, choose, controls, gradio_inside, journal, look, studio, turns
 from page.choice import Choice
 from page.stage import Shown, is_skipped
 from page.studio import STUDIO, Painting
@@ -83,7 +83,8 @@ def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, Non
         settings, styles = chosen.settings, chosen.paintings()
         check_choices(settings)
         facts |= {"size": settings.size, "paintings": len(styles)}
-        yield Shown(_first_sight(chosen, styles), ready_text(), None)
+        title = choose.title(chosen)
+        yield Shown(_first_sight(chosen, styles), ready_text(), None, title=title)
         yield from _wait(ticket, facts)
         if ticket.stop.is_set():
             facts["outcome"] = ticket.stop.reason
@@ -113,8 +114,12 @@ def _stopped_before_the_start(token: str | None) -> Shown:
     painting = STUDIO.find(token)
     if token is None or painting is None:
         return Shown(status="Stopped before the first step.")
-    text = "Stopped before the first step; the last picture is kept."
-    return Shown(_finished(token, painting), text)
+    return Shown(
+        _finished(token, painting),
+        "Stopped before the first step; the last picture is kept.",
+        plot_data(painting.history),
+        title=choose.title_of(painting.recipe),
+    )
 
 
 def _wait(ticket: Ticket, facts: dict[str, Any]) -> Iterator[Shown]:
@@ -143,7 +148,7 @@ def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None,
         painting = _begun(token)  # as it is after the wait
         if ticket.stop.is_set():
             facts["outcome"] = ticket.stop.reason
-            yield Shown(status=stopped_text(painting.frame))
+            yield _stopped_before_the_start(token)
             return
         stretch = Stretch(painting.easel.settings, painting.frame.step)
         frames = painting.easel.resume(settings, ticket.stop)

@@ -38,8 +38,9 @@ def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
             return _last(remembered, painting)
         path = studio.find_last(remembered)
         if path:
-            stage = Shown(path, LAST_PICTURE, None, remembered)
-            return [*_choice_of(path).to_row(), None, *stage]
+            made = _read(path)
+            stage = Shown(path, LAST_PICTURE, None, remembered, choose.title_of(made))
+            return [*_choice_of(made).to_row(), None, *stage]
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(f"The link asks for what is not possible: {error}"))
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
@@ -60,10 +61,11 @@ def _linked(asked: dict[str, str]) -> list[Any]:
         for number, field in zip(NUMBERS, WEIGHTS, strict=True)
     }
     found = [name for name in names.values() if name]
-    stage = Shown(None, "Ready.")
+    chosen = Choice.of(paths | weights, settings)
+    stage = Shown(None, "Ready.", title=choose.title(chosen))
     if tuple(found) in examples.PAIRS:
-        stage = Shown(str(examples.painted_path(*found)), PAINTED_BEFORE)
-    return [*Choice.of(paths | weights, settings).to_row(), None, *stage]
+        stage = stage._replace(picture=str(examples.painted_path(*found)), status=PAINTED_BEFORE)
+    return [*chosen.to_row(), None, *stage]
 
 
 def _kind(field: str) -> str:
@@ -92,6 +94,7 @@ def _last(token: str, painting: Painting) -> list[Any]:
         f"Your last picture. {text}",
         plot_data(painting.history),
         token,
+        choose.title_of(painting.recipe),
     )
     chosen = painting.chosen.with_settings(painting.recipe.settings)
     return [*chosen.still_there().to_row(), None, *stage]
@@ -123,7 +126,7 @@ def make_link(base: str, *row: Any) -> Any:
 def take_recipe(path: str) -> list[Any]:
     """The row of a choice, and the preset, from a PNG that was painted here."""
     try:
-        row = _choice_of(path).to_row()
+        row = _choice_of(_read(path)).to_row()
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(str(error)))
         return [gr.skip()] * (len(FIELDS) + 1)
@@ -132,13 +135,18 @@ def take_recipe(path: str) -> list[Any]:
     return [content or gr.skip(), style or gr.skip(), *rest, None]
 
 
-def _choice_of(path: str) -> Choice:
-    """What a painted PNG's recipe chose, with those of its pictures that are examples.
-
-    Raises `ImageError` or `SettingsError` as `recipe.read` does.
-    """
+def _read(path: str) -> Recipe:
+    """The recipe in a painted PNG; raises `ImageError` or `SettingsError` as `recipe.read` does."""
     made = recipe.read(path)
     check_choices(made.settings)
+    return made
+
+
+def _choice_of(made: Recipe) -> Choice:
+    """What a recipe chose, with those of its pictures that are examples.
+
+    Raises `SettingsError` when a mask in it is damaged.
+    """
     empty = (None,) * (MAX_PAINTINGS - len(made.style))
     masks = [regions.save_mask(field, unpack(mask)) for field, mask in _masks(made)]
     maximum = max(1.0, *(source.weight for source in made.style))  # only their ratio counts

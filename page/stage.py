@@ -17,6 +17,7 @@ class Shown(NamedTuple):
     status: Any = gr.skip()
     losses: Any = gr.skip()
     token: Any = gr.skip()
+    title: Any = gr.skip()  # the pair of the picture that is shown, whatever is chosen meanwhile
 
 
 def is_skipped(value: Any) -> bool:

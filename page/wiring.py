@@ -100,7 +100,7 @@ def _painting(page: Page) -> list[Any]:
         (tools.go_on, paint.go_on, page.fields.row(controls.NAMES)),
     ):
         run = button.click(
-            paint.at_work, None, [stage.status, stage.views, *tools], **_private("clicks")
+            paint.at_work, None, [page.shown.status, stage.views, *tools], **_private("clicks")
         ).then(function, [page.shown.token, *row], [*page.shown], **_private("runs"))
         # An error and a Stop both count as failure; `then` does not follow an error.
         for ended in (run.success, run.failure):
@@ -108,7 +108,7 @@ def _painting(page: Page) -> list[Any]:
         runs.append(run)
     # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
     # of the server could come after the run's last picture, and stay.
-    tools.stop.click(None, None, stage.status, js=STOPPING, **BROWSER)
+    tools.stop.click(None, None, page.shown.status, js=STOPPING, **BROWSER)
     tools.stop.click(paint.stop, None, None, **_private("clicks"))
     return runs
 
@@ -136,7 +136,7 @@ def _show_looks(page: Page) -> dict[str, Any]:
 
 def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
-    pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
+    pickers, photo = page.pickers, page.fields.of["content"]
     pickers.photos.select(choose.pick_photo, None, photo, **_private("clicks")).then(
         **_show_looks(page)
     )
@@ -149,13 +149,6 @@ def _pictures(page: Page) -> None:
     )
     for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
         field.upload(choose.check_upload, field, field, **_private("uploads"))
-    gr.on(
-        [photo.change, painting.change],
-        choose.title,
-        [photo, painting],
-        page.stage.title,
-        **_private("pictures"),
-    )
 
 
 def _regions(page: Page) -> None:
@@ -204,7 +197,7 @@ def _looking(page: Page) -> None:
     tools.blend.input(
         look.blend,
         [token, tools.blend],
-        stage.result,
+        page.shown.picture,
         trigger_mode="always_last",
         **_private("pictures"),
     )
@@ -218,7 +211,7 @@ def _looking(page: Page) -> None:
     color.input(
         look.recolor,
         [token, color, tools.blend],
-        [stage.result, tools.save],
+        [page.shown.picture, tools.save],
         **_private("pictures"),
     )
     stage.comparison.tab.select(
@@ -252,7 +245,8 @@ def _looking(page: Page) -> None:
 
 def _endpoints(page: Page) -> None:
     """What other programs call; nothing on the page triggers it."""
-    *outputs, _token = page.shown
+    shown = page.shown
+    outputs = [shown.picture, shown.status, shown.losses]
     gr.on(
         [],
         paint.stylize,
@@ -265,7 +259,7 @@ def _endpoints(page: Page) -> None:
         [],
         paint.preview,
         page.fields.row(choice.PREVIEW),
-        page.shown.picture,
+        shown.picture,
         api_name="preview",
         **_public("runs"),
     )

@@ -194,8 +194,10 @@ def test_a_rotated_phone_picture_in_heic_is_painted_upright(short, tmp_path):
     lying.save(tmp_path / "phone.heic", exif=exif.tobytes())
     short.locator("#content").get_by_label("Remove Image").click()
     short.locator("#content input[type=file]").set_input_files(tmp_path / "phone.heic")
-    expect(short.locator("#title")).to_contain_text("Your photo")
+    expect(short.locator("#content img")).to_be_visible()
+    expect(short.locator("#title")).to_contain_text("Neuschwanstein")  # which is shown until then
     paint_to_the_end(short)
+    expect(short.locator("#title")).to_contain_text("Your photo")
     saved = save(short, "#save", tmp_path)
     assert saved.name == "phone-great-wave.png"
     with Image.open(saved) as image:
@@ -218,8 +220,9 @@ def test_a_photo_comes_from_the_clipboard_and_from_the_camera(browser, page_addr
         page.evaluate(COPY_THE_PAINTING)
         photo.get_by_label("Remove Image").click()
         photo.get_by_label("Paste from clipboard").click()
-        expect(page.locator("#title")).to_contain_text("Your photo")
+        expect(photo.locator("img")).to_be_visible()
         paint_to_the_end(page)
+        expect(page.locator("#title")).to_contain_text("Your photo")
         with Image.open(save(page, "#save", tmp_path)) as image:
             assert image.size == (90, 60)
         photo.get_by_label("Remove Image").click()

@@ -29,6 +29,7 @@ def test_a_pair_fills_both_pictures_and_shows_its_finished_one():
     assert [Path(chosen.content).stem, Path(chosen.style).stem] == list(pair)
     assert Path(stage.picture) == examples.painted_path(*pair)
     assert stage.token is None
+    assert stage.title == f"## {examples.pair_caption(*pair)}"
     with Image.open(comparison[1]) as painted:
         assert comparison[0].shape[:2] == painted.size[::-1]
 
@@ -37,8 +38,8 @@ def test_the_title_names_examples_and_not_files(tmp_path):
     mine = tmp_path / "my secret.png"
     Image.new("RGB", (32, 32)).save(mine)
     expected = "## Neuschwanstein Castle × The Great Wave off Kanagawa"
-    assert choose.title(CASTLE, WAVE) == expected
-    assert choose.title(str(mine), None) == "## Your photo × your painting"
+    assert choose.title(Choice.of({"content": CASTLE, "style": WAVE}, Settings())) == expected
+    assert choose.title(Choice(str(mine))) == "## Your photo × your painting"
 
 
 TASTE = [getattr(Settings(), name) for name in controls.TASTE]
@@ -58,7 +59,7 @@ def test_a_preset_beside_an_impossible_strength_is_told(monkeypatch):
 
 
 def test_a_picture_that_the_cache_has_lost_has_no_name():
-    assert choose.title("/gone/castle.jpg", WAVE).startswith("## Your photo ×")
+    assert choose.title(Choice("/gone/castle.jpg")).startswith("## Your photo ×")
 
 
 def test_a_preset_by_time_keeps_what_is_taste_and_the_papers_has_its_own_strength():

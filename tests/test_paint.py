@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import gradio as gr
 import numpy as np
 import pytest
+from conftest import example
 from fake_engine import LIMIT
 from gradio.context import LocalContext
 from PIL import Image
@@ -42,7 +43,7 @@ def test_the_first_thing_shown_is_the_photo():
     shown = next(run)
     photo = images.to_uint8(images.load(CASTLE, 96).rgb)
     assert np.abs(pixels(shown.picture) - photo).mean() < 6  # a small JPEG
-    assert shown[1:] == (words.ready_text(), None, gr.skip())
+    assert shown[1:4] == (words.ready_text(), None, gr.skip())
     run.close()
 
 
@@ -104,6 +105,15 @@ def test_a_first_look_is_the_runs_first_picture(steps):
         room.preview(None, WAVE, 96)
 
 
+def test_the_title_names_the_pair_that_is_painted(tmp_path):
+    """Whatever is chosen meanwhile; a file of somebody's own has no name on the page."""
+    mine = tmp_path / "my secret.png"
+    Image.new("RGB", (32, 32)).save(mine)
+    for photo, name in ((CASTLE, "Neuschwanstein Castle"), (str(mine), "Your photo")):
+        first, *_ = room.paint(None, photo, WAVE, *values_of(size=64, steps=1))
+        assert first.title == f"## {name} × The Great Wave off Kanagawa"
+
+
 # --- Stopping -----------------------------------------------------------------------------------
 
 
@@ -128,7 +138,7 @@ def press_stop(_ticket) -> None:
 
 
 def choose_another_pair(_ticket) -> None:
-    assert choose.pick(SimpleNamespace(index=2)) == 2
+    assert choose.pick(SimpleNamespace(index=2)) == "2"
 
 
 def come_to_the_end_of_the_turn(ticket) -> None:
@@ -208,6 +218,9 @@ def test_a_stop_leaves_the_other_visitors_alone(read, steps, turns):
     assert run.result(LIMIT)[-1].status.startswith("Done: 3 steps")
 
 
+BEFORE = "Stopped before the first step; the last picture is kept."
+
+
 def wait_behind_another(read, steps, turns, run: Iterable[Shown]) -> Future[list[Shown]]:
     """Begin a run while that of another visitor is held at its first step."""
     steps.hold_at(len(steps.done) + 1)
@@ -231,11 +244,24 @@ def test_a_stop_while_waiting_shows_the_picture_before_again(read, steps, turns)
     room.stop()
     first, *_, last = run.result(LIMIT)
     assert first.picture != before.picture
-    assert last == Shown(before.picture, "Stopped before the first step; the last picture is kept.")
+    assert last[:2] == (before.picture, BEFORE)
     assert turns.count() == 1
     end_the_other(steps, turns)
     assert len(steps.done) == 2 + 1
     assert room.at_rest(before.token).go_on["interactive"]
+
+
+def test_a_stop_before_the_start_shows_the_pair_and_the_losses_before_again(read, steps, turns):
+    *_, before = paint(steps=2, frame_interval=0)
+    other = room.paint(before.token, str(example("content/owl")), WAVE, *values_of(size=64))
+    run = wait_behind_another(read, steps, turns, other)
+    room.stop()
+    first, *_, last = run.result(LIMIT)
+    assert first.title.startswith("## Owl ×")
+    assert last.title == "## Neuschwanstein Castle × The Great Wave off Kanagawa"
+    assert first.losses is None
+    assert sorted(set(last.losses["step"])) == [1, 2]
+    end_the_other(steps, turns)
 
 
 def test_a_stop_while_waiting_without_a_picture_before(read, steps, turns):
@@ -249,7 +275,7 @@ def test_a_stop_while_waiting_to_go_on_keeps_the_picture(read, steps, turns):
     token = paint_until(1, steps=3)
     run = wait_behind_another(read, steps, turns, room.go_on(token, *values_of(steps=3)))
     room.stop()
-    assert run.result(LIMIT)[-1] == Shown(status=KEPT.format(1, 3))
+    assert run.result(LIMIT)[-1].status == BEFORE  # and not how the run before ended
     end_the_other(steps, turns)
     assert STUDIO.find(token).frame.step == 1
 
@@ -266,7 +292,7 @@ def test_a_stop_while_the_pictures_are_loaded_shows_the_picture_before_again(
 
     monkeypatch.setattr(recipe, "make", stop_and_make)
     *_, last = paint(before=before.token)
-    assert last == Shown(before.picture, "Stopped before the first step; the last picture is kept.")
+    assert last[:2] == (before.picture, BEFORE)
     assert (len(steps.done), steps.previews) == (2, 1)
 
 

@@ -20,7 +20,7 @@ from page import choice, controls, examples, share
 from page import paint as room
 from page.choice import Choice
 from page.stage import Shown
-from page.studio import STUDIO
+from page.studio import STUDIO, Studio
 
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
@@ -142,6 +142,18 @@ def test_who_comes_back_finds_the_last_picture_and_its_settings():
     assert arrival.stage.status == expected
     np.testing.assert_array_equal(pixels(arrival.stage.picture), STUDIO.find(token).frame.image)
     assert room.at_rest(token).go_on["interactive"]
+
+
+def test_the_title_names_the_picture_that_comes_back(monkeypatch, steps):
+    """Found by its recipe, also when the files that were chosen are cleaned away, or all is new."""
+    caption = "## Neuschwanstein Castle × The Great Wave off Kanagawa"
+    *_, last = paint(size=64, steps=1)
+    assert Arrival.at(last.token).stage.title == caption
+    monkeypatch.setattr(share, "STUDIO", Studio())
+    arrival = Arrival.at(last.token).stage
+    assert (arrival.status, arrival.title) == (share.LAST_PICTURE, caption)
+    assert Arrival.at().stage.title == f"## {examples.pair_caption(*examples.PAIRS[0])}"
+    assert Arrival.at(content="owl").stage.title == "## Owl × your painting"
 
 
 def test_who_opens_a_link_or_comes_too_late_finds_something_else():
