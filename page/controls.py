@@ -31,8 +31,10 @@ NAMES = [name for name, spec in SPECS.items() if not spec.local]
 # What visitors may ask of a machine that they share, where that is less than it can do.
 MAX: dict[str, float] = {"size": 2048, "frame_interval": 1.0}
 
-# Those that stand beside the Paint button; the rest are advanced.
-FOREMOST = ("size", "strength", "color")
+# Those that stand beside the Paint button, those behind "More", and the rest.
+FOREMOST = ("strength",)
+MORE = ("color", "size", "style_scale", "subject")
+EXPERT = tuple(name for name in NAMES if name not in FOREMOST + MORE)
 
 # Those that a preset leaves as they are, unless it has its own.
 TASTE = ("strength", "color", "style_scale", "feather")

@@ -17,6 +17,13 @@ from page.components import Board, PictureInput
 from page.paint import Tools
 from page.stage import Shown
 
+TIME, STEPS = "time", "steps"  # what a run may go on for
+
+QUEUE_SECONDS = 10  # between two looks at how many wait
+
+# What is drawn or given for each of `MASKS`.
+REGIONS = (*(f"Painting {number}" for number in NUMBERS), "Keep the photo here")
+
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
 
@@ -37,20 +44,24 @@ class Pickers:
 
     pairs: gr.Gallery
     picked: gr.Textbox  # the number of the pair that was clicked
+    tabs: gr.Tabs
     photos: gr.Gallery
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
     which: gr.Radio  # the number of the painting that a click fills
+    uploads: dict[str, gr.UploadButton]  # that the fields' own upload buttons press
 
 
 @dataclass(frozen=True)
-class Regions:
-    """Where regions are drawn."""
+class Door:
+    """What is behind "More", beside fields of the choice."""
 
     accordion: gr.Accordion
     keep_people: gr.Button
     brush: gr.Radio
     board: Board
     on_board: gr.Textbox  # the photo that is there
+    mixing: gr.Tab
+    weights: gr.Row
 
 
 @dataclass(frozen=True)
@@ -112,12 +123,14 @@ class Page:
     present: gr.Button
     fields: Fields
     preset: gr.Radio
+    until: gr.Radio  # whether it is painted for a time or a number of steps
     pickers: Pickers
-    regions: Regions
+    door: Door
     sharing: Sharing
     stage: Stage
     tools: Tools
     shown: Shown  # what a run changes on the stage
+    clock: gr.Timer  # asks now and then how many are waiting
 
 
 def lay_out() -> Page:
@@ -126,24 +139,37 @@ def lay_out() -> Page:
         None, storage_key="neural-style-transfer", secret="it names no secret"
     )
     present = _head()
-    pairs = _pairs()
     with gr.Row(elem_id="main"):
+        with gr.Column(elem_id="finished"):
+            pairs = _pairs()
         with gr.Column(elem_id="choose"):
-            subject, pickers, regions_ = _pictures(pairs)
-        with gr.Column(elem_id="set"):
-            preset, settings = _settings()
-            sharing = _sharing()
+            pictures, pickers = _pictures(pairs)
         with gr.Column(elem_id="watch"):
             stage = _stage()
-            tools, losses = _tools()
+            paint, stop, go_on = _steering()
+            preset, strength = _taste()
+            save, link, address = _keeping()
+        with gr.Column(elem_id="doors"):
+            more, blend, door = _more()
+            settings, until, recipe = _expert()
+            chart, losses = _losses()
     gr.Markdown(
         f"Version {__version__}. After Gatys, Ecker and Bethge, "
         "*A Neural Algorithm of Artistic Style* (2015)."
     )
-    shown = stage.shown._replace(losses=losses)
-    fields = Fields(subject | settings)
     return Page(
-        remembered, present, fields, preset, pickers, regions_, sharing, stage, tools, shown
+        remembered=remembered,
+        present=present,
+        fields=Fields(pictures | more | strength | settings),
+        preset=preset,
+        until=until,
+        pickers=pickers,
+        door=door,
+        sharing=Sharing(link, address, recipe),
+        stage=stage,
+        tools=Tools(paint, stop, go_on, save, blend, chart),
+        shown=stage.shown._replace(losses=losses),
+        clock=gr.Timer(QUEUE_SECONDS),
     )
 
 
@@ -155,7 +181,7 @@ def _head() -> gr.Button:
     with gr.Row(elem_id="head"):
         gr.Markdown(
             "# Neural Style Transfer\n"
-            "Choose a pair, or your own photo and painting. Press **Paint** and watch."
+            "Choose a photo, then click the painting it shall look like."
         )
         return gr.Button("Present", size="sm", scale=0, min_width=110, elem_id="present")
 
@@ -175,20 +201,18 @@ def _pairs() -> gr.Gallery:
     )
 
 
-# --- Pictures and settings ----------------------------------------------------------------------
+# --- Pictures -----------------------------------------------------------------------------------
 
 
-def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers, Regions]:
-    """The fields of `choice.SUBJECT`, and the examples to fill them with."""
+def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
+    """Photo and painting, and the examples to fill both with."""
     with gr.Row(elem_id="inputs"):
         made = {
             "content": _picture_input("Photo", "content"),
             "style": _picture_input("Painting", "style"),
         }
-    with gr.Tabs():
-        with gr.Tab("Photos"):
-            photos = _picker("content", "Photos", examples.thumbnails("content"))
-        with gr.Tab("Paintings"):
+    with gr.Tabs(elem_id="pick") as tabs:
+        with gr.Tab("Paintings", id="style"):
             which = gr.Radio(
                 [(f"Painting {number}", number) for number in NUMBERS],
                 value=1,
@@ -197,45 +221,48 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers, Regions]:
                 elem_id="which",
             )
             paintings = _picker("style", "Paintings", looks.paintings())
-    keep_people = gr.Button("Keep the people as in the photo", size="sm", elem_id="keep-people")
-    with gr.Accordion("More paintings and regions", open=False, elem_id="more") as accordion:
-        made |= _paintings()
-        brush, board, masks = _regions()
-    on_board = _hidden()
-    pickers = Pickers(pairs, _hidden(), photos, paintings, which)
-    return made | masks, pickers, Regions(accordion, keep_people, brush, board, on_board)
+        with gr.Tab("Photos", id="content"):
+            photos = _picker("content", "Photos", examples.thumbnails("content"))
+    uploads = {name: _upload(name) for name in made}
+    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, which, uploads)
 
 
-def _paintings() -> dict[str, Any]:
-    """Paintings 2 to 4, and the weights of all."""
-    made: dict[str, Any] = {}
-    with gr.Row(elem_classes="few"):
-        for number, name in zip(NUMBERS[1:], STYLES[1:], strict=True):
-            made[name] = _picture_input(f"Painting {number}", name, 130)
-    with gr.Row(elem_classes="few"):
-        for number, name in zip(NUMBERS, WEIGHTS, strict=True):
-            weight = gr.Slider(
-                0, 1, value=1.0, step=0.05, label=f"Weight {number}", elem_id=name, min_width=100
-            )
-            made[name] = gradio_inside.take_anything(weight)
-    return made
+# --- Behind the doors ---------------------------------------------------------------------------
 
 
-def _regions() -> tuple[gr.Radio, Board, dict[str, Any]]:
-    """Where each painting rules: drawn on the photo, or as pictures."""
-    names = [*(f"Painting {number}" for number in NUMBERS), "Keep the photo here"]
+def _more() -> tuple[dict[str, Any], gr.Slider, Door]:
+    """What is not needed at first: parts of the photo, several paintings, colours and size."""
+    with gr.Accordion(
+        "More: keep part of the photo, mix paintings, colours, size", open=False, elem_id="more"
+    ) as accordion, gr.Tabs():
+        with gr.Tab("Keep part of the photo"):
+            keep_people, brush, board = _drawing()
+        with gr.Tab("Mix paintings") as mixing:
+            paintings, weights = _paintings()
+        with gr.Tab("Colours and size"), gr.Row(elem_classes="controls"):
+            settings = {name: controls.make(name) for name in controls.MORE}
+            blend = _blend()
+    door = Door(accordion, keep_people, brush, board, _hidden(), mixing, weights)
+    return paintings | settings, blend, door
+
+
+def _drawing() -> tuple[gr.Button, gr.Radio, Board]:
+    """Where the photo stays as it is, or where each of several paintings applies."""
+    gr.Markdown("Draw over what is to stay as in the photo, a face for example.")
+    keep_people = gr.Button("Keep the people", size="sm", elem_id="keep-people")
+    numbers = range(len(MASKS))
     brush = gr.Radio(
-        [(name, number) for number, name in enumerate(names)],
-        value=0,
-        label="Regions: draw on the photo where this rules",
-        info="A painting without a region rules wherever no other does. If all have one, the rest "
-        "stays as in the photo.",
+        [(REGIONS[number], number) for number in (*numbers[-1:], *numbers[:-1])],
+        value=numbers[-1],
+        label="What you draw",
+        info="A painting without a region applies wherever no other does.",
+        visible=False,  # with one painting there is nothing to choose
         elem_id="brush",
     )
     board = Board(
         label="Regions",
         show_label=False,
-        brush=regions.brush(0),
+        brush=regions.brush(numbers[-1]),
         eraser=gr.Eraser(default_size=40),
         layers=False,
         sources=(),
@@ -245,46 +272,78 @@ def _regions() -> tuple[gr.Radio, Board, dict[str, Any]]:
         height=360,
         elem_id="board",
     )
-    with gr.Accordion("Regions as pictures, white inside", open=False), gr.Row(elem_classes="few"):
-        masks = {
-            field: _picture_input(name, field, 110)
-            for field, name in zip(MASKS, names, strict=True)
-        }
-    return brush, board, masks
+    return keep_people, brush, board
 
 
-def _settings() -> tuple[gr.Radio, dict[str, Any]]:
-    """Presets, and the controls of all settings."""
-    preset = gr.Radio(
-        [(preset.label, name) for name, preset in PRESETS.items()],
-        value=choose.OPENING,
-        label="Preset",
-        info=" · ".join(f"{p.label.split(' · ')[0]}: {p.help}" for p in PRESETS.values()),
-        elem_id="preset",
-    )
-    made = {name: controls.make(name) for name in controls.FOREMOST}
-    with gr.Accordion("Advanced", open=False, elem_id="settings"), gr.Row(elem_id="controls"):
-        made |= {
-            name: controls.make(name) for name in controls.NAMES if name not in controls.FOREMOST
-        }
-    return preset, made
+def _paintings() -> tuple[dict[str, Any], gr.Row]:
+    """Paintings 2 to 4, and the weights of all, to be seen as soon as there is a second."""
+    made: dict[str, Any] = {}
+    with gr.Row(elem_classes="few"):
+        for number, name in zip(NUMBERS[1:], STYLES[1:], strict=True):
+            made[name] = _picture_input(f"Painting {number}", name, 130)
+    with gr.Row(elem_classes="few", visible=False) as weights:
+        for number, name in zip(NUMBERS, WEIGHTS, strict=True):
+            weight = gr.Slider(
+                0, 1, value=1.0, step=0.05, label=f"Weight {number}", elem_id=name, min_width=100
+            )
+            made[name] = gradio_inside.take_anything(weight)
+    return made, weights
 
 
-def _sharing() -> Sharing:
-    """The link, where it appears when its button was pressed, and the way back from a PNG."""
-    with gr.Row():
-        link = gr.Button("Copy link", size="sm", elem_id="link")
-        recipe = gr.UploadButton(
-            "Settings from a PNG", size="sm", file_types=[".png"], elem_id="recipe"
-        )
-    address = gr.Textbox(
-        label="Link to this pair and these settings",
+def _blend() -> gr.Slider:
+    return gr.Slider(
+        0,
+        100,
+        value=100,
+        step=1,
+        label="Painting over photo (%)",
+        info="After the run: less lets the photo shine through",
         interactive=False,
-        visible=False,
-        buttons=["copy"],
-        elem_id="address",
+        elem_id="blend",
     )
-    return Sharing(link, address, recipe)
+
+
+def _expert() -> tuple[dict[str, Any], gr.Radio, gr.UploadButton]:
+    """All other settings, regions as pictures, and the way back from a painted picture."""
+    with gr.Accordion("Expert", open=False, elem_id="settings"):
+        until = gr.Radio(
+            [("for a time", TIME), ("a number of steps", STEPS)],
+            value=TIME,
+            label="Paint",
+            elem_id="until",
+        )
+        with gr.Row(elem_classes="controls"):
+            made = {name: controls.make(name) for name in controls.EXPERT}
+        with gr.Accordion("Regions as pictures, white inside", open=False):
+            with gr.Row(elem_classes="few"):
+                made |= {
+                    field: _picture_input(name, field, 110)
+                    for field, name in zip(MASKS, REGIONS, strict=True)
+                }
+        recipe = gr.UploadButton(
+            "Take the settings from a picture painted here (PNG)",
+            size="sm",
+            file_types=["image"],
+            elem_id="recipe",
+        )
+    return made, until, recipe
+
+
+def _losses() -> tuple[gr.Accordion, gr.LinePlot]:
+    """How the losses fall, folded away."""
+    with gr.Accordion("Losses of this run", open=False, visible=False, elem_id="chart") as chart:
+        plot = gr.LinePlot(
+            elem_id="losses",
+            x="step",
+            y="loss",
+            color="term",
+            x_title="Step",
+            y_title="Loss (power of ten)",
+            color_title=" ",
+            label="Losses",
+            show_label=False,
+        )
+    return chart, plot
 
 
 # --- The stage, and what stands under it --------------------------------------------------------
@@ -357,42 +416,42 @@ def _film() -> Film:
     return Film(tab, nothing_yet, screen, video, ending, save)
 
 
-def _tools() -> tuple[Tools, gr.LinePlot]:
-    """What a run is steered with, what is kept of it, and the plot of its losses."""
+def _steering() -> tuple[gr.Button, gr.Button, gr.Button]:
+    """What a run is steered with."""
     with gr.Row(elem_id="buttons"):
-        paint = gr.Button("Paint", variant="primary", elem_id="paint")
-        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
-        go_on = gr.Button("Continue", interactive=False, elem_id="continue")
-    with gr.Row():
-        blend = gr.Slider(
-            0,
-            100,
-            value=100,
-            step=1,
-            label="Blend (%)",
-            info="After the run: how much of the painting lies over the photo",
-            interactive=False,
-            scale=2,
-            elem_id="blend",
+        return (
+            gr.Button("Paint", variant="primary", elem_id="paint"),
+            gr.Button("Stop", variant="stop", interactive=False, elem_id="stop"),
+            gr.Button("Continue", interactive=False, elem_id="continue"),
         )
-        save = gr.DownloadButton("Save PNG", interactive=False, elem_id="save")
-    with gr.Column(visible=False) as chart:
-        losses = _losses()
-    return Tools(paint, stop, go_on, save, blend, chart), losses
 
 
-def _losses() -> gr.LinePlot:
-    return gr.LinePlot(
-        elem_id="losses",
-        x="step",
-        y="loss",
-        color="term",
-        x_title="Step",
-        y_title="Loss (power of ten)",
-        color_title=" ",
-        label="Losses",
-        show_label=True,
+def _taste() -> tuple[gr.Radio, dict[str, Any]]:
+    """How long and in which of the two looks, and how strong."""
+    preset = gr.Radio(
+        [(preset.label, name) for name, preset in PRESETS.items()],
+        value=choose.OPENING,
+        label="Quality and look",
+        info="Sketch, Gallery and Masterpiece paint in the painting's own strokes. Classic and "
+        "The paper keep more of the photo, and give it the painting's textures.",
+        elem_id="preset",
     )
+    return preset, {name: controls.make(name) for name in controls.FOREMOST}
+
+
+def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox]:
+    """What can be taken along: the picture, and the link, which appears when it was asked for."""
+    with gr.Row(elem_id="keeping"):
+        save = gr.DownloadButton("Save picture", interactive=False, size="md", elem_id="save")
+        link = gr.Button("Copy link", size="md", elem_id="link")
+    address = gr.Textbox(
+        label="Link to these pictures and settings",
+        interactive=False,
+        visible=False,
+        buttons=["copy"],
+        elem_id="address",
+    )
+    return save, link, address
 
 
 # --- Parts --------------------------------------------------------------------------------------
@@ -438,13 +497,20 @@ def _picture_input(label: str, name: str, height: int = 220) -> PictureInput:
     )
 
 
+def _upload(name: str) -> gr.UploadButton:
+    """Opens the browser's file dialog at once, where the field would first have to be emptied."""
+    return gr.UploadButton(
+        "Upload", file_types=["image"], elem_id=f"upload-{name}", elem_classes="away"
+    )
+
+
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:
     """A gallery of example pictures with their captions."""
     return gr.Gallery(
         list(cards),
         label=label,
         show_label=False,
-        height=300,
+        height="auto",
         allow_preview=False,
         object_fit="cover",
         elem_id=f"pick-{kind}",
