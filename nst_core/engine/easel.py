@@ -102,7 +102,7 @@ def stream(
 
 
 # Settings that the pictures and masks depend on: where they change, those are loaded again.
-RELOADING = {"style_scale", "feather", "faces"}
+RELOADING = {"style_scale", "feather", "subject"}
 
 
 class Easel:

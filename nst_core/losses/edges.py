@@ -50,7 +50,7 @@ GRID = 256
 
 SIGMA = 0.8  # of the Gaussian, in cells
 
-FACE_EDGES = 4.0  # times as much as the rest do the edges of faces weigh
+FACE_EDGES = 8.0  # times as much as the rest do the edges of faces weigh
 
 # The share of the photo's mean gradient that flat places weigh, where ghosts of strokes would show.
 FLOOR = 0.3
@@ -116,9 +116,9 @@ class Edges(Term):
         if photo.painted is not None:
             weight *= _inside(photo.painted[0, ..., 0], rows.smooth, columns.smooth)
         weight /= max(np.sum(weight * (squares + LEAST**2)), MIN_SUM)
-        if photo.faces is not None:
-            faces = rows.smooth @ photo.faces[0, ..., 0] @ columns.smooth.T
-            weight *= emphasized(faces, FACE_EDGES)
+        if photo.subject is not None:
+            subject = rows.smooth @ photo.subject[0, ..., 0] @ columns.smooth.T
+            weight *= emphasized(subject, FACE_EDGES)
         masses = _masses_of(photo)
         found = EdgeTarget(rows, columns, gradient, weight, masses)
         return tf.nest.map_structure(tf.constant, found)

@@ -50,7 +50,7 @@ class Layout:
 
     regions: tuple[Region, ...]
     kept: np.ndarray | None = None  # the mask of what stays, or None for nothing
-    faces: np.ndarray | None = None  # a mask of the photo's faces, or None where there are none
+    subject: np.ndarray | None = None  # a mask of whom the photo shows, or None for nobody
 
     @property
     def paintings(self) -> list[Picture]:
