@@ -226,7 +226,7 @@ def layout_at(layout: Layout, scale: Scale, height: int) -> Layout:
 
     def small(region: Region) -> Region:
         paintings = tuple((_shrunk(picture, factor), share) for picture, share in region.paintings)
-        return Region(paintings, _mask_at(region.mask, scale))
+        return replace(region, paintings=paintings, mask=_mask_at(region.mask, scale))
 
     kept, subject = (_mask_at(mask, scale) for mask in (layout.kept, layout.subject))
     return Layout(tuple(map(small, layout.regions)), kept, subject)

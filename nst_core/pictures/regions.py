@@ -42,6 +42,7 @@ class Region:
 
     paintings: tuple[tuple[Picture, float], ...]  # with weights that sum to 1
     mask: np.ndarray | None = None  # None: it is the only one, and applies everywhere
+    numbers: tuple[int, ...] = (0,)  # which of all the paintings that count these are
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def lay_out(
     masked = [number for number, style in enumerate(styles) if style.mask is not None]
     unmasked = [number for number, style in enumerate(styles) if style.mask is None]
     if not masked and keep is None and photo.alpha is None:
-        return Layout((Region(_mixed(styles, pictures, unmasked)),))
+        return Layout((Region(_mixed(styles, pictures, unmasked), numbers=tuple(unmasked)),))
 
     sigma = feather / 100 * max(photo.size)
     masks = {
@@ -156,7 +157,7 @@ def lay_out(
                 "leave it out."
             )
     regions = tuple(
-        Region(_mixed(styles, pictures, group), _as_mask(share))
+        Region(_mixed(styles, pictures, group), _as_mask(share), tuple(group))
         for group, share in zip(groups, shares, strict=True)
     )
     return Layout(regions, _as_mask(kept) if kept.any() else None)
