@@ -67,6 +67,31 @@ def test_the_arithmetic_of_a_step_is_that_of_its_products():
     assert roofline.step_flop(512) == pytest.approx(convolutions + grams, rel=1e-3)
 
 
+def test_the_arithmetic_of_a_nearest_step_has_its_matching_and_its_edges():
+    """At 512 px, counted apart from here, from the sizes of the matrices."""
+    channels = {1: 64, 2: 128, 3: 256, 4: 512}
+    convolutions = sum(
+        2 * 9 * before * own * (512 >> (block - 1)) ** 2
+        for block, pairs in {
+            1: [(3, 64), (64, 64)],
+            2: [(64, 128), (128, 128)],
+            3: [(128, 256), (256, 256), (256, 256)],
+            4: [(256, 512), (512, 512), (512, 512)],
+        }.items()
+        for before, own in pairs
+    )
+    asked = {1: 2 * 128**2, 2: 2 * 128**2, 3: 3 * 64**2, 4: 3 * 64**2}  # positions, of all layers
+    matching = sum(2 * 64**2 * asked[block] * channels[block] for block in channels)
+    edges = 2 * 2 * (2 * 256 + 24) * 512 * (3 * 512)
+    finest = 2 * convolutions + matching + edges
+    assert roofline.step_flop(512, "nearest, by layer") == pytest.approx(finest, rel=1e-6)
+
+    grams = sum(2 * 2 * channels[block] ** 2 * (512 >> (block - 1)) ** 2 for block in channels)
+    columns = 6 * sum({1: 2, 2: 2, 3: 3, 4: 3}[block] * channels[block] for block in channels)
+    coarser = 2 * convolutions + grams + columns * 128**2 + edges
+    assert roofline.step_flop(512, "nearest, joined") == pytest.approx(coarser, rel=1e-6)
+
+
 def test_the_exponent_of_a_power_law_is_found():
     sizes = (128, 256, 512, 1024)
     found = [scaling.Measurement("float32", size, 3e-6 * (size**2) ** 1.07, 0, 0) for size in sizes]
