@@ -25,10 +25,10 @@ begins; no rotated copies of the painting, which the author prefers it without.
 
 Ours begins as a default run does, and then goes on at the full size, to show where its curve leads.
 
-The judge is one function for all pictures: the default objective at the full size, computed in
-float32 on the picture as it would be saved, after the clock has stopped. The runs' own losses, in
-their own precision and before the picture gets its palette, are kept beside it; the last column of
-the table compares those.
+The judge is one function for all pictures: the default objective at the full size, computed by the
+engine's own terms in float32, on the picture as it would be saved, after the clock has stopped. The
+runs' own losses, in their own precision and before the picture gets its palette, are kept beside
+it; the last column of the table compares those.
 
 One result is one file in `docs/benchmarks/nearest-race`, as in `race`: a race that was cut off goes
 on where it stopped. Nothing else should run on the machine meanwhile.
@@ -40,8 +40,9 @@ import argparse
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,20 +153,22 @@ def paint(contest: Contest) -> None:
     # Imports, tracing, first allocations: with other pictures, since what is found of them is kept.
     mirrored = photo[:, ::-1], painting[:, ::-1]
     deque(stream(*mirrored, settings, plan=with_steps(plan, 1)), maxlen=0)
-    seconds, frames = zip(*timed(stream(photo, painting, settings, plan=plan)), strict=True)
+    run = partial(stream, photo, painting, settings, plan=plan)
+    seconds, frames = zip(*timed(run), strict=True)
     np.savez(
         contest.pictures_file,
         seconds=seconds,
         steps=[frame.step for frame in frames],
         own=[own_loss(frame) for frame in frames],
+        precision=plan.precision,
         pictures=[frame.image for frame in frames],
     )
 
 
-def timed(frames: Iterator[Frame]) -> Iterator[tuple[float, Frame]]:
-    """Some frames with the seconds at which they came, the last one among them."""
+def timed(run: Callable[[], Iterable[Frame]]) -> Iterator[tuple[float, Frame]]:
+    """Some frames of a run with the seconds since its call, the last one among them."""
     began, kept = time.perf_counter(), 0.0
-    for frame in frames:
+    for frame in run():
         seconds = time.perf_counter() - began
         if frame.done or seconds >= GROWTH * kept:
             kept = seconds
@@ -202,6 +205,7 @@ def judge(contest: Contest, peaks: dict[str, float]) -> None:
         seconds, steps, own, pictures = (
             archive[name] for name in ("seconds", "steps", "own", "pictures")
         )
+        precision = str(archive["precision"])
     judged = Judge(*race.load(contest.pair, contest.size))
     found = [judged.losses(saved) for saved in pictures]
     images.to_pil(pictures[-1]).save(file.with_suffix(".png"))
@@ -212,6 +216,7 @@ def judge(contest: Contest, peaks: dict[str, float]) -> None:
             "steps": steps.tolist(),
             "losses": {name: [one[name] for one in found] for name in found[0]},
             "own": [None if np.isnan(loss) else loss for loss in own.tolist()],
+            "precision": precision,
             "gflops": peaks,
         },
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,6 +188,14 @@ def test_without_ours_the_nearest_race_has_no_rows(results):
     results(published=([10.0], [8e6], [1e6], [1000]))
     assert nearest_race.rows_of(nearest_race.PAIRS[0], 64) == []
     assert Result.read(Contest("shorter", nearest_race.PAIRS[0], 64)) is None
+
+
+def test_the_clock_counts_the_call_and_pictures_are_kept_ever_more_rarely(monkeypatch):
+    now = iter([0, 2, 2.05, 3, 3.1, 3.12])  # began, then at each frame
+    monkeypatch.setattr(nearest_race.time, "perf_counter", lambda: next(now))
+    frames = [SimpleNamespace(step=step, done=step == 4) for step in range(5)]
+    kept = list(nearest_race.timed(lambda: frames))
+    assert [(seconds, frame.step) for seconds, frame in kept] == [(2, 0), (3, 2), (3.12, 4)]
 
 
 def test_every_contest_has_a_file_of_its_own():
