@@ -39,6 +39,7 @@ import numpy as np
 from nst_core.lazy import tf
 from nst_core.losses.content import emphasized, strength_factor
 from nst_core.losses.term import Part, Photo, RegionMeasures, Term
+from nst_core.networks.network import Network
 from nst_core.settings import Settings
 
 # Brings the loss to the size of the others.
@@ -104,6 +105,13 @@ class Edges(Term):
     def weights(self, settings: Settings) -> dict[str, float]:
         """Stricter or less strict with the strength, as the content is."""
         return {"edges": (settings.edge_weight or 0.0) * strength_factor(settings)}
+
+    def flop(self, network: Network) -> float:
+        """Of the products with the filters of rows, forward and back.
+
+        Those with the filters of columns see what these have shortened: of large pictures little.
+        """
+        return 2 * 2 * 3 * (2 * GRID + MASS_GRID)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> EdgeTarget:
         height, width = photo.size
