@@ -17,7 +17,7 @@ from nst_core.losses import NEAREST_LAYERS, matching
 from nst_core.losses.hypercolumns import SOFTNESS
 from nst_core.networks.extractor import Extractor
 
-SETTINGS = Settings(size=128, precision="float32", faces=False)
+SETTINGS = Settings(size=128, precision="float32", subject=False)
 CELL = 4  # pixels, of pictures of up to 256 px
 PADDING = 8  # that the network adds
 
