@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import time
@@ -77,8 +78,12 @@ def pairs_of(contestant: str) -> tuple[tuple[str, str], ...]:
 
 
 def result_file(contestant: str, pair: tuple[str, str]) -> Path:
-    name = "-".join((contestant, *pair)).replace(" ", "-").replace(",", "").replace(".", "-")
-    return FOLDER / f"{name}.json"
+    return FOLDER / f"{file_name(contestant, *pair)}.json"
+
+
+def file_name(*words: str) -> str:
+    """Words as the name of a file, without its ending."""
+    return "-".join(words).replace(" ", "-").replace(",", "").replace(".", "-")
 
 
 def pictures_file(contestant: str, pair: tuple[str, str]) -> Path:
@@ -154,10 +159,19 @@ def run_missing(contestants: Sequence[str]) -> None:
         for pair in pairs_of(contestant):
             if not result_file(contestant, pair).exists():
                 print(f"{contestant}: {' x '.join(pair)}", flush=True)
-                peaks = {name: report.peak_flops(name) / 1e9 for name in PRECISIONS}
-                command = [sys.executable, "-m", "benchmarks.race", "--one", contestant, *pair]
-                subprocess.run(command, cwd=report.ROOT, check=True)
+                peaks = gflops()
+                in_a_process("benchmarks.race", "--one", contestant, *pair)
                 judge(contestant, pair, peaks)
+
+
+def gflops() -> dict[str, float]:
+    """What the machine can do just now, in each precision."""
+    return {name: report.peak_flops(name) / 1e9 for name in PRECISIONS}
+
+
+def in_a_process(module: str, *arguments: str) -> None:
+    """Run a module of the project in a process of its own, to the end."""
+    subprocess.run([sys.executable, "-m", module, *arguments], cwd=report.ROOT, check=True)
 
 
 # --- Reporting ----------------------------------------------------------------------------------
@@ -226,20 +240,36 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 def draw() -> None:
+    panels = {
+        " x ".join(pair): {
+            contestant: curve
+            for contestant in LOOKS
+            if (curve := Curve.read(contestant, pair, "repeat"))
+        }
+        for pair in PAIRS
+    }
+    draw_curves("race", panels, LOOKS)
+
+
+def draw_curves(
+    name: str, panels: dict[str, dict[str, Curve]], looks: dict[str, dict[str, Any]]
+) -> None:
+    """Keep a figure with a panel for each title, and in it a curve for each contestant."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    for axis, pair in zip(axes.flat, PAIRS, strict=True):
-        for contestant, look in LOOKS.items():
-            curve = Curve.read(contestant, pair, "repeat")
-            if curve:
-                losses = [loss / 1e6 for loss in curve.losses]
-                axis.plot(curve.seconds, losses, label=contestant, **look)
-        axis.set(title=" x ".join(pair), xscale="log", yscale="log")
+    rows = math.isqrt(len(panels))
+    columns = -(-len(panels) // rows)
+    size = (5.5 * columns, 4 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
+        for contestant, curve in curves.items():
+            losses = [loss / 1e6 for loss in curve.losses]
+            axis.plot(curve.seconds, losses, label=contestant, **looks[contestant])
+        axis.set(title=title, xscale="log", yscale="log")
         axis.set(xlabel="seconds", ylabel="loss of the saved picture, millions")
         axis.grid(True, which="both", alpha=0.2)
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    report.save_figure(figure, "race")
+    report.save_figure(figure, name)
 
 
 def main() -> None:

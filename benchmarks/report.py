@@ -26,13 +26,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def publish(name: str, *paragraphs: str) -> None:
-    """Print the outcome, and keep it with its figure where the README points to."""
+    """Print the outcome, and keep it with its figure where the README points to.
+
+    Args:
+        name: of the module, in a file's way of writing: with hyphens.
+    """
     text = "\n\n".join([machine(), *paragraphs])
     print(text)
     FIGURES.mkdir(parents=True, exist_ok=True)
-    title = f"# {name.capitalize()}\n\nPrinted by `python -m benchmarks.{name}`."
+    title = name.replace("-", " ").capitalize()
+    head = f"# {title}\n\nPrinted by `python -m benchmarks.{name.replace('-', '_')}`."
     figure = f"\n\n![{name}]({name}.svg)" if (FIGURES / f"{name}.svg").exists() else ""
-    (FIGURES / f"{name}.md").write_text(f"{title}\n\n{text}{figure}\n")
+    (FIGURES / f"{name}.md").write_text(f"{head}\n\n{text}{figure}\n")
 
 
 def _text(cell: Any) -> str:

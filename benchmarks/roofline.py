@@ -1,19 +1,23 @@
 """How near the step comes to what the machine can do.
 
-    python -m benchmarks.roofline
+    python -m benchmarks.roofline             all, kept as a table and a figure
+    python -m benchmarks.roofline --px 512    a step of each kind at one size, printed alone
 
 For each size and precision: the time of a step, L-BFGS included, the share of it that is L-BFGS,
 and the step's arithmetic per second beside that of a product of two large matrices. Machines are
 shared and their speed drifts, so all sizes and the product take turns, and what stands in the
 table are medians over the rounds, of the ratios too.
 
-The arithmetic is that of the convolutions and of the style loss' products between channels, or of
-the picture's features with a painting's, forward and back; the padding around the picture is
-computed, so the share of the peak counts it, and the last column shows the share without it.
+The arithmetic is that of the convolutions and of the terms' products, forward and back: between
+channels for Gram matrices, also for those beside nearest features; of the picture's features with
+all of a painting's samples, where matches are found at every step; with the filters of the edges.
+The padding around the picture is computed, so the share of the peak counts it, and the last column
+shows the share without it.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -175,13 +179,20 @@ def draw(found: list[Measurement]) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--px", type=int, help="side of the only size that is measured")
+    side = parser.parse_args().px
     found = [
         one
         for precision in PRECISIONS
         for name, work in WORKS.items()
-        for one in measure(precision, work.sides, work=name)
+        for one in measure(precision, (side,) if side else work.sides, work=name)
     ]
-    report.publish("roofline", report.table(HEAD, [row(one) for one in found]))
+    table = report.table(HEAD, [row(one) for one in found])
+    if side:
+        print(table)
+        return
+    report.publish("roofline", table)
     draw(found)
 
 

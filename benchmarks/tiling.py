@@ -10,14 +10,17 @@ beside the forecast that its plan was made with. Seams are how much neighbouring
 two tiles meet, over how much they do a little before and behind: more than 1 would show. The few
 borders of a small picture depend more on what happens to be there.
 
-    python -m benchmarks.tiling --one WIDTH HEIGHT STEPS [FILE]
+    python -m benchmarks.tiling --one WIDTH HEIGHT STEPS [--loss nearest] [--file FILE]
 
-paints one picture and prints its memory and time, and keeps the picture in FILE. The pictures of
-the table are kept in `results/tiling`, to be looked at.
+paints one picture with a style loss and prints its memory and time, and keeps the picture in FILE;
+STEPS are those of all scales together, of which there are four with nearest features; 24 or more
+fill L-BFGS' memory at the last one. The pictures of the table are kept in `results/tiling`, to be
+looked at.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -30,11 +33,12 @@ import psutil
 from PIL import Image, ImageOps
 
 from benchmarks import report
-from benchmarks.roofline import OBJECTIVE, SETTINGS
+from benchmarks.roofline import SETTINGS
 from benchmarks.scaling import peak_memory
 from nst_core import Easel, Engine, Settings
 from nst_core.engine import tiles
 from nst_core.engine.engine import Problem
+from nst_core.engine.objective import Objective
 from nst_core.engine.plan import needed
 from nst_core.engine.schedule import schedule
 from nst_core.engine.step import State
@@ -55,6 +59,7 @@ AGREEMENTS = ((333, 277, 112), (511, 767, 200), (768, 1024, 300), (768, 1024, ti
 SPEEDS = ((683, 1024), (1024, 1024))
 SIZES = ((1024, 768), (2048, 1536), (4096, 4096))
 BLOCKS, STEPS_PER_BLOCK = 5, 3
+LOSSES = ("gram", "nearest")  # whose memory is measured
 LBFGS_MEMORY = "short"  # that of all pictures which are too large for anything but tiles
 
 
@@ -114,15 +119,15 @@ def _block(engine: Engine, state: State, problem: Problem) -> tuple[State, list[
 # --- Memory -------------------------------------------------------------------------------------
 
 
-def seams(image: np.ndarray) -> float:
+def seams(image: np.ndarray, objective: Objective) -> float:
     """How much a picture uint8 [H, W, 3] changes from tile to tile, over how much beside that.
 
     Beside that is up to three of the network's coarsest strides before and behind: the gradient of
     poolings makes patterns of that period in any picture, in tiles or not.
     """
-    network = OBJECTIVE.network
+    network = objective.network
     height, width = (side + 2 * network.padding for side in image.shape[:2])
-    cut = tiles.split(height, width, tiles.SIDE, network, OBJECTIVE.layers)
+    cut = tiles.split(height, width, tiles.SIDE, network, objective.layers)
     starts = {tile.rows.start for tile in cut}, {tile.columns.start for tile in cut}
     between, beside = [], []
     for axis in (0, 1):
@@ -134,24 +139,25 @@ def seams(image: np.ndarray) -> float:
     return float(np.mean(between) / np.mean(beside))
 
 
-def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, float]:
+def paint(width: int, height: int, steps: int, loss: str, file: str | None) -> dict[str, float]:
     """Paint one picture in tiles: bytes as forecast and at the peak, and seconds of a last step."""
     size = max(width, height)
     whole, painting = (Image.open(path) for path in PAIR)
     photo = ImageOps.fit(whole, (whole.width * width // size, whole.width * height // size))
     settings = Settings(
         size=size,
-        style_loss="gram",
+        style_loss=loss,
         enlarge=True,
         steps=steps,
         tile=tiles.SIDE,
         lbfgs_memory=LBFGS_MEMORY,
     )
+    objective = Objective.of(settings)
     warm_up(settings)
     before = psutil.Process().memory_info().rss
     easel = Easel(photo, painting, settings)
     pixels = width * height  # the painting has fewer
-    need = needed(pixels, pixels, easel.plan.precision, easel.plan, OBJECTIVE)
+    need = needed(pixels, pixels, easel.plan.precision, easel.plan, objective)
     done = []
     for frame in easel.paint():
         if frame.scale == size and frame.losses:
@@ -164,18 +170,21 @@ def paint(width: int, height: int, steps: int, file: str | None) -> dict[str, fl
         "peak": peak_memory(),
         "step": (ended - began) / max(1, last - first),
         "elapsed": frame.elapsed,
-        "seams": seams(frame.image),
+        "seams": seams(frame.image, objective),
     }
 
 
-def memory_row(width: int, height: int) -> list[Any]:
+def memory_row(width: int, height: int, loss: str) -> list[Any]:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    steps = (MEMORIES[LBFGS_MEMORY].pairs + 1) * len(schedule(height, width, 100, OBJECTIVE.coarse))
+    coarse = Objective.of(Settings(style_loss=loss)).coarse
+    steps = (MEMORIES[LBFGS_MEMORY].pairs + 1) * len(schedule(height, width, 100, coarse))
     command = [sys.executable, "-m", "benchmarks.tiling", "--one"]
-    command += map(str, (width, height, steps, RESULTS / f"{width}x{height}.png"))
+    command += map(str, (width, height, steps))
+    command += ["--loss", loss, "--file", str(RESULTS / f"{loss}-{width}x{height}.png")]
     done = subprocess.run(command, cwd=report.ROOT, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout)
     return [
+        loss,
         f"{width} x {height}",
         f"{found['peak'] / 1e9:.2f}",
         f"{found['forecast'] / 1e9:.2f}",
@@ -186,10 +195,14 @@ def memory_row(width: int, height: int) -> list[Any]:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--one"]:
-        width, height, steps, *file = sys.argv[2:]
-        found = paint(int(width), int(height), int(steps), file[0] if file else None)
-        print(json.dumps(found))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--one", nargs=3, type=int, metavar=("WIDTH", "HEIGHT", "STEPS"))
+    parser.add_argument("--loss", choices=LOSSES, default="nearest", help="of the one picture")
+    parser.add_argument("--file", help="where the one picture is kept")
+    arguments = parser.parse_args()
+    if arguments.one:
+        width, height, steps = arguments.one
+        print(json.dumps(paint(width, height, steps, arguments.loss, arguments.file)))
         return
     report.publish(
         "tiling",
@@ -202,8 +215,8 @@ def main() -> None:
             [slowdown(*shape, precision) for shape in SPEEDS for precision in PRECISIONS],
         ),
         report.table(
-            ("px", "peak, GB", "forecast, GB", "fine step, s", "run, s", "seams"),
-            [memory_row(*shape) for shape in SIZES],
+            ("style loss", "px", "peak, GB", "forecast, GB", "fine step, s", "run, s", "seams"),
+            [memory_row(*shape, loss) for loss in LOSSES for shape in SIZES],
         ),
     )
 

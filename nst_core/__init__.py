@@ -5,14 +5,15 @@
     frame = stylize("photo.jpg", "painting.jpg", Settings(size=512))
     frame.to_pil().save("result.png")
 
-`stream` is the same as a generator of frames, an `Easel` can be stopped and gone on with, and an
-`Engine` does single steps. Importing this package is cheap: TensorFlow is imported when the first
-picture is painted.
+`stream` is the same as a generator of frames, an `Easel` can be stopped and gone on with, an
+`Engine` does single steps, and `origins` tells where each place of a picture comes from. Importing
+this package is cheap: TensorFlow is imported when the first picture is painted.
 """
 
-from nst_core.engine.easel import Easel, stream, stylize
+from nst_core.engine.easel import Easel, origins, stream, stylize
 from nst_core.engine.engine import Engine
 from nst_core.engine.frame import Frame
+from nst_core.engine.origins import Origin, Origins
 from nst_core.engine.plan import Plan
 from nst_core.errors import (
     DivergenceError,
@@ -35,6 +36,8 @@ __all__ = [
     "Frame",
     "ImageError",
     "NSTError",
+    "Origin",
+    "Origins",
     "OutOfMemoryError",
     "Plan",
     "PreviewError",
@@ -44,6 +47,7 @@ __all__ = [
     "Style",
     "WeightsError",
     "__version__",
+    "origins",
     "stream",
     "stylize",
 ]

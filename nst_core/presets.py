@@ -38,7 +38,7 @@ _PAPER = {
     "style_layers": {f"block{block}_conv1": 0.2 for block in range(1, 6)},
     "strength": 0.5,
     "precision": "float32",
-    "faces": False,
+    "subject": False,
 }
 
 PRESETS: dict[str, Preset] = {
@@ -54,7 +54,7 @@ PRESETS: dict[str, Preset] = {
     "classic": Preset(
         "Classic · 30 s",
         "Gram matrices: more of the photo, in the painting's colours",
-        {"style_loss": "gram", "size": 512, "time_budget": 30.0, "faces": False},
+        {"style_loss": "gram", "size": 512, "time_budget": 30.0, "subject": False},
     ),
     "paper": Preset(
         "The paper", "As published: from a blank canvas, by gradient descent; slow", _PAPER

@@ -35,7 +35,7 @@ LIBRARIES = ("tensorflow", "keras", "numpy", "pillow")  # whose versions may cha
 FORMAT = 2
 READABLE_FORMATS = (1, 2)  # the first had no plan
 # What recipes of an older format do not hold, because there was nothing else.
-MISSING_IN_FORMAT = {1: {"style_loss": "gram", "faces": False}}
+MISSING_IN_FORMAT = {1: {"style_loss": "gram", "subject": False}}
 MASK_SIDE = 1024  # px; long side of a mask in a recipe
 
 

@@ -169,10 +169,10 @@ class Settings:
         step=0.5,
         unit="%",
     )
-    faces: bool = _setting(
+    subject: bool = _setting(
         True,
-        "Keep faces",
-        "Find the faces in the photo and keep them more strictly than the rest",
+        "Keep the subject",
+        "Find faces, people and animals in the photo and keep them more strictly than the rest",
         OBJECTIVE,
     )
     content_weight: float = _setting(

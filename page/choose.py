@@ -13,6 +13,7 @@ from nst_core import ImageError, NSTError, Settings, SettingsError
 from nst_core.pictures import images
 from nst_core.presets import PRESETS
 from nst_core.recipe import Recipe
+from nst_core.settings import spell
 from page import controls, examples, looks, studio, turns
 from page.choice import NUMBERS, STYLES, SUBJECT, Choice
 from page.stage import PAINTED_BEFORE, Shown
@@ -20,9 +21,13 @@ from page.words import plain
 
 BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 
+TIME, STEPS = "time", "steps"  # what a run may go on for
+
 # What the page opens with.
 OPENING = "gallery"
 OPENING_PAIR = examples.PAIRS[0]
+
+USUAL_TIME = spell(PRESETS[OPENING].settings.time_budget)  # s, where none was given yet
 
 
 def opening() -> Choice:
@@ -42,37 +47,71 @@ def _pair(content: str, style: str) -> Choice:
     return Choice.of({"content": str(photo), "style": str(painting)}, Settings())
 
 
-def pick_photo(event: gr.SelectData) -> str:
-    """The example photo that was clicked."""
-    return _picked("content", event)
+def pick_photo(event: gr.SelectData) -> tuple[str, Any]:
+    """The example photo that was clicked, and the paintings to choose from beside it."""
+    return _picked("content", event), turn_to_paintings()
 
 
-def show_looks(content: str | None) -> Iterator[Any]:
-    """The paintings to choose from, each as the photo looks in it; as they are without a photo."""
-    if content is None:
-        yield looks.paintings()
-        return
+def turn_to_paintings() -> Any:
+    """The tab of the paintings, in which a new photo is to be seen."""
+    return gr.update(selected="style")
+
+
+def take_upload(path: str) -> tuple[Any, Any]:
+    """An own picture from the browser's file dialog; one that is no use changes nothing."""
     try:
-        yield from looks.of_photo(content)
+        return _readable(path), turn_to_paintings()
+    except ImageError as error:
+        raise gr.Error(plain(str(error)), print_exception=False) from None
+
+
+def show_looks(content: str | None, style: str | None) -> Iterator[Any]:
+    """The paintings to choose from, an own one first, each as the photo looks in it.
+
+    As they are without a photo.
+    """
+    try:
+        yield from looks.of_photo(content, _own(style))
     except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
         yield gr.skip()
 
 
-def pick_painting(number: int, event: gr.SelectData) -> list[Any]:
-    """The example painting that was clicked, as the painting of this number from 1.
+def pick_painting(number: int, style: str | None, event: gr.SelectData) -> list[Any]:
+    """The painting that was clicked, as the painting of this number from 1.
 
     What was being painted ends within a step: the first painting is painted at once.
+
+    Args:
+        style: the first painting so far; an own one stands before the examples.
     """
     if number == NUMBERS[0]:
         turns.stop_own()
+    own = _own(style)
+    clicked = [*filter(None, [own]), *looks.example_files()][event.index]
     fields: list[Any] = [gr.skip()] * len(STYLES)
-    fields[number - 1] = _picked("style", event)
+    if number != NUMBERS[0] or clicked != own:
+        fields[number - 1] = clicked
     return fields
+
+
+def _own(style: str | None) -> str | None:
+    """A painting that is no example."""
+    return None if example_name("style", style) else style
 
 
 def show_which() -> Any:
     """With several paintings there is a choice which one a click fills."""
     return gr.update(visible=True)
+
+
+def for_several(*more: str | None) -> tuple[Any, Any, Any]:
+    """Weights, the choice of what is drawn, and which painting a click fills, if there are several.
+
+    Args:
+        more: the second painting and those after it.
+    """
+    visible = gr.update(visible=any(more))
+    return visible, visible, gr.skip() if not any(more) else visible
 
 
 def _picked(kind: str, event: gr.SelectData) -> str:
@@ -144,11 +183,32 @@ def check_upload(path: str | None) -> Any:
     if path is None:
         return gr.skip()
     try:
-        picture = studio.load(path, int(controls.MAX["size"]))
+        readable = _readable(path)
     except ImageError as error:
         gr.Warning(plain(str(error)))
         return None
+    return gr.skip() if readable == path else readable
+
+
+def _readable(path: str) -> str:
+    """A file of the same picture that browsers can show; raises `ImageError` if it is none."""
+    picture = studio.load(path, int(controls.MAX["size"]))
     if Path(path).suffix.lower() in BROWSER_READABLE:
-        return gr.skip()
+        return path
     shown = images.to_pil(images.to_uint8(picture.rgb), picture.alpha)
     return studio.save_image(shown, Path(path).stem)
+
+
+def choose_until(until: str) -> tuple[Any, Any]:
+    """Time and steps, of which one applies: the usual time, or none."""
+    return gr.update(value=USUAL_TIME if until == TIME else ""), gr.skip()
+
+
+def show_until(time_budget: Any) -> tuple[str, Any, Any]:
+    """Which of time and steps applies, and the control of that one."""
+    is_timed = time_budget not in (None, "")
+    return (
+        TIME if is_timed else STEPS,
+        gr.update(visible=is_timed),
+        gr.update(visible=not is_timed),
+    )

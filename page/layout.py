@@ -17,8 +17,6 @@ from page.components import Board, PictureInput
 from page.paint import Tools
 from page.stage import Shown
 
-TIME, STEPS = "time", "steps"  # what a run may go on for
-
 QUEUE_SECONDS = 10  # between two looks at how many wait
 
 # What is drawn or given for each of `MASKS`.
@@ -180,8 +178,7 @@ def _head() -> gr.Button:
     """The heading, and the button for presenter mode."""
     with gr.Row(elem_id="head"):
         gr.Markdown(
-            "# Neural Style Transfer\n"
-            "Choose a photo, then click the painting it shall look like."
+            "# Neural Style Transfer\nChoose a photo, then click the painting it shall look like."
         )
         return gr.Button("Present", size="sm", scale=0, min_width=110, elem_id="present")
 
@@ -232,9 +229,12 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
 
 def _more() -> tuple[dict[str, Any], gr.Slider, Door]:
     """What is not needed at first: parts of the photo, several paintings, colours and size."""
-    with gr.Accordion(
-        "More: keep part of the photo, mix paintings, colours, size", open=False, elem_id="more"
-    ) as accordion, gr.Tabs():
+    with (
+        gr.Accordion(
+            "More: keep part of the photo, mix paintings, colours, size", open=False, elem_id="more"
+        ) as accordion,
+        gr.Tabs(),
+    ):
         with gr.Tab("Keep part of the photo"):
             keep_people, brush, board = _drawing()
         with gr.Tab("Mix paintings") as mixing:
@@ -307,19 +307,21 @@ def _expert() -> tuple[dict[str, Any], gr.Radio, gr.UploadButton]:
     """All other settings, regions as pictures, and the way back from a painted picture."""
     with gr.Accordion("Expert", open=False, elem_id="settings"):
         until = gr.Radio(
-            [("for a time", TIME), ("a number of steps", STEPS)],
-            value=TIME,
+            [("for a time", choose.TIME), ("a number of steps", choose.STEPS)],
+            value=choose.TIME,
             label="Paint",
             elem_id="until",
         )
         with gr.Row(elem_classes="controls"):
             made = {name: controls.make(name) for name in controls.EXPERT}
-        with gr.Accordion("Regions as pictures, white inside", open=False):
-            with gr.Row(elem_classes="few"):
-                made |= {
-                    field: _picture_input(name, field, 110)
-                    for field, name in zip(MASKS, REGIONS, strict=True)
-                }
+        with (
+            gr.Accordion("Regions as pictures, white inside", open=False),
+            gr.Row(elem_classes="few"),
+        ):
+            made |= {
+                field: _picture_input(name, field, 110)
+                for field, name in zip(MASKS, REGIONS, strict=True)
+            }
         recipe = gr.UploadButton(
             "Take the settings from a picture painted here (PNG)",
             size="sm",

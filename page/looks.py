@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -17,20 +18,31 @@ from nst_core.pictures.images import Picture
 from page import examples, studio
 
 SIDE = 320  # px, long side of a look
+MAX_VECTORS = 64  # of paintings, 400 bytes each
+OWN = "Your painting"
 AT_ONCE = 4  # looks between two answers; the first one is sent by itself
 
 Cards = list[tuple[str, str]]  # a file and its caption, of each painting
 
 
-def of_photo(path: str) -> Iterator[Cards]:
+def of_photo(photo: str | None, own: str | None = None) -> Iterator[Cards]:
     """The paintings as they are, one after another replaced by the photo in their style.
 
-    Raises `ImageError` for a photo that cannot be read, `PreviewError` without the stylizer.
+    Args:
+        own: a painting beside the examples, which comes before them.
+
+    Raises `ImageError` for a picture that cannot be read, `PreviewError` without the stylizer.
     """
-    photo = studio.load(path, SIDE)
     cards = paintings()
-    for number, name in enumerate(examples.NAMES["style"]):
-        cards[number] = (_look(photo, name), cards[number][1])
+    if own:
+        cards.insert(0, (own, OWN))
+    if photo is None:
+        yield cards
+        return
+    picture = studio.load(photo, SIDE)
+    files = [own, *example_files()] if own else example_files()
+    for number, file in enumerate(files):
+        cards[number] = (_look(picture, file), cards[number][1])
         if number % AT_ONCE == 0 or number == len(cards) - 1:
             yield list(cards)
 
@@ -40,17 +52,22 @@ def paintings() -> Cards:
     return [(_thumbnail(name), examples.caption("style", name)) for name in examples.NAMES["style"]]
 
 
-def _look(photo: Picture, name: str) -> str:
+def example_files() -> list[str]:
+    """The files of the example paintings, in the order of `paintings`."""
+    return [str(examples.path_of("style", name)) for name in examples.NAMES["style"]]
+
+
+def _look(photo: Picture, painting: str) -> str:
     def make() -> np.ndarray:
         with device.LOCK:  # between two steps of a run, not beside them
-            return images.to_uint8(look(photo.rgb, _vector(name)))
+            return images.to_uint8(look(photo.rgb, _vector(painting)))
 
-    return studio.save_small(f"{photo.checksum} {name}", make)
+    return studio.save_small(f"{photo.checksum} {examples.checksum(Path(painting))}", make)
 
 
-@functools.cache
-def _vector(name: str) -> np.ndarray:
-    return style_vector(images.load(examples.path_of("style", name), examples.PAINTED.size).rgb)
+@functools.lru_cache(MAX_VECTORS)
+def _vector(painting: str) -> np.ndarray:
+    return style_vector(studio.load(painting, examples.PAINTED.size).rgb)
 
 
 def _thumbnail(name: str) -> str:

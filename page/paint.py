@@ -251,6 +251,13 @@ def _told(text: str) -> Iterator[Shown]:
     raise gr.Error(plain(text), print_exception=False)
 
 
+def label(time_budget: Any, steps: Any) -> Any:
+    """The button that paints: how long it takes, and how many are painted or wait before."""
+    length = f"{time_budget} s" if time_budget not in (None, "") else f"{steps} steps"
+    ahead = turns.TURNS.count()
+    return gr.update(value=f"Paint · {length}" + (f" · {ahead} ahead" if ahead else ""))
+
+
 def stop() -> None:
     """What Stop does: the run of this visitor ends within a step, and shows what came of it."""
     turns.stop_own()

@@ -64,6 +64,14 @@
     if (isPresenting() && !document.fullscreenElement) leave();
   });
 
+  // With a picture in it, a field's own upload button empties it first, and is to be pressed again.
+  document.addEventListener("click", (event) => {
+    const field = event.target.closest("button[aria-label='Upload file']")?.closest("#content, #style");
+    if (!field?.querySelector("img")) return;
+    event.stopPropagation();
+    find(`#upload-${field.id}`).click();
+  }, true);
+
   const isElsewhere = (event) => !event.target.closest("#content, #style, #recipe");
   document.addEventListener("dragover", (event) => isElsewhere(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {

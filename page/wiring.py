@@ -128,7 +128,7 @@ def _show_looks(page: Page) -> dict[str, Any]:
     """The event that shows the photo in all paintings."""
     return {
         "fn": choose.show_looks,
-        "inputs": page.fields.of["content"],
+        "inputs": page.fields.row(("content", "style")),
         "outputs": page.pickers.paintings,
         **_private("looks"),
     }
@@ -136,38 +136,53 @@ def _show_looks(page: Page) -> dict[str, Any]:
 
 def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
-    pickers, photo = page.pickers, page.fields.of["content"]
-    pickers.photos.select(choose.pick_photo, None, photo, **_private("clicks")).then(
-        **_show_looks(page)
-    )
-    for changed in (photo.input, photo.clear):
+    pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
+    pickers.photos.select(
+        choose.pick_photo, None, [photo, pickers.tabs], **_private("clicks")
+    ).then(**_show_looks(page))
+    for changed in (photo.input, photo.clear, painting.input, painting.clear):
         changed(**_show_looks(page), trigger_mode="always_last")
+    photo.input(choose.turn_to_paintings, None, pickers.tabs, **_private("clicks"))
     pickers.paintings.select(
-        choose.pick_painting, pickers.which, page.fields.row(choice.STYLES), **_private("clicks")
+        choose.pick_painting,
+        [pickers.which, painting],
+        page.fields.row(choice.STYLES),
+        **_private("clicks"),
     ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
         None, pickers.which, None, js=PAINT_NOW
     )
     for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
         field.upload(choose.check_upload, field, field, **_private("uploads"))
+    for name, button in pickers.uploads.items():
+        button.upload(
+            choose.take_upload, button, [page.fields.of[name], pickers.tabs], **_private("uploads")
+        ).success(**_show_looks(page))
 
 
 def _regions(page: Page) -> None:
     """Masks that are drawn, found, or belong to another photo."""
-    parts, photo = page.regions, page.fields.of["content"]
+    door, photo = page.door, page.fields.of["content"]
     masks = page.fields.row(choice.MASKS)
-    shown = [parts.board, parts.on_board]
-    parts.keep_people.click(regions.keep_people, photo, page.fields.of["keep"], **_private("looks"))
-    parts.brush.input(regions.choose_brush, parts.brush, parts.board, **_private("clicks"))
-    parts.board.input(
-        regions.take_regions, parts.board, masks, trigger_mode="always_last", **_private("pictures")
+    shown = [door.board, door.on_board]
+    door.keep_people.click(regions.keep_people, photo, page.fields.of["keep"], **_private("looks"))
+    door.brush.input(regions.choose_brush, door.brush, door.board, **_private("clicks"))
+    door.board.input(
+        regions.take_regions, door.board, masks, trigger_mode="always_last", **_private("pictures")
     )
-    parts.accordion.expand(
-        regions.show_board, [photo, parts.on_board], shown, **_private("pictures")
-    )
-    parts.accordion.expand(choose.show_which, None, page.pickers.which, **_private("clicks"))
-    photo.change(regions.renew_board, [photo, parts.on_board], shown, **_private("pictures"))
+    door.accordion.expand(regions.show_board, [photo, door.on_board], shown, **_private("pictures"))
+    photo.change(regions.renew_board, [photo, door.on_board], shown, **_private("pictures"))
     another = [photo.upload, photo.clear, page.pickers.photos.select]
+    another += [page.pickers.uploads["content"].upload]
     gr.on(another, regions.no_regions, None, masks, **_private("clicks"))
+    more = page.fields.row(choice.STYLES[1:])
+    door.mixing.select(choose.show_which, None, page.pickers.which, **_private("clicks"))
+    gr.on(
+        [field.change for field in more],
+        choose.for_several,
+        more,
+        [door.weights, door.brush, page.pickers.which],
+        **_private("clicks"),
+    )
 
 
 def _settings(page: Page) -> None:
@@ -176,7 +191,18 @@ def _settings(page: Page) -> None:
     page.preset.input(choose.choose_preset, [page.preset, *taste], settings, **_private("clicks"))
     # Taste belongs to none.
     by_hand = [page.fields.of[name].input for name in controls.NAMES if name not in controls.TASTE]
-    gr.on(by_hand, None, None, page.preset, js=NO_PRESET)
+    gr.on([*by_hand, page.until.input], None, None, page.preset, js=NO_PRESET)
+    lengths = page.fields.row(("time_budget", "steps"))
+    page.until.input(choose.choose_until, page.until, lengths, **_private("clicks"))
+    time_budget, _ = lengths
+    time_budget.change(choose.show_until, time_budget, [page.until, *lengths], **_private("clicks"))
+    gr.on(
+        [*(field.change for field in lengths), page.clock.tick],
+        paint.label,
+        lengths,
+        page.tools.paint,
+        **_private("clicks"),
+    )
 
 
 def _sharing(page: Page) -> None:

@@ -42,9 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Features(dict):
-    """Of a photo without faces, as far as the targets of most terms ask about it."""
+    """Of a photo of nobody, as far as the targets of most terms ask about it."""
 
-    faces = None
+    subject = None
 
 
 class Attack:

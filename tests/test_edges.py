@@ -27,14 +27,14 @@ from nst_core.pictures.regions import everywhere
 
 
 class FakePhoto:
-    def __init__(self, pixels, painted=None, faces=None):
+    def __init__(self, pixels, painted=None, subject=None):
         self.pixels, self.size, self.painted = pixels, pixels.shape[1:3], painted
-        self.faces = faces
+        self.subject = subject
 
 
-def loss_of(picture, photo, painted=None, faces=None) -> float:
+def loss_of(picture, photo, painted=None, subject=None) -> float:
     term = Edges()
-    target = term.target(FakePhoto(photo, painted, faces), [])
+    target = term.target(FakePhoto(photo, painted, subject), [])
     found = term.statistics(Part({}, tf.constant(picture)), target)
     return float(term.loss(found, None, {"edges": tf.constant(1.0)}, tf.constant(1.0)))
 
@@ -179,12 +179,12 @@ def test_edges_of_faces_count_more_and_others_as_before(monkeypatch):
     monkeypatch.setattr(edges, "MASSES", 0.0)
     photo = np.full([1, 64, 64, 3], 0.2, np.float32)
     photo[:, :, 32:] = 0.8
-    plain, faces = np.full_like(photo, 0.5), np.zeros([1, 64, 64, 1], np.float32)
+    plain, subject = np.full_like(photo, 0.5), np.zeros([1, 64, 64, 1], np.float32)
     upper = plain.copy()
     upper[:, :32] = photo[:, :32]  # its edge is met in the upper half alone
-    faces[:, :32] = 1
+    subject[:, :32] = 1
     without = loss_of(upper, photo)
-    assert loss_of(upper, photo, faces=faces) == pytest.approx(without, rel=0.1)
+    assert loss_of(upper, photo, subject=subject) == pytest.approx(without, rel=0.1)
     lower = plain.copy()
     lower[:, 32:] = photo[:, 32:]
-    assert loss_of(lower, photo, faces=faces) > 0.8 * FACE_EDGES * without
+    assert loss_of(lower, photo, subject=subject) > 0.8 * FACE_EDGES * without

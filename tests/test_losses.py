@@ -240,11 +240,11 @@ def test_content_as_a_term(picture, rng):
 
 
 def test_faces_count_more_in_the_content(picture, rng):
-    """Each position by its share of faces, in tiles as on the whole."""
+    """Each position by its share of subject, in tiles as on the whole."""
     term = Content("block2_conv1")
     photo = Features(block2_conv1=tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32))
-    photo.faces = np.zeros([1, 22, 26, 1], np.float32)
-    photo.faces[:, 2:14, 2:20] = 1
+    photo.subject = np.zeros([1, 22, 26, 1], np.float32)
+    photo.subject[:, 2:14, 2:20] = 1
     target = term.target(photo, [])
     emphasis = target.emphasis.numpy()
     np.testing.assert_allclose(emphasis[:, 3:5, 4:7], FACE_CONTENT, rtol=0.05)

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from nst_core import Settings, stylize
-from nst_core.networks.people import find_faces, find_people
+from nst_core.networks.people import FIGURE, find_faces, find_people, find_subject
 from nst_core.pictures import images
 
 CONTENT = ROOT / "examples" / "content"
@@ -67,14 +67,32 @@ def test_people_are_told_from_what_is_behind_them(astronaut):
     assert 0 <= mask.min() <= mask.max() <= 1
 
 
+def test_the_subject_is_the_face_most_and_the_rest_of_a_person_less(astronaut):
+    mask = find_subject(astronaut)[0, ..., 0]
+    assert mask[112, 223] == 1  # the face
+    assert mask[400, 150] == pytest.approx(FIGURE, rel=0.1)  # the suit
+    assert mask[40, 330] < 0.03  # the wall
+
+
+@pytest.mark.parametrize("name", ["dog", "owl", "cat"])
+def test_an_animal_in_front_is_the_subject(name):
+    mask = find_subject(images.load(CONTENT / f"{name}.jpg", 512).rgb)
+    assert mask.max() == pytest.approx(FIGURE, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["hawa-mahal", "eiffel-tower", "horses"])
+def test_a_photo_of_nobody_has_no_subject(name):
+    assert find_subject(images.load(CONTENT / f"{name}.jpg", 512).rgb) is None
+
+
 def test_a_face_is_kept_nearer_to_the_photo(astronaut):
     """After the same steps, in the face and not elsewhere."""
     settings = Settings(size=256, steps=24, frame_interval=3600)
     painting = ROOT / "examples" / "style" / "auvers.jpg"
     photo = images.load(CONTENT / "astronaut.jpg", 256).rgb[0] @ np.float32([0.299, 0.587, 0.114])
 
-    def likeness(faces: bool, rows: slice, columns: slice) -> float:
-        changed = Settings.from_dict(settings.to_dict() | {"faces": faces})
+    def likeness(subject: bool, rows: slice, columns: slice) -> float:
+        changed = Settings.from_dict(settings.to_dict() | {"subject": subject})
         image = stylize(CONTENT / "astronaut.jpg", painting, changed).image.mean(axis=-1)
         return float(np.corrcoef(image[rows, columns].ravel(), photo[rows, columns].ravel())[0, 1])
 

@@ -25,6 +25,8 @@ def test_public_names():
         "Frame",
         "ImageError",
         "NSTError",
+        "Origin",
+        "Origins",
         "OutOfMemoryError",
         "Plan",
         "PreviewError",
@@ -34,6 +36,7 @@ def test_public_names():
         "Style",
         "WeightsError",
         "__version__",
+        "origins",
         "stream",
         "stylize",
     ]

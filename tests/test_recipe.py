@@ -168,11 +168,11 @@ FORMAT_1 = """{
 def test_a_recipe_of_the_first_format_is_read():
     """It was painted with Gram matrices, because there was nothing else."""
     assert Recipe.from_json(FORMAT_1) == Recipe(
-        replace(SETTINGS, style_loss="gram", faces=False),
+        replace(SETTINGS, style_loss="gram", subject=False),
         Source("castle.jpg", "f9d4"),
         (Source("great-wave.jpg", "32f3", 2.0),),
         {"neural-style-transfer": "0.1.0", "tensorflow": "2.21.0"},
-        before=(Stretch(Settings(size=96, seed=3, style_loss="gram", faces=False), 12),),
+        before=(Stretch(Settings(size=96, seed=3, style_loss="gram", subject=False), 12),),
     )
 
 

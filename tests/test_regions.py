@@ -57,6 +57,14 @@ def test_one_painting_everywhere_has_a_short_name():
     assert everywhere(painting) == lay_out([style()], [painting], make_picture(), None, 1.0)
 
 
+def test_regions_tell_which_paintings_are_theirs():
+    """Those with masks come first, whatever the order that they were given in."""
+    styles = [style(), style(where=mask(0, 20)), style(), style(where=mask(20, 40))]
+    for some, expected in ((styles, [(1,), (3,), (0, 2)]), (styles[::2], [(0, 1)])):
+        layout = lay_out(some, [make_picture()] * len(some), make_picture(), None, 0.0)
+        assert [region.numbers for region in layout.regions] == expected
+
+
 def test_inside_one_and_outside_another():
     (inside, outside), kept = masks(style(1, mask(0, 20)), style())
     np.testing.assert_array_equal(inside, mask(0, 20) / 255)

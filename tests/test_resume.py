@@ -47,7 +47,7 @@ OTHER = {
     "style_scale": 0.5,
     "color": "linear",
     "feather": 5.0,
-    "faces": False,
+    "subject": False,
     "content_weight": 1.0,
     "style_weight": 2.0,
     "edge_weight": 0.5,
@@ -243,7 +243,7 @@ def test_the_optimizers_memory_stays_where_it_is_still_true(name, begun, whole):
 # Of another objective, all but these show at the next step beside one without memory: L-BFGS'
 # memory is empty there, the weights are the same, a castle has no face, and at the finest scale no
 # averages count beside the style loss.
-NOT_SHOWING = {"lbfgs_memory", "weights", "faces", "gram_weight"}
+NOT_SHOWING = {"lbfgs_memory", "weights", "subject", "gram_weight"}
 
 
 @pytest.mark.parametrize("name", of_kind(OBJECTIVE))

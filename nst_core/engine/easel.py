@@ -22,6 +22,7 @@ from nst_core.engine.frame import Frame
 from nst_core.engine.job import Job, load_job
 from nst_core.engine.memory import nbytes
 from nst_core.engine.objective import Objective
+from nst_core.engine.origins import Origins, find_origins
 from nst_core.engine.plan import Plan, check_tiles, make_scales, resettled
 from nst_core.engine.run import Checkpoint, Run
 from nst_core.engine.schedule import Progress
@@ -102,8 +103,33 @@ def stream(
     return Easel(content, style, settings, keep, canvas=canvas, plan=plan).paint(stop)
 
 
+def origins(
+    picture: ImageSource,
+    style: StyleSource,
+    settings: Settings | None = None,
+    keep: ImageSource | None = None,
+) -> Origins:
+    """Where each place of a finished picture comes from: the most similar place of its paintings.
+
+    `Easel.origins` tells it without a file between.
+
+    Args:
+        picture: what was painted.
+        style, settings, keep: that it was painted with, as for `stream`.
+
+    Raises:
+        ImageError, SettingsError, WeightsError, OutOfMemoryError: as `stream` does.
+    """
+    settings = replace(settings or Settings(), subject=False)  # nothing here depends on it
+    _check(settings)
+    with _memory_errors_in_words():
+        objective = Objective.of(settings)
+        job, plan = load_job(picture, as_styles(style), settings, keep, objective)
+        return find_origins(job.photo.rgb, job, settings, plan.precision)
+
+
 # Settings that the pictures and masks depend on: where they change, those are loaded again.
-RELOADING = {"style_scale", "feather", "faces"}
+RELOADING = {"style_scale", "feather", "subject"}
 
 
 class Easel:
@@ -163,6 +189,23 @@ class Easel:
         Raises `SettingsError` for an unknown mode.
         """
         return replace(frame, image=self._job.finished(frame.painted, mode))
+
+    def origins(self) -> Origins:
+        """Where each place of the picture so far comes from, see `Origins`; takes about a second.
+
+        Of the picture as the last step left it, before its palette and its colours were brought to
+        the paintings' or the photo's.
+
+        Raises:
+            SettingsError: no step was done yet.
+            OutOfMemoryError: there is not enough memory for it.
+        """
+        checkpoint = self._checkpoint  # a run in another thread may go on meanwhile
+        if checkpoint is None:
+            raise SettingsError("No place comes from anywhere yet: no step has been done.")
+        with _memory_errors_in_words():
+            canvas = np.asarray(checkpoint.canvas)
+            return find_origins(canvas, self._job, self.settings, self.plan.precision)
 
     @property
     def can_resume(self) -> bool:

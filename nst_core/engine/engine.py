@@ -198,7 +198,7 @@ class PhotoFeatures:
 
     Args:
         photo, query: float32 [1, H, W, 3] in [0, 1]; the second one is what `mapped` sees.
-        layout: its masks of what is painted, and of faces.
+        layout: its masks of what is painted, and of the subject.
         side: of the tiles in px; None for the whole at once.
         stop: is checked for each tile, and when a term asks.
     """
@@ -214,7 +214,7 @@ class PhotoFeatures:
         stop: StopToken,
     ) -> None:
         self._photo, self._query = photo, query
-        self.painted, self.faces = layout.painted, layout.faces
+        self.painted, self.subject = layout.painted, layout.subject
         self._side, self._stop = side, stop
         self._extractor = objective.extractor(precision)
         self._kept = objective.network.in_order(

@@ -15,7 +15,7 @@ from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
 from nst_core.errors import SettingsError
-from nst_core.networks.people import face_mask
+from nst_core.networks.people import find_subject
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource, Picture
 from nst_core.pictures.pyramid import resize
@@ -66,14 +66,14 @@ class Job:
     def simplified(self, palettes: Palettes, strength: float) -> Picture:
         """The photo as a painter sees it: in the paintings' colours, and without its texture.
 
-        Below a strength of 0.5 it keeps some of both, and faces keep their texture.
+        Below a strength of 0.5 it keeps some of both, and the subject keeps its texture.
         """
         recolor = functools.partial(to_palette, max_gain=MAX_PHOTO_GAIN)
         recolored = self._in_palettes(self.pixels, palettes, strength, recolor)
         own = recolored[np.newaxis].astype(np.float32) / 255
         change = _amount(strength) * (without_texture(own) - own)
-        if self.layout.faces is not None:
-            change *= 1 - self.layout.faces
+        if self.layout.subject is not None:
+            change *= 1 - self.layout.subject
         return replace(self.photo, rgb=own + change)
 
     def in_palettes(self, picture: np.ndarray, palettes: Palettes, strength: float) -> np.ndarray:
@@ -201,8 +201,8 @@ def load_job(
             "{} x {}; leave the plan out.".format(*photo.size)
         )
     layout = lay_out(styles, paintings, photo, keep, settings.feather)
-    if settings.faces:
-        layout = replace(layout, faces=face_mask(photo.rgb))
+    if settings.subject:
+        layout = replace(layout, subject=find_subject(photo.rgb))
     return Job(photo, layout), plan
 
 
@@ -231,10 +231,10 @@ def layout_at(layout: Layout, scale: Scale, height: int) -> Layout:
 
     def small(region: Region) -> Region:
         paintings = tuple((_shrunk(picture, factor), share) for picture, share in region.paintings)
-        return Region(paintings, _mask_at(region.mask, scale))
+        return replace(region, paintings=paintings, mask=_mask_at(region.mask, scale))
 
-    kept, faces = (_mask_at(mask, scale) for mask in (layout.kept, layout.faces))
-    return Layout(tuple(map(small, layout.regions)), kept, faces)
+    kept, subject = (_mask_at(mask, scale) for mask in (layout.kept, layout.subject))
+    return Layout(tuple(map(small, layout.regions)), kept, subject)
 
 
 def _mask_at(mask: np.ndarray | None, scale: Scale) -> np.ndarray | None:

@@ -18,7 +18,7 @@ STRENGTH_RANGE = 30.0
 
 REFERENCE_AREA = 512.0**2  # pixels
 
-FACE_CONTENT = 8.0  # times as strictly as the rest are faces kept
+FACE_CONTENT = 16.0  # times as strictly as the rest are faces kept
 
 
 class ContentTarget(NamedTuple):
@@ -40,16 +40,16 @@ def content_loss(
     return tf.reduce_sum(emphasis * tf.square(difference)) / 2
 
 
-def emphasized(faces: np.ndarray, factor: float) -> np.ndarray:
-    """1 outside of a mask of faces, `factor` inside."""
-    return 1 + (factor - 1) * faces
+def emphasized(subject: np.ndarray, factor: float) -> np.ndarray:
+    """1 outside of a mask of the subject, `factor` where it is 1."""
+    return 1 + (factor - 1) * subject
 
 
-def _emphasis(faces: np.ndarray | None, size: Sequence[int]) -> tf.Tensor:
+def _emphasis(subject: np.ndarray | None, size: Sequence[int]) -> tf.Tensor:
     """How much a layer's positions count, float32 [1, h, w, 1]."""
-    if faces is None:
+    if subject is None:
         return tf.ones([1, *size, 1])
-    at_layer = resize(faces, *size).clip(0, 1)
+    at_layer = resize(subject, *size).clip(0, 1)
     return tf.constant(emphasized(at_layer, FACE_CONTENT), tf.float32)
 
 
@@ -82,7 +82,7 @@ class Content(Term):
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> ContentTarget:
         features = photo[self.layer]
-        return ContentTarget(features, _emphasis(photo.faces, features.shape[1:3]))
+        return ContentTarget(features, _emphasis(photo.subject, features.shape[1:3]))
 
     def target_signature(self, regions: int, precision: str) -> ContentTarget:
         positions = [1, None, None]

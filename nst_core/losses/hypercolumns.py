@@ -129,14 +129,14 @@ class HypercolumnStyle(Term):
         return visible(found)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> tuple[RegionTarget, ...]:
-        middle = middle_of(photo.mapped(self.style_layers, lambda one: sums_of(self._joined(one))))
+        middle = middle_of(photo.mapped(self.style_layers, lambda one: sums_of(self.joined(one))))
         columns = [stacked([own for own, _ in region.paintings]) for region in regions]
         searched = [
             tf.cast(direction(own, moved_to(middle, own), SOFTNESS), own.dtype) for own in columns
         ]
 
         def match(features: Features) -> tuple[tf.Tensor, ...]:
-            joined = self._joined(features)
+            joined = self.joined(features)
             query = direction(tf.reshape(joined, [-1, joined.shape[-1]]), middle, SOFTNESS)
             found = (_matches(query, samples, photo.check) for samples in searched)
             return tuple(tf.reshape(one, [*joined.shape[:3], -1]) for one in found)
@@ -231,7 +231,7 @@ class HypercolumnStyle(Term):
         found = _brought_to(features[layer], network[layer].stride, wanted, size)
         return found / network[layer].channels
 
-    def _joined(self, features: Features) -> tf.Tensor:
+    def joined(self, features: Features) -> tf.Tensor:
         """The hypercolumns, [1, H, W, sum N_l]."""
         return tf.concat([self._aligned(features, layer) for layer in self.style_layers], axis=-1)
 

@@ -63,8 +63,8 @@ class Photo(Protocol):
         """A mask of what is painted and not kept or transparent, [1, H, W, 1]; None for all."""
 
     @property
-    def faces(self) -> np.ndarray | None:
-        """A mask of the photo's faces, [1, H, W, 1]; None where there are none."""
+    def subject(self) -> np.ndarray | None:
+        """A mask of whom the photo shows, [1, H, W, 1], 1 on faces; None for nobody."""
 
     def __getitem__(self, layer: str) -> tf.Tensor:
         """Its features at one of the term's `photo_layers`."""

@@ -25,6 +25,8 @@ PERSON_SIDE = 256  # px of what the other net sees
 MIN_SCORE = 0.6  # of 0 to 1, as in MediaPipe's own use of it
 MAX_OVERLAP = 0.3  # of two boxes, the common area over that of both: beyond it they are one face
 
+# Of the subject's mask: how much people count beside faces, and the least mean of their mask.
+FIGURE, MIN_FIGURES = 0.28, 0.01
 
 # The ellipse that a face is kept in, in sizes of its box, and where its soft edge ends.
 WIDER, FADE = 1.1, 1.5
@@ -59,8 +61,18 @@ def find_faces(photo: np.ndarray) -> list[Face]:
     return [Face(*box) for box in zip(*(side.tolist() for side in (x0, y0, x1, y1)), strict=True)]
 
 
-def face_mask(photo: np.ndarray) -> np.ndarray | None:
-    """Where faces are in a photo: float32 [1, H, W, 1] in [0, 1]; None where there are none."""
+def find_subject(photo: np.ndarray) -> np.ndarray | None:
+    """Whom a photo shows: a mask, float32 [1, H, W, 1]; None for nobody.
+
+    1 on faces, `FIGURE` on the rest of people. The net for people takes an animal in front for one.
+    """
+    faces, figures = _face_mask(photo), find_people(photo)
+    if figures.mean() < MIN_FIGURES:
+        return faces
+    return FIGURE * figures if faces is None else np.maximum(FIGURE * figures, faces)
+
+
+def _face_mask(photo: np.ndarray) -> np.ndarray | None:
     faces = find_faces(photo)
     if not faces:
         return None

@@ -42,6 +42,7 @@ class Region:
 
     paintings: tuple[tuple[Picture, float], ...]  # with weights that sum to 1
     mask: np.ndarray | None = None  # None: it is the only one, and applies everywhere
+    numbers: tuple[int, ...] = (0,)  # which of all the paintings that count these are
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Layout:
 
     regions: tuple[Region, ...]
     kept: np.ndarray | None = None  # the mask of what stays, or None for nothing
-    faces: np.ndarray | None = None  # a mask of the photo's faces, or None where there are none
+    subject: np.ndarray | None = None  # a mask of whom the photo shows, or None for nobody
 
     @property
     def paintings(self) -> list[Picture]:
@@ -60,7 +61,7 @@ class Layout:
     @property
     def nbytes(self) -> int:
         """Bytes of the paintings and masks."""
-        masks = [*(region.mask for region in self.regions), self.kept, self.faces]
+        masks = [*(region.mask for region in self.regions), self.kept, self.subject]
         paintings = sum(painting.nbytes for painting in self.paintings)
         return paintings + sum(mask.nbytes for mask in masks if mask is not None)
 
@@ -144,7 +145,7 @@ def lay_out(
     masked = [number for number, style in enumerate(styles) if style.mask is not None]
     unmasked = [number for number, style in enumerate(styles) if style.mask is None]
     if not masked and keep is None and photo.alpha is None:
-        return Layout((Region(_mixed(styles, pictures, unmasked)),))
+        return Layout((Region(_mixed(styles, pictures, unmasked), numbers=tuple(unmasked)),))
 
     sigma = feather / 100 * max(photo.size)
     masks = {
@@ -163,7 +164,7 @@ def lay_out(
                 "leave it out."
             )
     regions = tuple(
-        Region(_mixed(styles, pictures, group), _as_mask(share))
+        Region(_mixed(styles, pictures, group), _as_mask(share), tuple(group))
         for group, share in zip(groups, shares, strict=True)
     )
     return Layout(regions, _as_mask(kept) if kept.any() else None)
