@@ -86,3 +86,38 @@ def test_an_upload_that_browsers_cannot_show_is_shown_as_png(tmp_path):
 def test_other_uploads_stay_as_they_are():
     assert choose.check_upload(CASTLE) == gr.skip()
     assert choose.check_upload(None) == gr.skip()
+
+
+def test_an_own_upload_is_taken_and_the_paintings_are_turned_to(tmp_path):
+    path = str(tmp_path / "own.png")
+    Image.new("RGB", (32, 32)).save(path)
+    assert choose.take_upload(path) == (path, choose.gr.update(selected="style"))
+    (tmp_path / "page.jpg").write_text("<html>")
+    with pytest.raises(choose.gr.Error, match="not a picture"):
+        choose.take_upload(str(tmp_path / "page.jpg"))
+
+
+@pytest.mark.parametrize("time_budget", ["30", 12.5, 0.5])
+def test_a_time_budget_hides_the_steps(time_budget):
+    until, time, steps = choose.show_until(time_budget)
+    assert (until, time["visible"], steps["visible"]) == (choose.TIME, True, False)
+
+
+@pytest.mark.parametrize("time_budget", ["", None])
+def test_without_one_the_steps_apply(time_budget):
+    until, time, steps = choose.show_until(time_budget)
+    assert (until, time["visible"], steps["visible"]) == (choose.STEPS, False, True)
+
+
+def test_choosing_time_or_steps_fills_or_empties_the_time_budget():
+    time, _ = choose.choose_until(choose.TIME)
+    assert time["value"] == "30"
+    time, _ = choose.choose_until(choose.STEPS)
+    assert time["value"] == ""
+
+
+def test_weights_and_what_is_drawn_are_chosen_among_several_paintings_only():
+    weights, brush, _ = choose.for_several(None, None, None)
+    assert not weights["visible"]
+    assert not brush["visible"]
+    assert all(shown["visible"] for shown in choose.for_several(None, "b.png", None))

@@ -14,6 +14,7 @@ from nst_core.networks import stylizer
 from nst_core.pictures import images
 from page import choose, examples, looks
 
+GREAT_WAVE = str(examples.path_of("style", "great-wave"))
 PHOTO = str(ROOT / "examples" / "content" / "castle.jpg")
 
 
@@ -74,6 +75,47 @@ def test_what_cannot_be_read_leaves_the_paintings_as_they_are(tmp_path):
     broken.write_bytes(b"no picture")
     with pytest.raises(ImageError):
         next(looks.of_photo(str(broken)))
-    (answer,) = choose.show_looks(str(broken))
+    (answer,) = choose.show_looks(str(broken), GREAT_WAVE)
     assert answer == choose.gr.skip()
-    assert list(choose.show_looks(None)) == [looks.paintings()]
+    assert list(choose.show_looks(None, GREAT_WAVE)) == [looks.paintings()]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A painting that is no example."""
+    path = tmp_path / "own.png"
+    Image.new("RGB", (90, 60), "darkred").save(path)
+    return str(path)
+
+
+def test_an_own_painting_stands_before_the_examples_in_its_look(own):
+    first, *_, cards = choose.show_looks(PHOTO, own)
+    assert len(cards) == 21
+    assert [caption for _, caption in cards[:2]] == [looks.OWN, looks.paintings()[0][1]]
+    assert first[0] == cards[0]  # the own one is made first
+    assert first[1:] == looks.paintings()
+    red, green, blue = pixels(cards[0][0]).mean(axis=(0, 1))
+    assert red > 2 * max(green, blue)
+
+
+def test_without_a_photo_an_own_painting_is_shown_as_it_is(own):
+    assert list(choose.show_looks(None, own)) == [[(own, looks.OWN), *looks.paintings()]]
+
+
+def clicked(number):
+    return choose.gr.SelectData(None, {"index": number, "value": None})
+
+
+@pytest.mark.parametrize(
+    ("is_own", "number", "expected"), [(False, 3, 3), (True, 4, 3), (True, 20, 19), (False, 0, 0)]
+)
+def test_a_click_on_a_look_takes_its_painting(own, is_own, number, expected):
+    style = own if is_own else GREAT_WAVE
+    first, *others = choose.pick_painting(1, style, clicked(number))
+    assert first == looks.example_files()[expected]
+    assert others == [choose.gr.skip()] * 3
+
+
+def test_a_click_on_ones_own_painting_keeps_it_or_takes_it_for_another(own):
+    assert choose.pick_painting(1, own, clicked(0)) == [choose.gr.skip()] * 4
+    assert choose.pick_painting(3, own, clicked(0))[2] == own
