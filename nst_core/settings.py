@@ -133,9 +133,8 @@ class Settings:
     strength: float = _setting(
         0.5,
         "Style strength",
-        "From a hint of the painting (0) to all style (1): content and edge weight times 30 at 0, "
-        "as they are at 0.5, divided by 30 at 1; with nearest features the photo keeps some of its "
-        "colours below 0.5",
+        "From the photo with a breath of the painting (0) to the painting with a memory of the "
+        "photo (1)",
         OBJECTIVE,
         minimum=0,
         maximum=1,
