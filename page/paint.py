@@ -30,8 +30,8 @@ from page.stage import Shown, is_skipped
 from page.studio import STUDIO, Painting
 from page.turns import TURN_OVER, Ticket
 from page.words import (
+    LossHistory,
     plain,
-    plot_data,
     ready_text,
     status_text,
     stopped_text,
@@ -93,7 +93,9 @@ def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, Non
         name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
         made = recipe.make(photo, styles, settings, chosen.keep)
         easel = Easel(photo, styles, settings, chosen.keep)
-        begun = functools.partial(Painting, name, chosen, made, easel, ThinnedFrames(), [])
+        begun = functools.partial(
+            Painting, name, chosen, made, easel, ThinnedFrames(), LossHistory()
+        )
         frames = easel.paint(ticket.stop)
         has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
         if not has_begun:
@@ -117,7 +119,7 @@ def _stopped_before_the_start(token: str | None) -> Shown:
     return Shown(
         _finished(token, painting),
         "Stopped before the first step; the last picture is kept.",
-        plot_data(painting.history),
+        painting.history.table(),
         title=choose.title_of(painting.recipe),
     )
 
@@ -186,11 +188,11 @@ def _watch(
             facts |= {"width": width, "height": height, "steps": frame.step}
             own = begun(frame=frame).planned()
             own.pictures_so_far.add(frame.painted)
-            own.history.extend((frame.step, *term) for term in frame.losses.items())
+            own.history.add(frame.step, frame.losses)
             is_first = painting is None
             painting = STUDIO.change(token, functools.partial(_as_colored, own, is_first))
             picture = _finished(token, painting) if frame.done else painting.frame.image
-            yield Shown(picture, status_text(frame), plot_data(painting.history), token)
+            yield Shown(picture, status_text(frame), painting.history.table(), token)
     if ticket.stop.is_set() and not (frame and frame.done):
         facts["outcome"] = ticket.stop.reason
         if painting is not None and frame is not None:

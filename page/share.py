@@ -14,7 +14,7 @@ from page import choose, controls, examples, regions, studio
 from page.choice import FIELDS, MASKS, NUMBERS, PICTURES, SUBJECT, WEIGHTS, Choice
 from page.stage import PAINTED_BEFORE, Shown
 from page.studio import STUDIO, Painting
-from page.words import plain, plot_data, status_text, stopped_text
+from page.words import plain, status_text, stopped_text
 
 # Under a visitor's last picture when nothing but its file is left.
 LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
@@ -92,7 +92,7 @@ def _last(token: str, painting: Painting) -> list[Any]:
     stage = Shown(
         studio.save_picture(painting),
         f"Your last picture. {text}",
-        plot_data(painting.history),
+        painting.history.table(),
         token,
         choose.title_of(painting.recipe),
     )

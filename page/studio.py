@@ -30,6 +30,7 @@ from nst_core.pictures.images import ImageSource, Picture
 from nst_core.recipe import Recipe
 from page import gradio_inside
 from page.choice import Choice
+from page.words import LossHistory
 
 # What is kept in memory for those who come back. Of a server's 16 GB, TensorFlow and the networks
 # take 1, the largest run 6, and reading a hostile picture 1: of the 8 that are left, these take 4.
@@ -61,7 +62,7 @@ class Painting:
     recipe: Recipe
     easel: Easel
     pictures_so_far: ThinnedFrames  # the pictures of its run so far, in the painting's colours
-    history: list[tuple[int, str, float]]  # step, term, loss
+    history: LossHistory
     frame: Frame
 
     @property

@@ -201,10 +201,10 @@ def _looking(page: Page) -> None:
         trigger_mode="always_last",
         **_private("pictures"),
     )
-    tools.blend.input(
+    tools.blend.release(
         look.save_blend,
         [token, tools.blend],
-        tools.save,
+        [page.shown.picture, tools.save],
         trigger_mode="always_last",
         **_private("pictures"),
     )
