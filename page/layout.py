@@ -277,6 +277,7 @@ def _sharing() -> Sharing:
         recipe = gr.UploadButton(
             "Settings from a PNG", size="sm", file_types=[".png"], elem_id="recipe"
         )
+        gradio_inside.take_any_file(recipe)  # what is dropped may be anything
     address = gr.Textbox(
         label="Link to this pair and these settings",
         interactive=False,

@@ -282,10 +282,18 @@ def at_rest(token: str | None) -> Tools:
         paint=gr.update(interactive=True),
         stop=gr.update(interactive=False),
         go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
-        save=look.save_button(painting) if painting else look.file_button(studio.find_last(token)),
+        save=_save_button(token, painting),
         blend=gr.update(interactive=painting is not None),
         chart=gr.update(visible=painting is not None),
     )
+
+
+def _save_button(token: str | None, painting: Painting | None) -> Any:
+    """The button that saves the picture; not ready when the disk takes no file of it."""
+    try:
+        return look.save_button(painting) if painting else look.file_button(studio.find_last(token))
+    except OSError:  # the run has told it
+        return look.file_button(None)
 
 
 def preview(*row: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -125,11 +126,18 @@ def make_link(base: str, *row: Any) -> Any:
 
 def take_recipe(path: str) -> list[Any]:
     """The row of a choice, and the preset, from a PNG that was painted here."""
+    nothing: list[Any] = [gr.skip()] * (len(FIELDS) + 1)
+    if Path(path).suffix.lower() != ".png":
+        name = Path(path).name
+        gr.Warning(
+            plain(f"Only a PNG that was painted here carries its settings; {name} does not.")
+        )
+        return nothing
     try:
         row = _choice_of(_read(path)).to_row()
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(str(error)))
-        return [gr.skip()] * (len(FIELDS) + 1)
+        return nothing
     gr.Info("Settings taken from the picture's recipe.")
     content, style, *rest = row
     return [content or gr.skip(), style or gr.skip(), *rest, None]

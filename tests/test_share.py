@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from visits import CASTLE, OTHER, WAVE, mixed, paint, paint_until, pixels, told, values_of
 
+import app
 from nst_core import Settings, Style, recipe, stylize
 from nst_core.pictures import images
 from nst_core.presets import PRESETS
@@ -124,7 +125,24 @@ def test_other_files_give_no_settings(monkeypatch, tmp_path):
     for path in (str(tmp_path / "no.png"), CASTLE):
         assert share.take_recipe(path) == [gr.skip()] * (len(choice.FIELDS) + 1)
     assert "not a picture" in messages[0]
-    assert "holds no recipe" in messages[1]
+    assert "carries its settings; castle.jpg does not" in messages[1]
+
+
+def test_a_jpeg_is_told_what_carries_settings(monkeypatch):
+    """It reaches the page, where Gradio would refuse it in words about lists of formats."""
+    messages = told(monkeypatch)
+    button = layout_of(app.make_page(), "recipe")
+    path = button.preprocess(gr.FileData(path=CASTLE))
+    assert share.take_recipe(path) == [gr.skip()] * (len(choice.FIELDS) + 1)
+    assert messages == [
+        "Only a PNG that was painted here carries its settings; castle.jpg does not."
+    ]
+
+
+def layout_of(page: gr.Blocks, elem_id: str) -> Any:
+    """The component of this id."""
+    (found,) = (one for one in page.blocks.values() if getattr(one, "elem_id", "") == elem_id)
+    return found
 
 
 def test_the_browser_remembers_paintings_only():
