@@ -108,7 +108,7 @@ class Stage:
 class Page:
     """All components that something is wired to."""
 
-    remembered: gr.BrowserState  # the token of the last picture that was painted in this browser
+    remembered: gr.BrowserState  # `share.Kept` of the last picture painted in this browser
     present: gr.Button
     fields: Fields
     preset: gr.Radio

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from nst_core import Easel, Frame, NSTError, SettingsError, Style, recipe, stream
+from nst_core import Easel, Frame, NSTError, SettingsError, StopToken, Style, recipe, stream
 from nst_core.engine.choices import check_choices
 from nst_core.pictures import images
 from nst_core.pictures.film import ThinnedFrames
@@ -41,6 +41,8 @@ from page.words import (
 
 # Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
 MAX_UNREAD = 100
+
+FOLLOW_EVERY = 0.5  # s, that another tab is behind the one that paints
 
 MAX_STEP_SECONDS = 10.0  # s, that a run which is cancelled may still take
 
@@ -182,7 +184,7 @@ def _watch(
         begun: the painting, but for its frame.
     """
     frame = painting = None
-    with contextlib.closing(frames):
+    with contextlib.closing(frames), STUDIO.at_work(token):
         for frame in frames:
             height, width, _ = frame.image.shape
             facts |= {"width": width, "height": height, "steps": frame.step}
@@ -211,6 +213,39 @@ def _finished(token: str, painting: Painting) -> str:
     path = studio.save_picture(painting)
     studio.store_last(token, path)
     return path
+
+
+def follow(token: str | None) -> Iterator[Shown]:
+    """What another tab of the same visitor paints, until it is done."""
+    yield from _in_words(_follow(token))
+
+
+def _follow(token: str | None) -> Generator[Shown, None, None]:
+    if token is None or not STUDIO.is_at_work(token):
+        yield Shown()
+        return
+    client, seen = StopToken(*_client_conditions()), None
+    while STUDIO.is_at_work(token) and not client.is_set():
+        painting = STUDIO.find(token)
+        if painting is not None and painting is not seen:
+            seen = painting
+            yield shown_again(token, painting)
+        time.sleep(FOLLOW_EVERY)
+    painting = STUDIO.find(token)
+    if painting is not None:
+        yield shown_again(token, painting)
+
+
+def shown_again(token: str, painting: Painting) -> Shown:
+    """The stage of one who comes back to a painting, or sees it in another tab."""
+    frame, losses = painting.frame, painting.history.table()
+    title = choose.title_of(painting.recipe)
+    if STUDIO.is_at_work(token):
+        text = f"Being painted in another tab. {status_text(frame)}"
+        return Shown(frame.image, text, losses, token, title)
+    text = status_text(frame) if frame.done else stopped_text(frame)
+    picture = studio.save_picture(painting)
+    return Shown(picture, f"Your last picture. {text}", losses, token, title)
 
 
 def _turn() -> contextlib.AbstractContextManager[Ticket]:
