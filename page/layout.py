@@ -117,7 +117,7 @@ class Stage:
 class Page:
     """All components that something is wired to."""
 
-    remembered: gr.BrowserState  # the token of the last picture that was painted in this browser
+    remembered: gr.BrowserState  # `share.Kept` of the last picture painted in this browser
     present: gr.Button
     fields: Fields
     preset: gr.Radio
@@ -328,6 +328,7 @@ def _expert() -> tuple[dict[str, Any], gr.Radio, gr.UploadButton]:
             file_types=["image"],
             elem_id="recipe",
         )
+        gradio_inside.take_any_file(recipe)  # what is dropped may be anything
     return made, until, recipe
 
 

@@ -22,14 +22,17 @@ def file_button(path: str | None) -> Any:
 
 
 def blend(token: str | None, percent: float) -> Any:
-    """The picture with so much of the painting in it."""
+    """The picture with so much of the painting in it, while the slider is moved."""
     painting = STUDIO.find(token)
-    return painting.blended(percent / 100) if painting else gr.skip()
+    return studio.save_frame(painting.blended(percent / 100)) if painting else gr.skip()
 
 
-def save_blend(token: str | None, percent: float) -> Any:
-    """The PNG to save, for where the slider is."""
-    return save_button(STUDIO.find(token), percent)
+def save_blend(token: str | None, percent: float) -> tuple[Any, Any]:
+    """The picture, and the PNG to save, for where the slider was let go."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return gr.skip(), gr.skip()
+    return blend(token, percent), save_button(painting, percent)
 
 
 def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from nst_core import Easel, Frame, NSTError, SettingsError, Style, recipe, stream
+from nst_core import Easel, Frame, NSTError, SettingsError, StopToken, Style, recipe, stream
 from nst_core.engine.choices import check_choices
 from nst_core.pictures import images
 from nst_core.pictures.film import ThinnedFrames
@@ -30,8 +30,8 @@ from page.stage import Shown, is_skipped
 from page.studio import STUDIO, Painting
 from page.turns import TURN_OVER, Ticket
 from page.words import (
+    LossHistory,
     plain,
-    plot_data,
     ready_text,
     status_text,
     stopped_text,
@@ -41,6 +41,8 @@ from page.words import (
 
 # Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
 MAX_UNREAD = 100
+
+FOLLOW_EVERY = 0.5  # s, that another tab is behind the one that paints
 
 MAX_STEP_SECONDS = 10.0  # s, that a run which is cancelled may still take
 
@@ -93,7 +95,9 @@ def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, Non
         name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
         made = recipe.make(photo, styles, settings, chosen.keep)
         easel = Easel(photo, styles, settings, chosen.keep)
-        begun = functools.partial(Painting, name, chosen, made, easel, ThinnedFrames(), [])
+        begun = functools.partial(
+            Painting, name, chosen, made, easel, ThinnedFrames(), LossHistory()
+        )
         frames = easel.paint(ticket.stop)
         has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
         if not has_begun:
@@ -117,7 +121,7 @@ def _stopped_before_the_start(token: str | None) -> Shown:
     return Shown(
         _finished(token, painting),
         "Stopped before the first step; the last picture is kept.",
-        plot_data(painting.history),
+        painting.history.table(),
         title=choose.title_of(painting.recipe),
     )
 
@@ -180,17 +184,17 @@ def _watch(
         begun: the painting, but for its frame.
     """
     frame = painting = None
-    with contextlib.closing(frames):
+    with contextlib.closing(frames), STUDIO.at_work(token):
         for frame in frames:
             height, width, _ = frame.image.shape
             facts |= {"width": width, "height": height, "steps": frame.step}
             own = begun(frame=frame).planned()
             own.pictures_so_far.add(frame.painted)
-            own.history.extend((frame.step, *term) for term in frame.losses.items())
+            own.history.add(frame.step, frame.losses)
             is_first = painting is None
             painting = STUDIO.change(token, functools.partial(_as_colored, own, is_first))
             picture = _finished(token, painting) if frame.done else painting.frame.image
-            yield Shown(picture, status_text(frame), plot_data(painting.history), token)
+            yield Shown(picture, status_text(frame), painting.history.table(), token)
     if ticket.stop.is_set() and not (frame and frame.done):
         facts["outcome"] = ticket.stop.reason
         if painting is not None and frame is not None:
@@ -209,6 +213,39 @@ def _finished(token: str, painting: Painting) -> str:
     path = studio.save_picture(painting)
     studio.store_last(token, path)
     return path
+
+
+def follow(token: str | None) -> Iterator[Shown]:
+    """What another tab of the same visitor paints, until it is done."""
+    yield from _in_words(_follow(token))
+
+
+def _follow(token: str | None) -> Generator[Shown, None, None]:
+    if token is None or not STUDIO.is_at_work(token):
+        yield Shown()
+        return
+    client, seen = StopToken(*_client_conditions()), None
+    while STUDIO.is_at_work(token) and not client.is_set():
+        painting = STUDIO.find(token)
+        if painting is not None and painting is not seen:
+            seen = painting
+            yield shown_again(token, painting)
+        time.sleep(FOLLOW_EVERY)
+    painting = STUDIO.find(token)
+    if painting is not None:
+        yield shown_again(token, painting)
+
+
+def shown_again(token: str, painting: Painting) -> Shown:
+    """The stage of one who comes back to a painting, or sees it in another tab."""
+    frame, losses = painting.frame, painting.history.table()
+    title = choose.title_of(painting.recipe)
+    if STUDIO.is_at_work(token):
+        text = f"Being painted in another tab. {status_text(frame)}"
+        return Shown(frame.image, text, losses, token, title)
+    text = status_text(frame) if frame.done else stopped_text(frame)
+    picture = studio.save_picture(painting)
+    return Shown(picture, f"Your last picture. {text}", losses, token, title)
 
 
 def _turn() -> contextlib.AbstractContextManager[Ticket]:
@@ -287,10 +324,18 @@ def at_rest(token: str | None) -> Tools:
         paint=gr.update(interactive=True),
         stop=gr.update(interactive=False),
         go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
-        save=look.save_button(painting) if painting else look.file_button(studio.find_last(token)),
+        save=_save_button(token, painting),
         blend=gr.update(interactive=painting is not None),
         chart=gr.update(visible=painting is not None),
     )
+
+
+def _save_button(token: str | None, painting: Painting | None) -> Any:
+    """The button that saves the picture; not ready when the disk takes no file of it."""
+    try:
+        return look.save_button(painting) if painting else look.file_button(studio.find_last(token))
+    except OSError:  # the run has told it
+        return look.file_button(None)
 
 
 def preview(*row: Any) -> str:

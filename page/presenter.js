@@ -1,4 +1,5 @@
-// Presenter mode and dropping a painted PNG anywhere on the page. Gradio runs this once, on load.
+// Presenter mode, dropping a painted PNG anywhere on the page, and sliders moved by keys. Gradio runs
+// this once, on load.
 () => {
   const find = (selector) => document.querySelector(selector);
   const isPresenting = () => document.body.classList.contains("presenting");
@@ -71,6 +72,12 @@
     event.stopPropagation();
     find(`#upload-${field.id}`).click();
   }, true);
+
+  // Gradio's slider tells of being let go by a pointer only.
+  document.addEventListener("keyup", (event) => {
+    if (!event.target.closest("#blend")) return;
+    event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+  });
 
   const isElsewhere = (event) => !event.target.closest("#content, #style, #recipe");
   document.addEventListener("dragover", (event) => isElsewhere(event) && event.preventDefault());

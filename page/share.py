@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -10,40 +11,71 @@ from nst_core import ImageError, SettingsError, recipe
 from nst_core.engine.choices import check_choices
 from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, Source, unpack
-from page import choose, controls, examples, regions, studio
+from page import choose, controls, examples, paint, regions, studio
 from page.choice import FIELDS, MASKS, NUMBERS, PICTURES, SUBJECT, WEIGHTS, Choice
 from page.stage import PAINTED_BEFORE, Shown
-from page.studio import STUDIO, Painting
-from page.words import plain, plot_data, status_text, stopped_text
+from page.studio import STUDIO
+from page.words import plain
 
 # Under a visitor's last picture when nothing but its file is left.
 LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
 
 
-def remember(token: str | None) -> Any:
+class Kept(NamedTuple):
+    """What a browser keeps of the last picture that was painted in it."""
+
+    token: str
+    asked: dict[str, str]  # what the address asked for, at which it was painted
+
+    @classmethod
+    def read(cls, value: Any) -> Kept | None:
+        """What a browser sends, which may be anything; None for what no page has kept."""
+        given = value if isinstance(value, dict) else {}
+        token, asked = given.get("token"), given.get("asked")
+        if not isinstance(token, str) or not isinstance(asked, dict):
+            return None
+        return cls(token, asked)
+
+
+def remember(token: str | None, kept: Any, request: gr.Request) -> Any:
     """What the browser keeps: the last picture that was painted, whatever is looked at since."""
-    return token or gr.skip()
+    before = Kept.read(kept)
+    if not token or (before and before.token == token):
+        return gr.skip()
+    return Kept(token, _asked_for(request))._asdict()
 
 
-def arrive(remembered: str | None, request: gr.Request) -> list[Any]:
+def arrive(kept: Any, request: gr.Request) -> list[Any]:
     """What the page opens with: the row of a choice, preset, and the stage.
 
-    What its address asks for, or else the visitor's last picture, or else the first pair.
+    What its address asks for, or else the visitor's last picture, or else the first pair. But a
+    picture that was painted at this address comes before what the address asks for.
     """
-    asked, painting = _asked_for(request), STUDIO.find(remembered)
+    asked, last = _asked_for(request), Kept.read(kept)
     try:
+        if last and asked in ({}, last.asked):
+            found = _last(last.token)
+            if found:
+                return found
         if asked:
             return _linked(asked)
-        if remembered and painting:
-            return _last(remembered, painting)
-        path = studio.find_last(remembered)
-        if path:
-            made = _read(path)
-            stage = Shown(path, LAST_PICTURE, None, remembered, choose.title_of(made))
-            return [*_choice_of(made).to_row(), None, *stage]
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(f"The link asks for what is not possible: {error}"))
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
+
+
+def _last(token: str) -> list[Any] | None:
+    """The picture of this token, as it is in memory, or else as its file is."""
+    painting = STUDIO.find(token)
+    if painting is not None:
+        chosen = painting.chosen.with_settings(painting.recipe.settings)
+        return [*chosen.still_there().to_row(), None, *paint.shown_again(token, painting)]
+    path = studio.find_last(token)
+    if path is None:
+        return None
+    made = _read(path)
+    stage = Shown(path, LAST_PICTURE, None, token, choose.title_of(made))
+    return [*_choice_of(made).to_row(), None, *stage]
 
 
 def _linked(asked: dict[str, str]) -> list[Any]:
@@ -86,20 +118,6 @@ def _asked_weight(number: int, text: str | None) -> float:
         ) from None
 
 
-def _last(token: str, painting: Painting) -> list[Any]:
-    frame = painting.frame
-    text = status_text(frame) if frame.done else stopped_text(frame)
-    stage = Shown(
-        studio.save_picture(painting),
-        f"Your last picture. {text}",
-        plot_data(painting.history),
-        token,
-        choose.title_of(painting.recipe),
-    )
-    chosen = painting.chosen.with_settings(painting.recipe.settings)
-    return [*chosen.still_there().to_row(), None, *stage]
-
-
 def _asked_for(request: gr.Request) -> dict[str, str]:
     """What an address asks for, without what others put into it."""
     known = {*PICTURES, *WEIGHTS, *controls.NAMES}
@@ -125,11 +143,18 @@ def make_link(base: str, *row: Any) -> Any:
 
 def take_recipe(path: str) -> list[Any]:
     """The row of a choice, and the preset, from a PNG that was painted here."""
+    nothing: list[Any] = [gr.skip()] * (len(FIELDS) + 1)
+    if Path(path).suffix.lower() != ".png":
+        name = Path(path).name
+        gr.Warning(
+            plain(f"Only a PNG that was painted here carries its settings; {name} does not.")
+        )
+        return nothing
     try:
         row = _choice_of(_read(path)).to_row()
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(str(error)))
-        return [gr.skip()] * (len(FIELDS) + 1)
+        return nothing
     gr.Info("Settings taken from the picture's recipe.")
     content, style, *rest = row
     return [content or gr.skip(), style or gr.skip(), *rest, None]

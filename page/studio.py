@@ -13,7 +13,8 @@ import hashlib
 import io
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from nst_core.pictures.images import ImageSource, Picture
 from nst_core.recipe import Recipe
 from page import gradio_inside
 from page.choice import Choice
+from page.words import LossHistory
 
 # What is kept in memory for those who come back. Of a server's 16 GB, TensorFlow and the networks
 # take 1, the largest run 6, and reading a hostile picture 1: of the 8 that are left, these take 4.
@@ -61,7 +63,7 @@ class Painting:
     recipe: Recipe
     easel: Easel
     pictures_so_far: ThinnedFrames  # the pictures of its run so far, in the painting's colours
-    history: list[tuple[int, str, float]]  # step, term, loss
+    history: LossHistory
     frame: Frame
 
     @property
@@ -146,6 +148,7 @@ class Studio:
         self._memories = Memories(
             memory_bytes, getsizeof=lambda easel: min(easel.memory_nbytes, memory_bytes)
         )
+        self._at_work: Counter[str] = Counter()  # runs, by the names of their paintings
         self._lock = threading.Lock()
 
     def keep(self, token: str, painting: Painting) -> None:
@@ -172,6 +175,23 @@ class Studio:
         """The painting of this name, if it is still here."""
         with self._lock:
             return self._paintings.get(token or "")
+
+    @contextlib.contextmanager
+    def at_work(self, token: str) -> Iterator[None]:
+        """While the painting of this name is being painted."""
+        with self._lock:
+            self._at_work[token] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work[token] -= 1
+                self._at_work = +self._at_work  # without those that are done
+
+    def is_at_work(self, token: str | None) -> bool:
+        """Whether the painting of this name is being painted."""
+        with self._lock:
+            return (token or "") in self._at_work
 
     def expire(self) -> None:
         """Let go what is too old, also while nobody paints."""

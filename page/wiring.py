@@ -19,6 +19,8 @@ GROUPS = {
     "runs": 2 * MAX_WAITING,
     # They sleep until the run before them has ended: one for each that may be waiting.
     "rests": MAX_WAITING,
+    # They watch a run of another tab. Those who come when there are more see it when it is done.
+    "followers": 16,
     # Stop and whatever else is answered at once: never behind anything that takes a while.
     "clicks": 8,
     # A film takes all cores for seconds; for more at once, each would take longer.
@@ -71,8 +73,7 @@ NO_PRESET = "() => null"
 def wire(blocks: gr.Blocks, page: Page) -> None:
     """All events of the page, and the endpoints."""
     page.present.click(None, None, None, js=PRESENT)
-    _returning(blocks, page)
-    runs = _painting(page)
+    runs = _painting(page, _returning(blocks, page))
     _pairs(page, runs)
     _pictures(page)
     _regions(page)
@@ -82,25 +83,35 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _endpoints(page)
 
 
-def _returning(blocks: gr.Blocks, page: Page) -> None:
-    """On opening the page: what its address asks for, or the visitor's last picture."""
-    page.shown.token.change(share.remember, page.shown.token, page.remembered, **_private("clicks"))
+def _returning(blocks: gr.Blocks, page: Page) -> Any:
+    """On opening the page: what its address asks for, or the visitor's last picture.
+
+    Returns what follows a run in another tab.
+    """
+    token = page.shown.token
+    token.change(share.remember, [token, page.remembered], page.remembered, **_private("clicks"))
     opened = [*page.fields.row(), page.preset, *page.shown]
-    blocks.load(share.arrive, page.remembered, opened, **_private("pictures")).then(
-        paint.at_rest, page.shown.token, [*page.tools], **_private("rests")
+    followed = blocks.load(share.arrive, page.remembered, opened, **_private("pictures")).then(
+        paint.follow, token, [*page.shown], **_private("followers")
     )
+    followed.then(paint.at_rest, token, [*page.tools], **_private("rests"))
+    return followed
 
 
-def _painting(page: Page) -> list[Any]:
-    """Paint, Continue and Stop; returns the runs."""
+def _painting(page: Page, followed: Any) -> list[Any]:
+    """Paint, Continue and Stop; returns the runs, with the one that is followed elsewhere."""
     tools, stage = page.tools, page.stage
-    runs = []
+    runs = [followed]
     for button, function, row in (
         (tools.paint, paint.paint, page.fields.row()),
         (tools.go_on, paint.go_on, page.fields.row(controls.NAMES)),
     ):
         run = button.click(
-            paint.at_work, None, [page.shown.status, stage.views, *tools], **_private("clicks")
+            paint.at_work,
+            None,
+            [page.shown.status, stage.views, *tools],
+            cancels=followed,
+            **_private("clicks"),
         ).then(function, [page.shown.token, *row], [*page.shown], **_private("runs"))
         # An error and a Stop both count as failure; `then` does not follow an error.
         for ended in (run.success, run.failure):
@@ -227,10 +238,10 @@ def _looking(page: Page) -> None:
         trigger_mode="always_last",
         **_private("pictures"),
     )
-    tools.blend.input(
+    tools.blend.release(
         look.save_blend,
         [token, tools.blend],
-        tools.save,
+        [page.shown.picture, tools.save],
         trigger_mode="always_last",
         **_private("pictures"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from nst_core.engine.warm_up import is_warm
 from page.turns import MAX_SECONDS, Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
+MAX_POINTS = 200  # of a term's line, which is some 400 pixels wide
 
 NO_MARKUP = str.maketrans("<>", "‹›")
 
@@ -67,10 +69,42 @@ def seconds_text(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def plot_data(history: list[tuple[int, str, float]]) -> pd.DataFrame | None:
-    """The losses for the plot, as powers of ten; a term of 0 has none and is left out.
+class LossHistory:
+    """The losses of a run for their plot, evenly thinned out so that it never grows long.
 
-    None while there are none: a plot that starts from an empty table never draws a line.
+    The first and the last step are always there.
     """
-    rows = [(step, term, math.log10(loss)) for step, term, loss in history if loss > 0]
-    return pd.DataFrame(rows, columns=LOSS_COLUMNS) if rows else None
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[int, Mapping[str, float]]] = []
+        self._last: tuple[int, Mapping[str, float]] | None = None  # if it is not among those
+        self._stride = 1
+        self._added = 0
+
+    def add(self, step: int, losses: Mapping[str, float]) -> None:
+        """Take the losses of the next step, by their terms; a step without any is left out."""
+        if not losses:
+            return
+        is_kept = self._added % self._stride == 0
+        self._last = None if is_kept else (step, losses)
+        if is_kept:
+            self._kept.append((step, losses))
+        self._added += 1
+        if len(self._kept) == MAX_POINTS:
+            self._last = self._kept[-1]
+            del self._kept[1::2]
+            self._stride *= 2
+
+    def table(self) -> pd.DataFrame | None:
+        """The losses as powers of ten; a term of 0 has none and is left out.
+
+        None while there are none: a plot that starts from an empty table never draws a line.
+        """
+        points = self._kept if self._last is None else [*self._kept, self._last]
+        rows = [
+            (step, term, math.log10(loss))
+            for step, losses in points
+            for term, loss in losses.items()
+            if loss > 0
+        ]
+        return pd.DataFrame(rows, columns=LOSS_COLUMNS) if rows else None

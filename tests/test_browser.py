@@ -6,6 +6,7 @@ With the fake engine, but for one run. Its steps here, in the tests, are the sam
 from __future__ import annotations
 
 import base64
+import mimetypes
 import re
 from dataclasses import replace
 from urllib.parse import parse_qs, quote, urlsplit
@@ -367,16 +368,24 @@ def test_a_saved_picture_dropped_anywhere_gives_back_its_settings(short, page_ad
 def drop(page, path, target: str) -> None:
     """Drop a file on an element, as from a folder's window."""
     data = base64.b64encode(path.read_bytes()).decode()
+    kind = mimetypes.guess_type(path)[0]
     transfer = page.evaluate_handle(
-        """async ([data, name]) => {
-            const response = await fetch(`data:image/png;base64,${data}`);
+        """async ([data, name, type]) => {
+            const response = await fetch(`data:${type};base64,${data}`);
             const files = new DataTransfer();
-            files.items.add(new File([await response.blob()], name, { type: "image/png" }));
+            files.items.add(new File([await response.blob()], name, { type }));
             return files;
         }""",
-        [data, path.name],
+        [data, path.name, kind],
     )
     page.dispatch_event(target, "drop", {"dataTransfer": transfer})
+
+
+def test_a_photo_dropped_beside_its_field_is_told_in_words(page):
+    drop(page, example("content/owl"), "#title")
+    notice = page.get_by_text("Only a PNG that was painted here carries its settings")
+    expect(notice).to_be_visible()
+    expect(page.get_by_text("Invalid file type")).to_have_count(0)
 
 
 def test_a_link_opens_the_same_pair_and_settings(short, browser, page_address):
@@ -413,6 +422,70 @@ def test_a_reload_offers_the_finished_picture_again(short, page_address, tmp_pat
     expect(short.locator("#save")).to_be_enabled()
     shoot(short, "come-back")
     assert save(short, "#save", tmp_path).read_bytes() == first
+
+
+def test_a_linked_page_that_is_reloaded_has_its_picture(short, page_address, tmp_path):
+    """And one that is opened at another link has what that asks for."""
+    paint_to_the_end(short)
+    first = save(short, "#save", tmp_path).read_bytes()
+    open_page(short, page_address, SHORT)
+    expect(short.locator("#status")).to_contain_text("Your last picture. Done: 8 steps")
+    expect(short.locator("#save")).to_be_enabled()
+    assert save(short, "#save", tmp_path).read_bytes() == first
+    open_page(short, page_address, SHORT.replace("128", "96"))
+    expect(short.locator("#status")).to_contain_text("A finished example")
+
+
+def test_a_second_tab_shows_what_the_first_one_paints(browser, page_address):
+    with visit(browser, page_address, LONG) as first:
+        first.click("#paint")
+        wait_for_pictures(first, 2)
+        second = first.context.new_page()
+        second.goto(page_address)
+        status = second.locator("#status")
+        expect(status).to_contain_text("Being painted in another tab.")
+        seen = step_in(second)
+        expect(status).not_to_contain_text(f"step {seen} ")  # it goes on
+        shoot(second, "second-tab")
+        first.bring_to_front()
+        stop(first)
+        stopped = step_in(first)
+        expect(status).to_contain_text(f"Your last picture. Stopped at step {stopped} of 5000")
+        expect(second.locator("#continue")).to_be_enabled()
+        expect(second.locator("#save")).to_be_enabled()
+
+
+def test_a_second_tab_may_paint_something_else(browser, page_address):
+    with visit(browser, page_address, LONG) as first:
+        first.click("#paint")
+        wait_for_pictures(first, 2)
+        second = first.context.new_page()
+        second.goto(page_address)
+        expect(second.locator("#status")).to_contain_text("Being painted in another tab.")
+        second.click("#paint")
+        expect(second.locator("#status")).to_contain_text("1 picture ahead")
+        first.bring_to_front()
+        stop(first)
+        second.bring_to_front()
+        wait_for_pictures(second, 2)
+        stop(second)
+
+
+def test_the_picture_is_still_the_visitors_after_many_calls_of_programs(
+    browser, page_address, tmp_path
+):
+    with visit(browser, page_address, LONG) as page:
+        page.click("#paint")
+        wait_for_pictures(page, 2)
+        stop(page)
+        stopped, server = step_in(page), Server(page_address, tmp_path)
+        pair = server.upload_pair()
+        for _ in range(110):  # more than Gradio keeps the state of
+            assert server.call("preview", **pair)[0] == "complete"
+        page.click("#continue")
+        wait_for_pictures(page, 2)
+        assert step_in(page) > stopped
+        stop(page)
 
 
 def test_a_reload_in_mid_run_keeps_the_picture_so_far_and_goes_on(browser, page_address):

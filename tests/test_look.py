@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
@@ -48,11 +49,16 @@ def test_the_scrubber_goes_from_the_first_look_to_the_end():
     np.testing.assert_array_equal(after, painting.frame.image)
 
 
-def test_the_blend_is_saved_when_the_slider_is_let_go():
+def test_the_blend_is_a_small_file_on_the_way_and_a_png_at_the_end():
     token = paint_until(1, steps=5)
-    np.testing.assert_array_equal(look.blend(token, 30), STUDIO.find(token).blended(0.3))
-    saved = look.save_blend(token, 30)["value"]
-    assert recipe.read(saved).blend == 0.3
+    painting = STUDIO.find(token)
+    shown = look.blend(token, 30)
+    assert Path(shown).suffix == ".jpg"
+    assert np.abs(pixels(shown) - painting.blended(0.3)).mean() < 6
+    shown, button = look.save_blend(token, 30)
+    assert Path(shown).suffix == ".jpg"
+    assert recipe.read(button["value"]).blend == 0.3
+    assert look.save_blend("gone", 30) == (gr.skip(), gr.skip())
 
 
 def test_colours_change_at_once_and_the_run_and_the_recipe_with_them():

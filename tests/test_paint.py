@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -343,6 +344,27 @@ def test_the_longest_interval_of_all_keeps_no_stop_waiting(read, steps):
         assert len(steps.done) == done
 
 
+# --- A disk that is full ------------------------------------------------------------------------
+
+
+def test_a_disk_that_fills_during_a_run_leaves_the_tools_as_after_any_other(monkeypatch):
+    """Paint can be pressed again; there is no file to save."""
+    token = paint_until(1, steps=3)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(images, "save", full)
+    monkeypatch.setattr(studio, "write_whole", full)
+    recolored = STUDIO.find(token).recolored("luminance")  # of which there is no file yet
+    STUDIO.keep(token, recolored)
+    tools = room.at_rest(token)
+    assert tools.paint["interactive"]
+    assert tools.go_on["interactive"]
+    assert not tools.stop["interactive"]
+    assert (tools.save["value"], tools.save["interactive"]) == (None, False)
+
+
 # --- Going on -----------------------------------------------------------------------------------
 
 
@@ -366,7 +388,7 @@ def test_going_on_paints_what_was_never_stopped():
     np.testing.assert_array_equal(picture, pixels(whole.picture))
     painting = STUDIO.find(token)
     assert len(painting.pictures_so_far) > frames_before
-    assert sorted({step for step, *_ in painting.history}) == [1, 2, 3, 4, 5, 6]
+    assert sorted(set(painting.history.table()["step"])) == [1, 2, 3, 4, 5, 6]
     assert made.before == (Stretch(Settings(**BEGUN), 2),)
     assert made.plan == painting.frame.plan
 

@@ -11,8 +11,9 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from visits import CASTLE, OTHER, WAVE, mixed, paint, paint_until, pixels, told, values_of
+from visits import CASTLE, OTHER, WAVE, mixed, paint, paint_until, pixels, step_of, told, values_of
 
+import app
 from nst_core import Settings, Style, recipe, stylize
 from nst_core.pictures import images
 from nst_core.presets import PRESETS
@@ -43,10 +44,19 @@ class Arrival(NamedTuple):
 
     @classmethod
     def at(cls, remembered: Any = None, **query: str) -> Arrival:
-        request = SimpleNamespace(query_params=query)
-        values = share.arrive(remembered, request)
+        values = share.arrive(remembered, asking(**query))
         row, (preset, *shown) = values[: len(choice.FIELDS)], values[len(choice.FIELDS) :]
         return cls(Choice.from_row(row), preset, Shown(*shown))
+
+
+def asking(**query: str) -> Any:
+    """A request of the page at an address with this query."""
+    return SimpleNamespace(query_params=query)
+
+
+def remembering(token: str, **query: str) -> Any:
+    """What a browser has kept after painting at an address with this query."""
+    return share.remember(token, None, asking(**query))
 
 
 def pair_of(content: str, style: str, **more) -> dict[str, Any]:
@@ -124,17 +134,44 @@ def test_other_files_give_no_settings(monkeypatch, tmp_path):
     for path in (str(tmp_path / "no.png"), CASTLE):
         assert share.take_recipe(path) == [gr.skip()] * (len(choice.FIELDS) + 1)
     assert "not a picture" in messages[0]
-    assert "holds no recipe" in messages[1]
+    assert "carries its settings; castle.jpg does not" in messages[1]
+
+
+def test_a_jpeg_is_told_what_carries_settings(monkeypatch):
+    """It reaches the page, where Gradio would refuse it in words about lists of formats."""
+    messages = told(monkeypatch)
+    button = layout_of(app.make_page(), "recipe")
+    path = button.preprocess(gr.FileData(path=CASTLE))
+    assert share.take_recipe(path) == [gr.skip()] * (len(choice.FIELDS) + 1)
+    assert messages == [
+        "Only a PNG that was painted here carries its settings; castle.jpg does not."
+    ]
+
+
+def layout_of(page: gr.Blocks, elem_id: str) -> Any:
+    """The component of this id."""
+    (found,) = (one for one in page.blocks.values() if getattr(one, "elem_id", "") == elem_id)
+    return found
 
 
 def test_the_browser_remembers_paintings_only():
-    assert share.remember("a token") == "a token"
-    assert share.remember(None) == gr.skip()
+    kept = remembering("a token", size="64", logs="container")
+    assert kept == {"token": "a token", "asked": {"size": "64"}}
+    for nothing in (None, ""):
+        assert share.remember(nothing, kept, asking()) == gr.skip()
+    # Opened again at another address, it is still the picture of the first.
+    assert share.remember("a token", kept, asking()) == gr.skip()
+    assert share.remember("another", kept, asking())["asked"] == {}
+
+
+@pytest.mark.parametrize("kept", [7, "a token", [], {"token": 7}, {"token": "x", "asked": 3}, {}])
+def test_what_no_page_has_kept_is_nothing(kept):
+    assert Arrival.at(kept).chosen == OPENING
 
 
 def test_who_comes_back_finds_the_last_picture_and_its_settings():
     token = paint_until(2, steps=5)
-    arrival = Arrival.at(token)
+    arrival = Arrival.at(remembering(token))
     settings = Settings(size=96, steps=5, frame_interval=0)
     assert arrival[:2] == (chosen(settings, CASTLE, WAVE), None)
     assert arrival.stage.token == token
@@ -148,9 +185,9 @@ def test_the_title_names_the_picture_that_comes_back(monkeypatch, steps):
     """Found by its recipe, also when the files that were chosen are cleaned away, or all is new."""
     caption = "## Neuschwanstein Castle × The Great Wave off Kanagawa"
     *_, last = paint(size=64, steps=1)
-    assert Arrival.at(last.token).stage.title == caption
+    assert Arrival.at(remembering(last.token)).stage.title == caption
     monkeypatch.setattr(share, "STUDIO", Studio())
-    arrival = Arrival.at(last.token).stage
+    arrival = Arrival.at(remembering(last.token)).stage
     assert (arrival.status, arrival.title) == (share.LAST_PICTURE, caption)
     assert Arrival.at().stage.title == f"## {examples.pair_caption(*examples.PAIRS[0])}"
     assert Arrival.at(content="owl").stage.title == "## Owl × your painting"
@@ -158,8 +195,45 @@ def test_the_title_names_the_picture_that_comes_back(monkeypatch, steps):
 
 def test_who_opens_a_link_or_comes_too_late_finds_something_else():
     token = paint_until(1, steps=5)
-    assert Arrival.at(token, content="owl").stage[:2] == (None, "Ready.")
-    assert Arrival.at("gone").chosen == OPENING
+    assert Arrival.at(remembering(token), content="owl").stage[:2] == (None, "Ready.")
+    assert Arrival.at(remembering("gone")).chosen == OPENING
+
+
+def test_a_linked_page_that_is_reloaded_has_the_picture_that_was_painted_there(monkeypatch):
+    """Also when the server was started again; what another link asks for is not that."""
+    *_, last = paint(size=64, steps=1)
+    token, link = last.token, {"content": "castle", "size": "64"}
+    again = Arrival.at(remembering(token, **link), **link)
+    assert again.stage.token == token
+    assert again.stage.status.startswith("Your last picture. Done: 1 step")
+    other = Arrival.at(remembering(token, **link), **link | {"size": "96"})
+    assert other.stage.status == "Ready."
+    assert other.chosen.settings.size == 96
+    monkeypatch.setattr(share, "STUDIO", Studio())
+    again = Arrival.at(remembering(token, **link), **link)
+    assert (again.stage.token, again.stage.status) == (token, share.LAST_PICTURE)
+
+
+def test_another_tab_shows_the_run_until_it_ends():
+    run = paint(steps=3, frame_interval=0, style_loss="gram")  # one scale
+    token = next(shown.token for shown in run if step_of(shown) == 1)
+    stage = Arrival.at(remembering(token)).stage
+    expected = "Being painted in another tab. 96 px, step 1 of 3"
+    assert stage.status.startswith(expected)
+    assert stage.token == token
+    followed = room.follow(token)
+    assert next(followed).status.startswith(expected)
+    for shown in run:
+        if step_of(shown) == 2:
+            assert next(followed).status.startswith("Being painted in another tab. 96 px, step 2")
+    shown = list(followed)
+    assert [one.status.split(" in ")[0] for one in shown] == ["Your last picture. Done: 3 steps"]
+    assert Path(shown[0].picture).suffix == ".png"
+
+
+def test_there_is_nothing_to_follow_when_nothing_is_painted():
+    for token in (None, "gone", paint_until(1, steps=3)):
+        assert list(room.follow(token)) == [Shown()]
 
 
 def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
@@ -170,7 +244,7 @@ def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
     styles = [Style(WAVE, 0.5), Style(OTHER, 1.0, half)]
     expected = stylize(CASTLE, styles, settings)
     np.testing.assert_array_equal(pixels(shown.picture), expected.image)
-    assert Arrival.at(shown.token).chosen == chosen(settings, CASTLE, WAVE, **more)
+    assert Arrival.at(remembering(shown.token)).chosen == chosen(settings, CASTLE, WAVE, **more)
     *row, _preset = share.take_recipe(shown.picture)
     taken = Choice.from_row(row)
     assert (taken.styles[1], taken.weights[0], taken.masks[0]) == (OTHER, 0.5, None)

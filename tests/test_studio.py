@@ -22,6 +22,7 @@ from nst_core.pictures.film import ThinnedFrames
 from page import studio
 from page.choice import Choice
 from page.studio import Painting, Studio
+from page.words import LossHistory
 
 
 @pytest.fixture
@@ -33,7 +34,9 @@ def painting(steps) -> Painting:
         thinned.add(frame.image)
     made = recipe.make(content, style, settings)
     pictures = Choice.of({"content": str(content), "style": str(style)}, settings)
-    return Painting("castle-great-wave", pictures, made, easel, thinned, [], frame).planned()
+    return Painting(
+        "castle-great-wave", pictures, made, easel, thinned, LossHistory(), frame
+    ).planned()
 
 
 def test_a_painting_is_found_by_its_name_only(painting):

@@ -48,6 +48,13 @@ def test_every_event_has_its_group(blocks):
     assert app.LAUNCH["max_threads"] >= sum(wiring.GROUPS.values())
 
 
+def test_a_png_of_a_blend_is_written_when_the_slider_is_let_go(blocks):
+    """And not for every position on the way."""
+    events = {one.fn: [event for _, event in one.targets] for one in blocks.fns.values()}
+    assert events[look.blend] == ["input"]
+    assert events[look.save_blend] == ["release"]
+
+
 def test_the_server_keeps_nothing_for_a_session(blocks):
     """It would keep it for so many sessions only, and every call of another program is one."""
     assert [one for one in blocks.blocks.values() if getattr(one, "stateful", False)] == []
@@ -62,7 +69,7 @@ def test_a_hundred_calls_of_other_programs_log_nobody_out(tab, address, tmp_path
     pair = server.upload_pair()
     for _ in range(serving.OPTIONS["state_session_capacity"] + 10):
         assert server.call("preview", **pair)[0] == "complete"
-    *_, status, _losses, again = visitor.call(paint.go_on, token, *values)
+    _picture, status, _losses, again, _title = visitor.call(paint.go_on, token, *values)
     assert (status[:5], again) == ("Done:", token)
 
 

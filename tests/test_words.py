@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from nst_core import Frame, Settings, stylize
 from page import words
 from page.turns import Place
+from page.words import LossHistory
 
 pytestmark = pytest.mark.usefixtures("steps")
 
@@ -55,9 +57,24 @@ def test_who_waits_is_told_how_long():
 
 
 def test_plot_leaves_out_terms_of_zero():
-    assert words.plot_data([]) is None
-    table = words.plot_data([(1, "total", 1000.0), (1, "tv", 0.0)])
-    assert table.to_dict("records") == [{"step": 1, "term": "total", "loss": pytest.approx(3)}]
+    history = LossHistory()
+    assert history.table() is None
+    history.add(1, {"total": 1000.0, "tv": 0.0})
+    rows = history.table().to_dict("records")
+    assert rows == [{"step": 1, "term": "total", "loss": pytest.approx(3)}]
+
+
+def test_a_long_run_has_a_plot_of_bounded_size():
+    """Evenly thinned out, with its first step and its last."""
+    history = LossHistory()
+    for step in range(1, 5001):
+        history.add(step, {"total": float(step)})
+        assert len(history.table()) <= words.MAX_POINTS
+        assert history.table()["step"].iloc[-1] == step
+    steps = history.table()["step"].to_numpy()
+    assert steps[0] == 1
+    assert len(steps) > words.MAX_POINTS / 2
+    assert len(set(np.diff(steps[:-1]))) == 1
 
 
 def test_notices_hold_no_markup():
