@@ -274,10 +274,8 @@ def _sharing() -> Sharing:
     """The link, where it appears when its button was pressed, and the way back from a PNG."""
     with gr.Row():
         link = gr.Button("Copy link", size="sm", elem_id="link")
-        recipe = gr.UploadButton(
-            "Settings from a PNG", size="sm", file_types=[".png"], elem_id="recipe"
-        )
-        gradio_inside.take_any_file(recipe)  # what is dropped may be anything
+        # Of any type: whatever is dropped on the page arrives here, and is told what is missing.
+        recipe = gr.UploadButton("Settings from a PNG", size="sm", elem_id="recipe")
     address = gr.Textbox(
         label="Link to this pair and these settings",
         interactive=False,
