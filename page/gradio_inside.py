@@ -79,12 +79,6 @@ def take_anything(component: Component) -> Component:
     return component
 
 
-def take_any_file(component: Component) -> Component:
-    """Let a component hand over the path of whatever file arrives, of any type."""
-    component.preprocess = lambda payload: payload and payload.path  # type: ignore[attr-defined]
-    return component
-
-
 def drawn_as_parent(kind: type[Component]) -> type[Component]:
     """For a subclass of a component, which browsers are to show as they show its parent."""
     kind.is_template = True  # type: ignore[attr-defined]

@@ -68,7 +68,8 @@ class Sharing:
 
     link: gr.Button
     address: gr.Textbox
-    recipe: gr.UploadButton
+    take: gr.Button  # opens the file dialog of the next
+    recipe: gr.UploadButton  # takes a painted picture, also one that is dropped on the page
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def lay_out() -> Page:
             save, link, address = _keeping()
         with gr.Column(elem_id="doors"):
             more, blend, door = _more()
-            settings, until, recipe = _expert()
+            settings, until, take = _expert()
             chart, losses = _losses()
     gr.Markdown(
         f"Version {__version__}. After Gatys, Ecker and Bethge, "
@@ -163,7 +164,7 @@ def lay_out() -> Page:
         until=until,
         pickers=pickers,
         door=door,
-        sharing=Sharing(link, address, recipe),
+        sharing=Sharing(link, address, take, _recipe()),
         stage=stage,
         tools=Tools(paint, stop, go_on, save, blend, chart),
         shown=stage.shown._replace(losses=losses),
@@ -303,7 +304,7 @@ def _blend() -> gr.Slider:
     )
 
 
-def _expert() -> tuple[dict[str, Any], gr.Radio, gr.UploadButton]:
+def _expert() -> tuple[dict[str, Any], gr.Radio, gr.Button]:
     """All other settings, regions as pictures, and the way back from a painted picture."""
     with gr.Accordion("Expert", open=False, elem_id="settings"):
         until = gr.Radio(
@@ -322,14 +323,8 @@ def _expert() -> tuple[dict[str, Any], gr.Radio, gr.UploadButton]:
                 field: _picture_input(name, field, 110)
                 for field, name in zip(MASKS, REGIONS, strict=True)
             }
-        recipe = gr.UploadButton(
-            "Take the settings from a picture painted here (PNG)",
-            size="sm",
-            file_types=["image"],
-            elem_id="recipe",
-        )
-        gradio_inside.take_any_file(recipe)  # what is dropped may be anything
-    return made, until, recipe
+        take = gr.Button("Take the settings from a picture painted here (PNG)", size="sm")
+    return made, until, take
 
 
 def _losses() -> tuple[gr.Accordion, gr.LinePlot]:
@@ -505,6 +500,12 @@ def _upload(name: str) -> gr.UploadButton:
     return gr.UploadButton(
         "Upload", file_types=["image"], elem_id=f"upload-{name}", elem_classes="away"
     )
+
+
+def _recipe() -> gr.UploadButton:
+    """Not behind a door: what is not open is not in the browser, and nothing could be dropped."""
+    recipe = gr.UploadButton("Recipe", elem_id="recipe", elem_classes="away")
+    return gradio_inside.take_any_file(recipe)  # what is dropped may be anything
 
 
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:

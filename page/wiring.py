@@ -66,6 +66,7 @@ HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
 COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
 
 PRESENT = "() => window.present()"
+CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
 STOPPING = "() => 'Stopping …'"
 NO_PRESET = "() => null"
 
@@ -222,6 +223,7 @@ def _sharing(page: Page) -> None:
     parts.link.click(
         share.make_link, [parts.address, *row], parts.address, js=HERE, **_private("pictures")
     ).success(None, parts.address, None, js=COPY)
+    parts.take.click(None, None, None, js=CHOOSE_RECIPE, **BROWSER)
     parts.recipe.upload(
         share.take_recipe, parts.recipe, [*row, page.preset], **_private("pictures")
     )

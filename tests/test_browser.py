@@ -436,12 +436,19 @@ def test_a_linked_page_that_is_reloaded_has_its_picture(short, page_address, tmp
     expect(short.locator("#status")).to_contain_text("A finished example")
 
 
+def second_tab(page, address: str):
+    """The page in another tab of the same browser."""
+    tab = page.context.new_page()
+    tab.add_init_script(visitor.FOLLOW)
+    tab.goto(address)
+    return tab
+
+
 def test_a_second_tab_shows_what_the_first_one_paints(browser, page_address):
     with visit(browser, page_address, LONG) as first:
         first.click("#paint")
         wait_for_pictures(first, 2)
-        second = first.context.new_page()
-        second.goto(page_address)
+        second = second_tab(first, page_address)
         status = second.locator("#status")
         expect(status).to_contain_text("Being painted in another tab.")
         seen = step_in(second)
@@ -459,8 +466,7 @@ def test_a_second_tab_may_paint_something_else(browser, page_address):
     with visit(browser, page_address, LONG) as first:
         first.click("#paint")
         wait_for_pictures(first, 2)
-        second = first.context.new_page()
-        second.goto(page_address)
+        second = second_tab(first, page_address)
         expect(second.locator("#status")).to_contain_text("Being painted in another tab.")
         second.click("#paint")
         expect(second.locator("#status")).to_contain_text("1 picture ahead")

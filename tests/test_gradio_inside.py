@@ -29,7 +29,6 @@ ATTRIBUTES = [
     (gr.TextArea, "is_template", "drawn_as_parent"),
     (gr.ImageEditor, "accept_blobs", "without_blobs"),
     (gr.Slider, "preprocess", "take_anything"),
-    (gr.UploadButton, "preprocess", "take_any_file"),
 ]
 
 # What is made at the start, as it is spelled where it is made.
@@ -115,9 +114,6 @@ def test_outside_of_gradio_there_is_no_event():
 def test_components_hand_over_what_arrives():
     slider = gradio_inside.take_anything(gr.Slider(0, 1))
     assert slider.preprocess("much") == "much"
-    button = gradio_inside.take_any_file(gr.UploadButton(file_types=[".png"]))
-    assert button.preprocess(gr.FileData(path="/photo.jpg")) == "/photo.jpg"
-    assert button.preprocess(None) is None
 
 
 def test_browsers_show_the_changed_components_as_gradios_own():
