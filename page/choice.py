@@ -131,7 +131,7 @@ class Choice:
             if painting is None and mask is not None:
                 raise ImageError(
                     f"There is a region for painting {number}, but no painting {number}. "
-                    "Choose one under “More paintings and regions”, or take the region away."
+                    "Choose one under “Mix paintings”, or take the region away."
                 )
             if painting is not None:
                 found.append(Style(painting, weight, mask, f"painting {number}"))

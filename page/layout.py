@@ -504,8 +504,8 @@ def _upload(name: str) -> gr.UploadButton:
 
 def _recipe() -> gr.UploadButton:
     """Not behind a door: what is not open is not in the browser, and nothing could be dropped."""
-    recipe = gr.UploadButton("Recipe", elem_id="recipe", elem_classes="away")
-    return gradio_inside.take_any_file(recipe)  # what is dropped may be anything
+    # Of any type: whatever is dropped on the page arrives here, and is told what is missing.
+    return gr.UploadButton("Recipe", elem_id="recipe", elem_classes="away")
 
 
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:

@@ -74,7 +74,7 @@ def keep_people(content: str | None) -> Any:
         gr.Warning(plain(str(error)))
         return gr.skip()
     if mask is None:
-        gr.Info("Nobody was found in this photo. Draw on it under “More paintings and regions”.")
+        gr.Info("Nobody was found in this photo. Draw over those who are to stay.")
         return gr.skip()
     gr.Info("The people stay as in the photo; only what is behind them will be painted.")
     return mask

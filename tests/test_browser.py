@@ -25,12 +25,14 @@ from visitor import (
     LONG,
     SHORT,
     answered,
+    open_more,
     open_page,
     open_view,
     paint_to_the_end,
     save,
     settle,
     shoot,
+    size_of,
     status,
     stop,
     visit,
@@ -71,7 +73,7 @@ def test_a_visitor_paints_with_the_real_engine(browser, tmp_path):
 
 def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     expect(page.locator("#pairs img")).to_have_count(12)
-    expect(page.locator("#pick-content img")).to_have_count(20)
+    expect(page.locator("#pick-style img")).to_have_count(20)
     shoot(page, "start")
     for tool in ("#stop", "#continue", "#save"):
         expect(page.locator(tool)).to_be_disabled()
@@ -109,13 +111,14 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
 
 @pytest.mark.usefixtures("steps")
 def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page):
-    page.get_by_role("tab", name="Paintings").click()
     looks = page.locator("#pick-style img")
     expect(looks).to_have_count(20)
     before = [looks.nth(number).get_attribute("src") for number in (0, 19)]
     page.get_by_role("tab", name="Photos").click()
     page.locator("#pick-content .thumbnail-lg").nth(4).click()
-    page.get_by_role("tab", name="Paintings").click()
+    expect(page.get_by_role("tab", name="Paintings", exact=True)).to_have_attribute(
+        "aria-selected", "true"
+    )
     for number, source in zip((0, 19), before, strict=True):
         expect(looks.nth(number)).not_to_have_attribute("src", source or "")
     expect(looks.nth(19)).to_have_js_property("complete", True)
@@ -129,19 +132,25 @@ def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page
 
 @pytest.mark.usefixtures("steps")
 def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
+    page.get_by_role("tab", name="Photos").click()
     page.locator("#pick-content .thumbnail-lg").nth(2).click()
-    page.get_by_role("tab", name="Paintings").click()
     page.locator("#pick-style .thumbnail-lg").nth(3).click()
-    page.locator("#settings button").first.click()
-    for name, value in (("size", "128"), ("steps", "8"), ("time_budget", "")):
-        field = page.locator(f"#setting-{name} :is(input[type=number], textarea, input[type=text])")
-        field.first.fill(value)
-        field.first.press("Tab")
+    stop(page)
+    size_of(page)
+    page.locator("#settings > button").click()
+    page.locator("#until").get_by_text("a number of steps").click()
+    for name, value in (("size", "128"), ("steps", "8")):
+        field = page.locator(f"#setting-{name} input[type=number]")
+        field.fill(value)
+        field.press("Tab")
+    expect(page.locator("#setting-time_budget")).to_have_count(0)
+    expect(page.locator("#paint")).to_contain_text("8 steps")
     expect(page.locator("#preset input:checked")).to_have_count(0)
     shoot(page, "advanced")
     for _ in range(2):
         paint_to_the_end(page)
         expect(page.locator("#status")).to_contain_text("Done: 8 steps")
+    page.locator("#chart > button").click()
     lines = page.locator("#losses svg g.mark-line path")
     expect(lines).to_have_count(5)  # total, content, style, edges, tv
     shoot(page, "done")
@@ -156,19 +165,21 @@ def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
 
 
 def test_presets_set_the_controls(page):
-    page.locator("#settings button").first.click()
+    page.locator("#settings > button").click()
     budget = page.locator("#setting-time_budget :is(textarea, input)").first
-    size = page.locator("#setting-size input[type=number]")
+    size = size_of(page)
     start = page.locator("#setting-init input").first
+    steps = page.locator("#setting-steps input[type=number]")
     expect(budget).to_have_value("30")
-    for label, values in (
-        ("Sketch · 10 s", ("384", "10", "preview")),
-        ("The paper", ("384", "", "grey")),
-        ("Masterpiece · 2 min", ("1024", "120", "preview")),
+    for label, length, values, told in (
+        ("Sketch · 10 s", budget, ("384", "10", "preview"), "Paint · 10 s"),
+        ("The paper", steps, ("384", "300", "grey"), "Paint · 300 steps"),
+        ("Masterpiece · 2 min", budget, ("1024", "120", "preview"), "Paint · 120 s"),
     ):
         page.locator("#preset").get_by_text(label, exact=True).click()
-        for field, value in zip((size, budget, start), values, strict=True):
+        for field, value in zip((size, length, start), values, strict=True):
             expect(field).to_have_value(value)
+        expect(page.locator("#paint")).to_have_text(told)
 
 
 def test_paint_without_pictures_says_what_is_missing(page):
@@ -337,6 +348,7 @@ def test_before_and_after_the_run_and_its_film(one_scale, tmp_path):
 def test_the_blend_changes_picture_and_file(short, tmp_path):
     paint_to_the_end(short)
     painted = short.locator("#result img").get_attribute("src")
+    open_more(short, "Colours and size")
     slider = short.locator("#blend input[type=range]")
     slider.focus()
     for _ in range(5):
@@ -355,7 +367,7 @@ def test_a_saved_picture_dropped_anywhere_gives_back_its_settings(short, page_ad
     short.context.clear_cookies()
     short.evaluate("localStorage.clear()")  # as somebody else's page
     open_page(short, page_address)
-    expect(short.locator("#setting-size input[type=number]")).to_have_value("512")
+    expect(size_of(short)).to_have_value("512")
     drop(short, saved, "#title")
     expect(short.get_by_text("Settings taken from the picture's recipe")).to_be_visible()
     expect(short.locator("#setting-size input[type=number]")).to_have_value("128")
@@ -398,7 +410,7 @@ def test_a_link_opens_the_same_pair_and_settings(short, browser, page_address):
     assert query["size"] == ["128"]
     assert query["style"] == ["great-wave"]
     with visit(browser, page_address, "?" + urlsplit(link).query) as other:
-        expect(other.locator("#setting-size input[type=number]")).to_have_value("128")
+        expect(size_of(other)).to_have_value("128")
         expect(other.locator("#title")).to_contain_text("Great Wave")
 
 
@@ -525,8 +537,60 @@ def test_killed_and_started_again_the_last_picture_is_still_there(browser, tmp_p
         with visitor.started(tmp_path, visitor.FAKE_APP, port=port):
             open_page(page, address)
             expect(page.locator("#status")).to_contain_text("Your last picture")
-            expect(page.locator("#setting-size input[type=number]")).to_have_value("128")
+            expect(size_of(page)).to_have_value("128")
             expect(page.locator("#title")).to_contain_text("Neuschwanstein")
             after = save(page, "#save", again)
             assert after.read_bytes() == before.read_bytes()
             paint_to_the_end(page)
+
+
+# --- Choose on the phone and from the file dialog ------------------------------------------------
+
+
+def test_a_phone_shows_photo_looks_and_paint_at_once(browser, page_address):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with visit(browser, page_address, **phone) as page:
+        looks = page.locator("#pick-style .thumbnail-lg")
+        expect(looks).to_have_count(20)
+        shown = [*(looks.nth(number) for number in range(6)), *map(page.locator, PHONE)]
+        for one in shown:
+            expect(one).to_be_in_viewport(ratio=0.9)
+        looks.nth(2).click()
+        expect(page.locator("#result")).to_be_in_viewport()
+        expect(page.locator("#stop")).to_be_in_viewport(ratio=1)
+        stop(page)
+        shoot(page, "phone-painting", full_page=False)
+
+
+PHONE = ("#content img", "#style img", "#paint")
+
+
+def test_one_press_opens_the_file_dialog_also_over_a_photo(page):
+    with page.expect_file_chooser() as dialog:
+        page.locator("#content").get_by_label("Upload file").click()
+    before = page.locator("#content img").get_attribute("src")
+    dialog.value.set_files(example("content/owl"))
+    expect(page.locator("#content img")).not_to_have_attribute("src", before)
+    expect(page.locator("#pick-style img").first).to_have_attribute("src", re.compile("small"))
+
+
+def test_an_own_painting_is_among_the_looks_and_a_click_paints_it(page, tmp_path):
+    Image.effect_noise((96, 64), 90).convert("RGB").save(tmp_path / "own.png")
+    with page.expect_file_chooser() as dialog:
+        page.locator("#style").get_by_label("Upload file").click()
+    dialog.value.set_files(tmp_path / "own.png")
+    expect(page.locator("#pick-style img")).to_have_count(21)
+    page.locator("#pick-style .thumbnail-lg").first.click()
+    expect(page.locator("#title")).to_contain_text("Neuschwanstein Castle × your painting")
+    stop(page)
+
+
+def test_weights_appear_with_the_second_painting(page):
+    open_more(page, "Mix paintings")
+    expect(page.locator("#weight_1")).to_have_count(0)
+    page.locator("#which").get_by_text("Painting 2").click()
+    page.locator("#pick-style .thumbnail-lg").nth(5).click()
+    expect(page.locator("#style_2 img")).to_be_visible()
+    expect(page.locator("#weight_1")).to_be_visible()
+    expect(page.locator("#weight_2")).to_be_visible()
+    shoot(page, "mixing")

@@ -17,12 +17,14 @@ from test_browser import drop, pixels
 from visitor import (
     SHORT,
     answered,
+    open_more,
     open_page,
     open_view,
     paint_to_the_end,
     save,
     settle,
     shoot,
+    size_of,
     visit,
     wait_for,
 )
@@ -38,19 +40,21 @@ SMALL = Settings(size=128, steps=8, frame_interval=0)
 
 @pytest.fixture
 def mixer(short):
-    """A visitor who has opened what is for more paintings and regions."""
-    open_more(short)
+    """A visitor who has opened what is for several paintings."""
+    open_more(short, "Mix paintings")
     return short
 
 
-def open_more(page) -> None:
-    page.locator("#more > button").click()
-    expect(page.locator("#board canvas").first).to_be_visible()
+def open_masks(page) -> None:
+    """The fields of the masks, in which what is drawn arrives."""
+    page.locator("#settings > button").click()
+    page.get_by_text("Regions as pictures").click()
 
 
 def open_board(page) -> None:
     """Ready to draw, and to see where what is drawn arrives."""
-    page.get_by_text("Regions as pictures").click()
+    open_masks(page)
+    open_more(page, "Keep part of the photo")
     canvas = page.locator("#board canvas").first
     canvas.scroll_into_view_if_needed()
 
@@ -72,7 +76,7 @@ def choose_brush(page, name: str) -> None:
 
 def choose_painting(page, field: int, nth: int) -> None:
     """Fill a painting's field from the gallery."""
-    page.get_by_role("tab", name="Paintings").click()
+    page.get_by_role("tab", name="Paintings", exact=True).click()
     page.locator("#which").get_by_text(f"Painting {field}").click()
     page.locator("#pick-style .thumbnail-lg").nth(nth).click()
     expect(page.locator("#style img" if field == 1 else f"#style_{field} img")).to_be_visible()
@@ -151,7 +155,7 @@ def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
     open_page(mixer, page_address)
     drop(mixer, saved, "#title")
     expect(mixer.get_by_text("Settings taken from the picture's recipe")).to_be_visible()
-    expect(mixer.locator("#setting-size input[type=number]")).to_have_value("128")
+    expect(size_of(mixer)).to_have_value("128")
     settle(mixer)
     paint_to_the_end(mixer)
     again = save(mixer, "#save", tmp_path)
@@ -164,7 +168,7 @@ def test_masks_come_as_files_and_go_with_their_photo(mixer, tmp_path):
     mask = np.zeros([30, 50], np.uint8)
     mask[:, 25:] = 255
     Image.fromarray(mask).save(tmp_path / "right.png")
-    mixer.get_by_text("Regions as pictures").click()
+    open_masks(mixer)
     mixer.locator("#mask_1 input[type=file]").set_input_files(tmp_path / "right.png")
     expect(mixer.locator("#mask_1 img")).to_be_visible()
     paint_to_the_end(mixer)
@@ -180,7 +184,7 @@ def test_masks_come_as_files_and_go_with_their_photo(mixer, tmp_path):
 
 def test_an_empty_mask_and_a_region_without_a_painting_are_told(mixer, tmp_path):
     Image.new("L", (50, 30)).save(tmp_path / "black.png")
-    mixer.get_by_text("Regions as pictures").click()
+    open_masks(mixer)
     mixer.locator("#mask_3 input[type=file]").set_input_files(tmp_path / "black.png")
     expect(mixer.locator("#mask_3 img")).to_be_visible()
     mixer.click("#paint")
@@ -194,6 +198,7 @@ def test_colours_change_after_the_run_in_picture_run_and_file(short, tmp_path):
     paint_to_the_end(short)
     painted = pixels(save(short, "#save", tmp_path))
     shown = short.locator("#result img").get_attribute("src")
+    open_more(short, "Colours and size")
     short.locator("#setting-color input").click()
     with answered(short):
         short.get_by_role("option", name="The photo's", exact=True).click()
@@ -217,7 +222,7 @@ def test_colours_change_after_the_run_in_picture_run_and_file(short, tmp_path):
 
 def test_brushwork_and_stroke_size_by_name(browser, page_address, tmp_path):
     with visit(browser, page_address, SHORT + "&style_scale=0.5") as page:
-        page.locator("#settings button").first.click()
+        page.locator("#settings > button").click()
         layers = page.locator("#setting-style_layers input")
         layers.click()
         page.get_by_role("option", name="bold shapes").click()
@@ -240,9 +245,8 @@ def test_brushwork_and_stroke_size_by_name(browser, page_address, tmp_path):
 def test_a_phone_draws_regions_by_touch(browser, page_address):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with visit(browser, page_address, SHORT, **phone) as page:
-        open_more(page)
         open_board(page)
-        choose_brush(page, "Keep the photo here")
+        expect(page.locator("#brush")).to_have_count(0)  # with one painting there is no choice
         canvas = page.locator("#board canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
@@ -259,6 +263,6 @@ def test_a_link_carries_the_mix(mixer, browser, page_address):
     field = mixer.locator("#address :is(textarea, input)").first
     expect(field).to_have_value(re.compile("style_2=ryogoku.*weight_2=0.5"))
     with visit(browser, page_address, "?" + field.input_value().split("?")[1]) as other:
-        open_more(other)
+        open_more(other, "Mix paintings")
         expect(other.locator("#style_2 img")).to_be_visible()
         expect(other.locator("#weight_2 input[type=number]")).to_have_value("0.5")

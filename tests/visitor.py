@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 ARTIFACTS = ROOT / "test-artifacts"
@@ -187,9 +187,9 @@ def open_page(page: Page, address: str, query: str = "") -> None:
     page.goto(address + query)
     expect(page.locator("#paint")).to_be_visible()
     page.wait_for_function("() => !!window.present")  # so `presenter.js` has run
-    size = parse_qs(query.lstrip("?")).get("size")
-    if size:  # what the link asks for has arrived
-        expect(page.locator("#setting-size input[type=number]")).to_have_value(size[0])
+    steps = parse_qs(query.lstrip("?")).get("steps")
+    if steps:  # what the link asks for has arrived
+        expect(page.locator("#paint")).to_contain_text(f"{steps[0]} steps")
     settle(page)
     expect(page.locator("#content img")).to_be_visible()
 
@@ -271,6 +271,20 @@ def stop(page: Page) -> None:
     expect(page.locator("#status")).to_contain_text("Stopped")
     expect(page.locator("#paint")).to_be_enabled()
     settle(page)
+
+
+def open_more(page: Page, name: str) -> None:
+    """Open a tab behind "More"."""
+    tab = page.locator("#more").get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.locator("#more > button").click()
+    tab.click()
+
+
+def size_of(page: Page) -> Locator:
+    """The field of the size, which is behind "More"."""
+    open_more(page, "Colours and size")
+    return page.locator("#setting-size input[type=number]")
 
 
 def open_view(page: Page, name: str) -> None:
