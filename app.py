@@ -49,13 +49,11 @@ MAX_EVENTS = 500  # that wait at once for anything, most of them for a moment on
 
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
-    with gr.Blocks(
-        title="Neural Style Transfer",
-        analytics_enabled=False,
-        fill_width=True,
-    ) as page:
+    page = gr.Blocks(title="Neural Style Transfer", analytics_enabled=False, fill_width=True)
+    with page:
         wiring.wire(page, layout.lay_out())
-    return page.queue(max_size=MAX_EVENTS, api_open=False)
+    page.queue(max_size=MAX_EVENTS, api_open=False)
+    return page
 
 
 def main() -> None:

@@ -383,7 +383,10 @@ def _moments() -> Moments:
         nothing_yet = gr.Markdown(NOTHING_YET)
         with gr.Column(visible=False) as screen:
             picture = _picture_output("Picture on the way", "moment", 330)
-            number = gr.Slider(1, 2, step=1, label="Moment of the run", elem_id="number")
+            # Up to all that may be: what is told to the page later, the server may have forgotten.
+            number = gr.Slider(
+                1, film.MAX_PICTURES, step=1, label="Moment of the run", elem_id="number"
+            )
     return Moments(tab, nothing_yet, screen, picture, number)
 
 

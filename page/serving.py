@@ -126,7 +126,7 @@ OPTIONS: dict[str, Any] = {
     "run_history": False,
     "max_file_size": "50mb",
     "max_threads": sum(wiring.GROUPS.values()),
-    "state_session_capacity": 100,
+    "state_session_capacity": 100,  # some 1 MB each; nothing that the page needs is in there
 }
 
 

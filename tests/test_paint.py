@@ -104,6 +104,8 @@ def test_a_first_look_is_the_runs_first_picture(steps):
     assert steps.done == []
     with pytest.raises(gr.Error, match="Choose a photo first"):
         room.preview(None, WAVE, 96)
+    with pytest.raises(gr.Error, match="size is 4096, but it must be at most 2048 px here"):
+        room.preview(CASTLE, WAVE, 4096)
 
 
 def test_the_title_names_the_pair_that_is_painted(tmp_path):

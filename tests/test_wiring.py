@@ -73,6 +73,13 @@ def test_a_hundred_calls_of_other_programs_log_nobody_out(tab, address, tmp_path
     assert (status[:5], again) == ("Done:", token)
 
 
+def test_a_session_that_the_server_has_forgotten_still_scrubs_through_the_run(tab):
+    """Gradio checks the slider's number against the maximum that it was told for the session."""
+    token = paint_until(5, size=64, steps=6)
+    (picture,) = tab("forgotten").call(look.scrub, token, 5)
+    assert picture["path"].endswith(".jpeg")
+
+
 def test_who_waits_for_the_end_of_a_run_keeps_no_other_visitor_waiting(tab, turns, monkeypatch):
     is_waiting, wait = threading.Event(), turns.wait_until_left
 
