@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,19 @@ BRUSHES = "".join(
     for number, colour in enumerate(regions.BRUSHES, start=1)
 )
 
+# Functions without arguments, which the browser runs once the page is there.
+SCRIPTS = "() => {{ ({})(); ({})(); }}".format(
+    *(
+        re.sub(r"^//.*\n", "", (PARTS / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for name in ("presenter.js", "strokes.js")
+    )
+)
+
 # How the page is served, here and in the tests.
 LAUNCH: dict[str, Any] = serving.OPTIONS | {
     "theme": THEME,
     "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
-    "js": (PARTS / "presenter.js").read_text(encoding="utf-8"),
+    "js": SCRIPTS,
 }
 
 MAX_EVENTS = 500  # that wait at once for anything, most of them for a moment only

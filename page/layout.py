@@ -92,6 +92,15 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class Strokes:
+    """Where each stroke comes from."""
+
+    tab: gr.Tab
+    nothing_yet: gr.Markdown
+    screen: gr.HTML
+
+
+@dataclass(frozen=True)
 class Film:
     """The run as a film, and a button that saves it in a format of choice."""
 
@@ -110,6 +119,7 @@ class Stage:
     views: gr.Tabs
     comparison: Comparison
     moments: Moments
+    strokes: Strokes
     film: Film
     shown: Shown  # what a run changes, but for the losses
 
@@ -357,10 +367,11 @@ def _stage() -> Stage:
                 result = _picture_output("Result", "result", 410, opening.picture)
             comparison = _comparison()
             moments = _moments()
+            strokes = _strokes()
             run_film = _film()
         status = gr.Markdown(opening.status, elem_id="status")
     shown = Shown(result, status, token=_hidden(), title=title)
-    return Stage(views, comparison, moments, run_film, shown)
+    return Stage(views, comparison, moments, strokes, run_film, shown)
 
 
 def _comparison() -> Comparison:
@@ -388,6 +399,18 @@ def _moments() -> Moments:
                 1, film.MAX_PICTURES, step=1, label="Moment of the run", elem_id="number"
             )
     return Moments(tab, nothing_yet, screen, picture, number)
+
+
+def _strokes() -> Strokes:
+    with gr.Tab("Strokes", id="strokes") as tab:
+        nothing_yet = gr.Markdown(NOTHING_YET)
+        screen = gr.HTML(visible=False, elem_id="strokes")
+        gr.Markdown(
+            "Point at the picture to see which place of the painting it comes from; point at the "
+            "painting to see where its strokes went.",
+            elem_classes="note",
+        )
+    return Strokes(tab, nothing_yet, screen)
 
 
 def _film() -> Film:

@@ -6,9 +6,11 @@ from typing import Any
 
 import gradio as gr
 
+from nst_core import NSTError
 from nst_core.colors import COLOR_MODES
-from page import studio
+from page import strokes, studio
 from page.studio import STUDIO, Painting
+from page.words import plain
 
 
 def save_button(painting: Painting | None, percent: float = 100) -> Any:
@@ -61,6 +63,17 @@ def open_run(token: str | None) -> tuple[Any, ...]:
     count = len(painting.pictures_so_far)
     slider = gr.update(maximum=max(2, count), value=count, interactive=count > 1)
     return *_view(True), slider, painting.frame.image
+
+
+def show_strokes(token: str | None) -> tuple[Any, Any]:
+    """The view of the strokes: a note, or the picture beside its paintings."""
+    painting = STUDIO.find(token)
+    if painting is None:
+        return _view(False)
+    try:
+        return gr.update(visible=False), gr.update(value=strokes.show(painting), visible=True)
+    except NSTError as error:
+        raise gr.Error(plain(str(error)), print_exception=False) from None
 
 
 def _view(is_filled: bool) -> tuple[Any, Any]:

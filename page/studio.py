@@ -246,6 +246,14 @@ def save_frame(pixels: np.ndarray) -> str:
     return _once(_digest(pixels.tobytes()), "frame.jpg", lambda path: _write_jpeg(pixels, path))
 
 
+def save_shown(path: str, side: int) -> str:
+    """The path of a JPEG of a picture of any kind, at most `side` px long, for browsers to show."""
+    return save_small(
+        f"{Path(path).stat().st_mtime_ns} {path} {side}",
+        lambda: images.to_uint8(load(path, side).rgb),
+    )
+
+
 def save_small(key: str, make: Callable[[], np.ndarray]) -> str:
     """The path of a JPEG that is made but once for a key; `make` gives uint8 [H, W, 3]."""
     return _once(_digest(key.encode()), "small.jpg", lambda path: _write_jpeg(make(), path))

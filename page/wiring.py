@@ -270,6 +270,13 @@ def _looking(page: Page) -> None:
         trigger_mode="always_last",
         **_private("pictures"),
     )
+    strokes = stage.strokes
+    strokes.tab.select(
+        look.show_strokes,
+        token,
+        [strokes.nothing_yet, strokes.screen],
+        **_private("looks"),
+    )
     film.tab.select(
         look.show_film,
         [token, film.ending],

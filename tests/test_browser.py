@@ -594,3 +594,31 @@ def test_weights_appear_with_the_second_painting(page):
     expect(page.locator("#weight_1")).to_be_visible()
     expect(page.locator("#weight_2")).to_be_visible()
     shoot(page, "mixing")
+
+
+def test_what_is_pointed_at_shows_where_its_strokes_come_from(short):
+    paint_to_the_end(short)
+    open_view(short, "Strokes")
+    picture, painting = (short.locator(f".strokes .{kind}") for kind in ("picture", "painting"))
+    expect(painting.locator("img")).to_have_js_property("complete", True)
+    assert picture.locator("img").evaluate("image => image.naturalWidth") == 128
+    expect(short.locator(".strokes .patch >> visible=true")).to_have_count(0)
+    picture.hover()
+    expect(picture.locator(".patch")).to_be_visible()
+    patch, whole = (one.bounding_box() for one in (painting.locator(".patch"), painting))
+    middle = patch["x"] + patch["width"] / 2, patch["y"] + patch["height"] / 2
+    assert whole["x"] <= middle[0] <= whole["x"] + whole["width"]
+    shoot(short, "strokes")
+    short.mouse.move(*middle)  # the other way round: it is among the places that come from there
+    expect(picture.locator(".patch")).to_be_hidden()
+    assert picture.locator("canvas").evaluate(
+        """canvas => {
+            const { width, height } = canvas;
+            const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+            const cell = Math.floor(height / 2) * width + Math.floor(width / 2);
+            return pixels[4 * cell + 3];
+        }"""
+    )
+    picture.focus()
+    short.keyboard.press("ArrowRight")
+    expect(picture.locator(".patch")).to_be_visible()
