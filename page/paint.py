@@ -302,6 +302,7 @@ def stop() -> None:
 
 def at_work() -> tuple[Any, ...]:
     """Status, the stage's tab, and the tools from the click until the picture is done."""
+    turns.expect_own()  # Stop can be pressed before the run has joined those who wait
     tools = Tools(
         paint=gr.update(interactive=False),
         stop=gr.update(interactive=True),

@@ -15,6 +15,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from cachetools import TTLCache
+
 from nst_core import StopToken
 from nst_core.errors import NSTError
 from nst_core.stop import Condition
@@ -22,6 +24,7 @@ from page import gradio_inside
 
 MAX_WAITING = 32  # visitors; each holds a thread, but no picture
 MAX_PER_SESSION = 4  # of them with the same session
+MAX_EXPECTED, EXPECTED_SECONDS = 1000, 60.0  # who are about to join, and for how long
 MAX_SECONDS = 600.0  # s, of one turn
 LOOK_AGAIN = 0.5  # s, between two looks of one who waits
 USUAL = 30.0  # s, of a turn as long as none was taken yet
@@ -73,6 +76,13 @@ class Turns:
         self._waiting: list[Ticket] = []
         self._served: OrderedDict[str, float] = OrderedDict()  # session -> when, the latest last
         self._lengths: deque[float] = deque(maxlen=REMEMBERED)
+        # Session -> the reason to stop what it is about to join with, if there is one already.
+        self._expected: TTLCache[str, str] = TTLCache(MAX_EXPECTED, EXPECTED_SECONDS)
+
+    def expect(self, session: str) -> None:
+        """A session is about to join: from now on `stop` ends that, too."""
+        with self._changed:
+            self._expected[session] = ""
 
     @contextlib.contextmanager
     def join(self, session: str, *conditions: Condition) -> Iterator[Ticket]:
@@ -84,7 +94,10 @@ class Turns:
         ticket = Ticket(session, time.monotonic())
         ticket.stop = StopToken(lambda: TURN_OVER if ticket.is_over else "", *conditions)
         with self._changed:
+            reason = self._expected.pop(session, "")
             self._check_room(session)
+            if reason:
+                ticket.stop.stop(reason)
             self._waiting.append(ticket)
             self._call_next()
         try:
@@ -111,6 +124,9 @@ class Turns:
     def stop(self, session: str | None = None, reason: str = "stopped") -> None:
         """End what a session, or everybody, has waiting or running, within a step."""
         with self._changed:
+            for one in [session] if session else list(self._expected):
+                if one in self._expected:
+                    self._expected[one] = reason
             for ticket in [self._running, *self._waiting]:
                 if ticket and session in (None, ticket.session):
                     ticket.stop.stop(reason)
@@ -188,6 +204,11 @@ TURNS = Turns()
 def session() -> str:
     """Whose event this is; outside of Gradio everybody is a visitor of their own."""
     return gradio_inside.session() or secrets.token_hex(8)
+
+
+def expect_own() -> None:
+    """The visitor of this event is about to paint."""
+    TURNS.expect(session())
 
 
 def stop_own() -> None:

@@ -247,3 +247,23 @@ def test_waiting_until_a_session_has_left(visitors, waiting):
     visitors.turns.wait_until_left("a", 0.01)  # no longer than that
     visitors.leave(first)
     assert anybody.wait(LIMIT)
+
+
+def test_stop_also_ends_what_is_about_to_join():
+    turns = Turns()
+    turns.expect("a")
+    turns.stop("a")
+    with turns.join("a") as ticket:
+        assert ticket.stop.is_set()
+        assert list(turns.wait(ticket)) == []
+    with turns.join("a") as ticket:  # and nothing after that
+        assert not ticket.stop.is_set()
+
+
+def test_stop_of_another_or_before_it_was_expected_ends_nothing():
+    turns = Turns()
+    turns.stop("a")
+    turns.expect("a")
+    turns.stop("b")
+    with turns.join("a") as ticket:
+        assert not ticket.stop.is_set()
