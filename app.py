@@ -39,10 +39,10 @@ BRUSHES = "".join(
 )
 
 # Functions without arguments, which the browser runs once the page is there.
-SCRIPTS = "() => {{ ({})(); ({})(); }}".format(
+SCRIPTS = "() => {{ ({})(); ({})(); ({})(); }}".format(
     *(
         re.sub(r"^//.*\n", "", (PARTS / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for name in ("presenter.js", "strokes.js")
+        for name in ("presenter.js", "page.js", "strokes.js")
     )
 )
 

@@ -22,6 +22,12 @@ QUEUE_SECONDS = 10  # between two looks at how many wait
 # What is drawn or given for each of `MASKS`.
 REGIONS = (*(f"Painting {number}" for number in NUMBERS), "Keep the photo here")
 
+# What the keys do in presenter mode, the only place where it is to be seen.
+KEYS = (
+    "Esc leaves · Space paints or stops · ← → another pair · B the photo · S strokes · "
+    "Q a code to scan · P pair after pair"
+)
+
 NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
 
@@ -68,6 +74,7 @@ class Sharing:
 
     link: gr.Button
     address: gr.Textbox
+    code: gr.HTML  # the address as phones scan it
     take: gr.Button  # opens the file dialog of the next
     recipe: gr.UploadButton  # takes a painted picture, also one that is dropped on the page
 
@@ -157,7 +164,7 @@ def lay_out() -> Page:
             stage = _stage()
             paint, stop, go_on = _steering()
             preset, strength = _taste()
-            save, link, address = _keeping()
+            save, link, address, code = _keeping()
         with gr.Column(elem_id="doors"):
             more, blend, door = _more()
             settings, until, take = _expert()
@@ -174,7 +181,7 @@ def lay_out() -> Page:
         until=until,
         pickers=pickers,
         door=door,
-        sharing=Sharing(link, address, take, _recipe()),
+        sharing=Sharing(link, address, code, take, _recipe()),
         stage=stage,
         tools=Tools(paint, stop, go_on, save, blend, chart),
         shown=stage.shown._replace(losses=losses),
@@ -370,6 +377,7 @@ def _stage() -> Stage:
             strokes = _strokes()
             run_film = _film()
         status = gr.Markdown(opening.status, elem_id="status")
+        gr.Markdown(KEYS, elem_id="keys")
     shown = Shown(result, status, token=_hidden(), title=title)
     return Stage(views, comparison, moments, strokes, run_film, shown)
 
@@ -463,7 +471,7 @@ def _taste() -> tuple[gr.Radio, dict[str, Any]]:
     return preset, {name: controls.make(name) for name in controls.FOREMOST}
 
 
-def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox]:
+def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox, gr.HTML]:
     """What can be taken along: the picture, and the link, which appears when it was asked for."""
     with gr.Row(elem_id="keeping"):
         save = gr.DownloadButton("Save picture", interactive=False, size="md", elem_id="save")
@@ -475,7 +483,7 @@ def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox]:
         buttons=["copy"],
         elem_id="address",
     )
-    return save, link, address
+    return save, link, address, gr.HTML(visible=False, elem_id="code")
 
 
 # --- Parts --------------------------------------------------------------------------------------

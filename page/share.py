@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import gradio as gr
+import segno
 
 from nst_core import ImageError, SettingsError, recipe
 from nst_core.engine.choices import check_choices
@@ -19,6 +21,15 @@ from page.words import plain
 
 # Under a visitor's last picture when nothing but its file is left.
 LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
+
+# Hosts that name the machine itself, whatever machine that is.
+THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
+
+ONLY_HERE = (
+    "There is no code to scan: phones cannot reach this address. Start the page with "
+    "GRADIO_SERVER_NAME=0.0.0.0, and open it at this machine's address in the network."
+)
+CODE = "A code to scan with a phone; it opens these pictures and settings there"
 
 
 class Kept(NamedTuple):
@@ -124,13 +135,13 @@ def _asked_for(request: gr.Request) -> dict[str, str]:
     return {name: text for name, text in dict(request.query_params).items() if name in known}
 
 
-def make_link(base: str, *row: Any) -> Any:
-    """An address that opens the page with this pair and these settings."""
+def make_link(base: str, *row: Any) -> tuple[Any, Any]:
+    """An address that opens the page with this pair and these settings, and its code to scan."""
     try:
         chosen = Choice.from_row(row)
     except SettingsError as error:
         gr.Warning(plain(str(error)))
-        return gr.skip()
+        return gr.skip(), gr.skip()
     given = dict(zip(SUBJECT, chosen.to_row(SUBJECT), strict=True))
     names = {field: choose.example_name(_kind(field), given[field]) for field in PICTURES}
     own = [field for field in (*PICTURES, *MASKS) if given[field]]
@@ -138,7 +149,16 @@ def make_link(base: str, *row: Any) -> Any:
         gr.Info("Your own pictures and regions do not go into the link, only the rest.")
     weights = {field: str(given[field]) for field in WEIGHTS if given[field] != 1.0}
     query = controls.to_query(names | weights, chosen.settings)
-    return gr.update(value=f"{base}?{query}", visible=True)
+    link = f"{base}?{query}"
+    return gr.update(value=link, visible=True), gr.update(value=code(link), visible=True)
+
+
+def code(link: str) -> str:
+    """A code that phones scan to open the link, as HTML; a note where they could not reach it."""
+    if urlsplit(link).hostname in THIS_MACHINE:
+        return f"<p>{ONLY_HERE}</p>"
+    drawn = segno.make(link, micro=False).svg_inline(scale=4, border=4, light="white")
+    return f'<figure role="img" aria-label="{CODE}">{drawn}</figure>'
 
 
 def take_recipe(path: str) -> list[Any]:

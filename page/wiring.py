@@ -221,7 +221,11 @@ def _sharing(page: Page) -> None:
     """The link, and the recipe of a PNG."""
     parts, row = page.sharing, page.fields.row()
     parts.link.click(
-        share.make_link, [parts.address, *row], parts.address, js=HERE, **_private("pictures")
+        share.make_link,
+        [parts.address, *row],
+        [parts.address, parts.code],
+        js=HERE,
+        **_private("pictures"),
     ).success(None, parts.address, None, js=COPY)
     parts.take.click(None, None, None, js=CHOOSE_RECIPE, **BROWSER)
     parts.recipe.upload(

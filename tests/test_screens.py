@@ -74,6 +74,56 @@ def test_arrows_change_the_pair_also_during_a_run(stage):
     expect(stage.locator("#title")).to_contain_text("Mont Saint-Michel")
 
 
+def test_what_is_behind_the_stage_is_out_of_reach(stage):
+    """For the keyboard and for screen readers, until the speaker leaves."""
+    for name in ("#pairs", "#content", "#paint", "#doors"):
+        assert stage.locator(name).evaluate("one => !!one.closest('[inert]')")
+    assert not stage.locator("#result").evaluate("one => !!one.closest('[inert]')")
+    expect(stage.locator("#keys")).to_be_visible()
+    stage.keyboard.press("Escape")
+    assert not stage.locator("#paint").evaluate("one => !!one.closest('[inert]')")
+    expect(stage.locator("#keys")).to_be_hidden()
+
+
+def test_b_shows_the_photo_that_was_painted_and_not_the_one_in_the_field(stage):
+    stage.keyboard.press("Space")
+    wait_for_pictures(stage, 2)
+    stage.keyboard.press("Space")
+    expect(stage.locator("#status")).to_contain_text("Stopped")
+    painted = stage.locator("#content img").get_attribute("src")
+    stage.keyboard.press("Escape")
+    stage.get_by_role("tab", name="Photos").click()
+    stage.locator("#pick-content .thumbnail-lg").nth(4).click()
+    expect(stage.locator("#content img")).not_to_have_attribute("src", painted)
+    stage.click("#present")
+    stage.keyboard.press("b")
+    expect(stage.locator("#before")).to_have_js_property("src", painted)
+
+
+def test_q_shows_a_code_to_scan_or_why_there_is_none(stage):
+    stage.keyboard.press("q")
+    expect(stage.locator("#code")).to_contain_text("phones cannot reach this address")
+    shoot(stage, "presenter-code", full_page=False)
+
+
+def test_a_playlist_paints_and_ends_at_a_touch(stage):
+    stage.keyboard.press("p")
+    wait_for_pictures(stage, 2)
+    stage.mouse.click(5, 5)
+    stage.keyboard.press("Space")
+    expect(stage.locator("#status")).to_contain_text("Stopped")
+    wait_until_idle(stage)
+    assert stage.evaluate("window.unanswered.size") == 0
+
+
+def test_a_screen_reader_is_told_of_the_run(browser, page_address):
+    with visit(browser, page_address, SHORT) as page:
+        told = page.locator(".told")
+        expect(told).to_have_attribute("aria-live", "polite")
+        paint_to_the_end(page)
+        expect(told).to_contain_text("Done: 8 steps")
+
+
 # --- Phone and dark mode ------------------------------------------------------------------------
 
 

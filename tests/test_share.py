@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import gradio as gr
 import numpy as np
 import pytest
+import segno
 from PIL import Image
 from visits import CASTLE, OTHER, WAVE, mixed, paint, paint_until, pixels, step_of, told, values_of
 
@@ -89,7 +91,8 @@ def test_the_page_opens_with_a_painted_pair_and_a_preset(query):
 
 def test_a_link_opens_the_same_pair_and_settings():
     settings = Settings(size=384, strength=0.7, time_budget=10)
-    link = share.make_link("http://x/", CASTLE, WAVE, *controls.show(settings))["value"]
+    made, _ = share.make_link("http://x/", CASTLE, WAVE, *controls.show(settings))
+    link = made["value"]
     assert link.startswith("http://x/?")
     arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
     assert arrival[:2] == (chosen(settings, CASTLE, WAVE), None)
@@ -113,7 +116,8 @@ def test_a_link_with_nonsense_is_told(monkeypatch):
 def test_a_link_without_examples_says_what_it_leaves_out(monkeypatch, tmp_path):
     messages = told(monkeypatch, "Info")
     Image.new("RGB", (32, 32)).save(tmp_path / "mine.png")
-    link = share.make_link("http://x/", str(tmp_path / "mine.png"), WAVE, *values_of())["value"]
+    made, _ = share.make_link("http://x/", str(tmp_path / "mine.png"), WAVE, *values_of())
+    link = made["value"]
     assert "mine" not in link
     assert "style=great-wave" in link
     assert "own pictures" in messages[0]
@@ -275,7 +279,8 @@ def test_a_link_holds_the_mix_without_regions(monkeypatch, half):
     messages = told(monkeypatch, "Info")
     more = {"style_3": OTHER, "weight_3": 0.25}
     row = chosen(Settings(size=64), CASTLE, WAVE, **more, mask_3=half).to_row()
-    link = share.make_link("http://x/", *row)["value"]
+    made, _ = share.make_link("http://x/", *row)
+    link = made["value"]
     assert "regions" in messages[0]
     arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
     assert arrival.chosen == chosen(Settings(size=64), CASTLE, WAVE, **more)
@@ -285,3 +290,21 @@ def test_a_link_with_a_nonsensical_weight_is_told(monkeypatch):
     messages = told(monkeypatch)
     assert Arrival.at(weight_2="much").chosen == OPENING
     assert "Weight 2 must be a number from 0 to 1" in messages[0]
+
+
+def modules(svg: str) -> str:
+    """What of a code is drawn."""
+    return re.search(r' d="([^"]+)"', svg)[1]
+
+
+def test_a_code_to_scan_is_that_of_the_link():
+    link = "https://talk.example/?content=castle&style=great-wave"
+    expected = segno.make(link, micro=False).svg_inline(scale=4, border=4, light="white")
+    assert modules(expected) in share.code(link)
+    assert modules(expected) not in share.code(link + "&size=256")
+
+
+@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1", "[::1]:7860", "0.0.0.0"])
+def test_an_address_that_phones_cannot_reach_has_no_code(host):
+    assert "<svg" not in share.code(f"http://{host}/?content=castle")
+    assert "phones cannot reach" in share.code(f"http://{host}/?content=castle")

@@ -1,0 +1,46 @@
+// What the page does in the browser beside presenter mode: uploads with one press, drops, sliders moved
+// by keys, and what a screen reader is told.
+() => {
+  const find = (selector) => document.querySelector(selector);
+
+  // With a picture in it, a field's own upload button empties it first, and is to be pressed again.
+  document.addEventListener("click", (event) => {
+    const field = event.target.closest("button[aria-label='Upload file']")?.closest("#content, #style");
+    if (!field?.querySelector("img")) return;
+    event.stopPropagation();
+    find(`#upload-${field.id}`).click();
+  }, true);
+
+  // Gradio's slider tells of being let go by a pointer only.
+  document.addEventListener("keyup", (event) => {
+    if (!event.target.closest("#blend")) return;
+    event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+  });
+
+  const isElsewhere = (event) => !event.target.closest("#content, #style, #recipe");
+  document.addEventListener("dragover", (event) => isElsewhere(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!isElsewhere(event) || !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    const input = find("#recipe").parentElement.querySelector("input[type=file]");
+    const files = new DataTransfer();
+    files.items.add(event.dataTransfer.files[0]);
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // The status changes four times a second; a screen reader hears of steps now and then only.
+  const SECONDS_BETWEEN = 10;
+  const told = Object.assign(document.createElement("div"), { className: "told" });
+  told.setAttribute("aria-live", "polite");
+  document.body.append(told);
+  let last = 0;
+  new MutationObserver(() => {
+    const text = find("#status").innerText.trim();
+    const isStep = /\d px/.test(text);
+    if (!text || text === told.innerText) return;
+    if (isStep && performance.now() - last < 1000 * SECONDS_BETWEEN) return;
+    last = isStep ? performance.now() : 0;
+    told.innerText = text;
+  }).observe(find("#status"), { subtree: true, childList: true, characterData: true });
+}
