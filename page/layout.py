@@ -538,8 +538,9 @@ def _upload(name: str) -> gr.UploadButton:
 
 def _recipe() -> gr.UploadButton:
     """Not behind a door: what is not open is not in the browser, and nothing could be dropped."""
-    # Of any type: whatever is dropped on the page arrives here, and is told what is missing.
-    return gr.UploadButton("Recipe", elem_id="recipe", elem_classes="away")
+    with gr.Row(elem_classes="away"):  # by itself, for `page.js` to find its input
+        # Of any type: whatever is dropped on the page arrives here, and is told what is missing.
+        return gr.UploadButton("Recipe", elem_id="recipe")
 
 
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:
