@@ -81,7 +81,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     expect(page.locator("#result img")).to_be_visible()
     expect(page.locator("#title")).to_contain_text("Neuschwanstein")
     first = page.locator("#result img").get_attribute("src")
-    for number, name in ((1, "Mont Saint-Michel"), (0, "Neuschwanstein")):
+    for number, name in ((1, "Chateau de Chenonceau"), (0, "Neuschwanstein")):
         page.locator("#pairs .thumbnail-lg").nth(number).click()
         expect(page.locator("#title")).to_contain_text(name)
         expect(page.locator("#status")).to_contain_text("A finished example")

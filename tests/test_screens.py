@@ -64,14 +64,14 @@ def test_arrows_change_the_pair_also_during_a_run(stage):
     wait_for_pictures(stage, 2)
     stage.keyboard.press("ArrowRight")
     expect(stage.locator("#status")).to_contain_text("A finished example")
-    expect(stage.locator("#title")).to_contain_text("Mont Saint-Michel")
+    expect(stage.locator("#title")).to_contain_text("Chateau de Chenonceau")
     stage.keyboard.press("ArrowRight")
     expect(stage.locator("#title")).to_contain_text("Owl")
     wait_until_idle(stage)
     expect(stage.locator("#status")).to_contain_text("A finished example")  # the run is not back
     shoot(stage, "presenter-pair", full_page=False)
     stage.keyboard.press("ArrowLeft")
-    expect(stage.locator("#title")).to_contain_text("Mont Saint-Michel")
+    expect(stage.locator("#title")).to_contain_text("Chateau de Chenonceau")
 
 
 def test_what_is_behind_the_stage_is_out_of_reach(stage):
