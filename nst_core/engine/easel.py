@@ -119,7 +119,7 @@ def origins(
     Raises:
         ImageError, SettingsError, WeightsError, OutOfMemoryError: as `stream` does.
     """
-    settings = replace(settings or Settings(), faces=False)  # nothing here depends on them
+    settings = replace(settings or Settings(), subject=False)  # nothing here depends on it
     _check(settings)
     with _memory_errors_in_words():
         objective = Objective.of(settings)

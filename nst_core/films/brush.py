@@ -4,10 +4,14 @@ After Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (2016, a
 frame starts from the one before, warped to where things are now, and is painted for a few steps
 with the temporal loss beside the others. Places that have come to be seen start from what the
 feed-forward net makes of them. Ours is that a picture may change no more than the clip itself
-does, both measured as flicker is: what the steps did beyond that is taken back.
+does, both measured as flicker is.
 
-Frames and pictures are uint8 RGB [H, W, 3]. A picture is "raw" as the last step left it, before its
-colours are brought to the paintings': that is what the next frame starts from.
+Frames are uint8 RGB [H, W, 3]. A picture is "raw", float32 [H, W, 3] in levels of 0 to 255, as the
+last step left it, before its colours are brought to the paintings'.
+
+So there are two pictures of a frame. What is wanted of it is painted, or drawn along from key
+frames, which start from each other and stay sharp. What is shown is the one shown before, warped,
+and as far towards the wanted as may change.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from nst_core.engine.easel import Easel
 from nst_core.engine.job import Follows
 from nst_core.engine.plan import Plan
 from nst_core.engine.schedule import Scale
-from nst_core.films.motion import Motion, warped
+from nst_core.films.motion import Motion, warped, warped_sharply
 from nst_core.lazy import cv2
 from nst_core.losses.term import Before
 from nst_core.networks.stylizer import preview
@@ -40,7 +44,7 @@ ENOUGH_KNOWN = 0.4
 SEAM, AROUND = 0.004, 0.06
 
 # How much a picture may change from frame to frame, in times of what the clip does.
-ALLOWED = 1.0
+ALLOWED = 0.5
 
 LEAST_WEIGHT = 1e-3  # of a picture that is blurred by its mask
 
@@ -90,19 +94,17 @@ class Brush:
             return picture
         if motion.known.mean() < ENOUGH_KNOWN:
             return self.anew(frame, look, stop)
-        moved = warped(picture, motion.flow)
-        start = self.filled(moved, motion.known, frame)
+        moved = warped_sharply(picture, motion.flow).clip(0, 255)
+        start = to_levels(self._filled(moved, motion.known, frame))
         known = motion.known[np.newaxis, ..., np.newaxis].astype(np.float32)
-        held = Before(moved[np.newaxis].astype(np.float32) / 255, known)
+        held = Before(moved[np.newaxis] / 255, known)
         easel = self._easel(frame, replace(look, before=held), canvas=start, plan=self._next_plan)
-        found = _painted(easel, stop)
-        allowed = ALLOWED * change(frame, warped(before, motion.flow), motion.known)
-        return self._calmed(easel, found, moved, motion.known, allowed)
+        return _painted(easel, stop)
 
     def between(
         self, frame: np.ndarray, sides: Sequence[tuple[np.ndarray, Motion, float]]
     ) -> np.ndarray:
-        """A frame between two that are painted, drawn along from both, raw.
+        """A frame between others that are painted, drawn along from them, raw.
 
         Args:
             sides: of each the picture, the motion from the frame to it, and how much it counts.
@@ -110,43 +112,56 @@ class Brush:
         total, weights = np.zeros(frame.shape, np.float32), np.zeros(frame.shape[:2], np.float32)
         for picture, motion, share in sides:
             weight = share * soft(motion.known)
-            total += weight[..., np.newaxis] * warped(picture, motion.flow)
+            total += weight[..., np.newaxis] * warped_sharply(picture, motion.flow).clip(0, 255)
             weights += weight
         mixed = total / np.maximum(weights, LEAST_WEIGHT)[..., np.newaxis]
-        return self.filled(np.rint(mixed).astype(np.uint8), weights > LEAST_WEIGHT, frame)
+        return self._filled(mixed, weights > LEAST_WEIGHT, frame)
+
+    def calmed(
+        self,
+        wanted: np.ndarray,
+        frame: np.ndarray,
+        before: np.ndarray,
+        picture: np.ndarray,
+        motion: Motion,
+        look: Follows,
+    ) -> np.ndarray:
+        """What is wanted, nearer to the frame before where it changes by more than is allowed, raw.
+
+        Args:
+            wanted: of the frame, raw.
+            before, picture, motion: as for `onward`, of the frame before.
+        """
+        moved = warped(picture, motion.flow)
+        allowed = ALLOWED * change(frame, warped(before, motion.flow), motion.known)
+        easel = self._easel(frame, look, plan=self._plan)
+        there, here = (easel.shown(to_levels(one)) for one in (wanted, moved))
+        changed = change(there, here, motion.known)
+        if changed <= allowed:
+            return wanted
+        back = 1 - np.sqrt(allowed / changed)
+        return wanted + back * soft(motion.known)[..., np.newaxis] * (moved - wanted)
 
     def shown(self, frame: np.ndarray, picture: np.ndarray, look: Follows) -> np.ndarray:
-        """A raw picture as it is shown: in the paintings' colours."""
-        return self._easel(frame, look, plan=self._plan).shown(picture)
+        """A raw picture as it is shown, uint8: in the paintings' colours."""
+        return self._easel(frame, look, plan=self._plan).shown(to_levels(picture))
 
-    def filled(self, picture: np.ndarray, known: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    def _filled(self, picture: np.ndarray, known: np.ndarray, frame: np.ndarray) -> np.ndarray:
         """A picture where it is known; elsewhere what the feed-forward net makes of the frame.
 
-        In the colours around: by the difference of the two where both are there, blurred.
+        In the contrast of what is known, and in the colours around: by the difference of the two
+        where both are there, blurred.
         """
-        if known.all():
+        if known.all() or not known.any():
             return picture
         net = preview(frame[np.newaxis].astype(np.float32) / 255, self._paintings, None)[0] * 255
+        own, wanted = net[known], picture[known]
+        gain = np.minimum(1, wanted.std(axis=0) / np.maximum(own.std(axis=0), 1))
+        net = wanted.mean(axis=0) + gain * (net - own.mean(axis=0))
         seen = soft(known)[..., np.newaxis]
         away = blurred(seen * (picture - net), AROUND)
         new = net + away / np.maximum(blurred(seen, AROUND), LEAST_WEIGHT)[..., np.newaxis]
-        return np.rint((seen * picture + (1 - seen) * new).clip(0, 255)).astype(np.uint8)
-
-    def _calmed(
-        self,
-        easel: Easel,
-        found: np.ndarray,
-        moved: np.ndarray,
-        known: np.ndarray,
-        allowed: float,
-    ) -> np.ndarray:
-        """What was found, nearer to what was there where it changed by more than is allowed."""
-        changed = change(easel.shown(found), easel.shown(moved), known)
-        if changed <= allowed:
-            return found
-        back = 1 - np.sqrt(allowed / changed)
-        step = moved.astype(np.float32) - found
-        return np.rint(found + back * soft(known)[..., np.newaxis] * step).astype(np.uint8)
+        return (seen * picture + (1 - seen) * new).clip(0, 255).astype(np.float32)
 
     def _easel(
         self,
@@ -165,7 +180,12 @@ def _painted(easel: Easel, stop: StopToken) -> np.ndarray:
     frames = deque(easel.paint(stop), maxlen=1)
     if not frames or not frames[0].done:
         raise StoppedError(stop.reason)
-    return images.to_uint8(easel.canvas)
+    return easel.canvas[0] * np.float32(255)
+
+
+def to_levels(picture: np.ndarray) -> np.ndarray:
+    """A raw picture in whole levels, uint8."""
+    return np.rint(picture.clip(0, 255)).astype(np.uint8)
 
 
 def change(picture: np.ndarray, moved: np.ndarray, known: np.ndarray) -> float:

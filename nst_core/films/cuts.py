@@ -81,7 +81,7 @@ def _fitting(clip: Clip) -> int:
 
 def left_by_motion(before: np.ndarray, frame: np.ndarray) -> float:
     """How much of a frame the one before cannot explain, of 0 to 1; both uint8 [H, W, 3]."""
-    moved = warped(before, estimated(frame, before), smooth=False)
+    moved = warped(before, estimated(frame, before))
     return float(np.abs(moved.astype(np.float32) - frame).mean() / 255)
 
 

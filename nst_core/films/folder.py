@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from nst_core.engine.job import Follows
 from nst_core.engine.plan import Plan
 from nst_core.errors import FilmError, SettingsError
-from nst_core.files import write_whole
-from nst_core.pictures import images
+from nst_core.files import replacing, write_whole
 from nst_core.recipe import Recipe
 
 ENDING = ".parts"  # behind the film's name
@@ -67,34 +64,32 @@ class Folder:
 
     # --- Pictures ---
 
-    def key(self, number: int) -> np.ndarray | None:
-        """The raw picture of a key frame, uint8 [H, W, 3]; None where there is none."""
-        return _load(self._key(number))
+    def load(self, kind: str, number: int) -> np.ndarray | None:
+        """What `save` kept of a frame, under the name of a kind; None where there is nothing."""
+        file = self._file(kind, number)
+        return np.load(file) if file.exists() else None
 
-    def keep_key(self, number: int, picture: np.ndarray) -> None:
-        images.save(Image.fromarray(picture), self._key(number))
+    def needed(self, kind: str, number: int) -> np.ndarray:
+        """The same; raises `FilmError` where there is nothing."""
+        found = self.load(kind, number)
+        if found is None:
+            raise FilmError(f"{self.path.name!r} is damaged; remove it to begin the film anew.")
+        return found
 
-    def drop_keys(self, before: int) -> None:
-        """Forget the key frames before this one."""
-        for file in self.path.glob("key-*.png"):
-            if file.name < self._key(before).name:
+    def save(self, kind: str, number: int, picture: np.ndarray) -> np.ndarray:
+        """Keep a picture, whole or not at all, and return it."""
+        with replacing(self._file(kind, number)) as part, part.open("wb") as file:
+            np.save(file, picture)
+        return picture
+
+    def drop(self, kind: str, before: int) -> None:
+        """Forget what is kept of this kind of frames before this one."""
+        for file in self.path.glob(f"{kind}-*.npy"):
+            if file.name < self._file(kind, before).name:
                 file.unlink()
 
-    def look(self, number: int) -> Follows | None:
-        """What the colours of the shot that begins so are matched by; None if there is none."""
-        found = [_load(file) for file in self._look(number)]
-        photo, painted = found
-        return None if photo is None or painted is None else Follows(photo, painted)
-
-    def keep_look(self, number: int, look: Follows) -> None:
-        for picture, file in zip((look.photo, look.painted), self._look(number), strict=True):
-            images.save(Image.fromarray(picture), file)
-
-    def _key(self, number: int) -> Path:
-        return self.path / f"key-{number:06}.png"
-
-    def _look(self, number: int) -> tuple[Path, Path]:
-        return tuple(self.path / f"look-{number:06}-{of}.png" for of in ("photo", "painted"))  # type: ignore[return-value]
+    def _file(self, kind: str, number: int) -> Path:
+        return self.path / f"{kind}-{number:06}.npy"
 
 
 def _same(path: Path, made: Recipe, quality: str) -> Recipe:
@@ -111,7 +106,3 @@ def _same(path: Path, made: Recipe, quality: str) -> Recipe:
             "settings; remove it, give another name, or overwrite it."
         )
     return begun
-
-
-def _load(file: Path) -> np.ndarray | None:
-    return np.asarray(Image.open(file)) if file.exists() else None

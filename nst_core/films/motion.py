@@ -53,7 +53,8 @@ def estimated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     lights = [_padded(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in (one, other)]
-    return np.asarray(search.calc(*lights, None), np.float32)[:height, :width]
+    nothing = np.zeros([*lights[0].shape, 2], np.float32)
+    return np.asarray(search.calc(*lights, nothing), np.float32)[:height, :width]
 
 
 def _padded(light: np.ndarray) -> np.ndarray:
@@ -64,7 +65,7 @@ def _padded(light: np.ndarray) -> np.ndarray:
 
 def is_known(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Where a flow can be trusted, given the other frame's flow back; bool [H, W]."""
-    returned = warped(back, flow, smooth=False)
+    returned = warped(back, flow)
     squares = _square(flow)
     agrees = _square(flow + returned) < AGREE_SHARE * (squares + _square(returned)) + AGREE
     return is_inside(flow) & agrees & ~has_edge(flow, squares)
@@ -90,29 +91,39 @@ def places(flow: np.ndarray) -> np.ndarray:
     return np.stack([columns, rows], axis=-1) + flow
 
 
-def warped(there: np.ndarray, flow: np.ndarray, *, smooth: bool = True) -> np.ndarray:
+def warped(there: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """What is `there`, [H, W] or [H, W, N], brought to where the flow comes from.
 
-    Args:
-        smooth: by Lanczos' filter, which keeps a picture sharp when it is moved again and again; or
-            linear, which invents nothing, for flows and masks.
+    Linear, so that nothing is invented; `warped_sharply` is for pictures that are moved again and
+    again.
     """
-    filtering = cv2.INTER_LANCZOS4 if smooth else cv2.INTER_LINEAR
     x, y = np.moveaxis(places(flow), -1, 0)
     found = cv2.remap(
         there,
         np.ascontiguousarray(x),
         np.ascontiguousarray(y),
-        filtering,
+        cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(found)
 
 
+def warped_sharply(there: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """The same of a picture, float32 [H, W, 3], by cubic splines, which blur and ring least."""
+    from scipy.ndimage import map_coordinates  # at first use: it takes a moment to load
+
+    at = np.moveaxis(places(flow)[..., ::-1], -1, 0)
+    channels = [
+        map_coordinates(channel, at, order=3, mode="nearest", output=np.float32)
+        for channel in np.moveaxis(there, -1, 0)
+    ]
+    return np.stack(channels, axis=-1)
+
+
 def composed(first: Motion, then: Motion) -> Motion:
     """The motion over a frame between: `first` leads there, `then` goes on from there."""
-    flow = first.flow + warped(then.flow, first.flow, smooth=False)
-    seen = warped(then.known.astype(np.float32), first.flow, smooth=False) > 0.99
+    flow = first.flow + warped(then.flow, first.flow)
+    seen = warped(then.known.astype(np.float32), first.flow) > 0.99
     return Motion(flow, first.known & seen & is_inside(flow))
 
 

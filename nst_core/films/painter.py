@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import itertools
 import statistics
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from nst_core import recipe
 from nst_core.engine.easel import Easel
 from nst_core.engine.job import Follows
 from nst_core.errors import SettingsError
-from nst_core.films.brush import Brush
+from nst_core.films.brush import Brush, to_levels
 from nst_core.films.clip import LIMITS, Clip, ClipFrame, ClipSource, Limits, probe
 from nst_core.films.cuts import Footage, Shot, look_through
 from nst_core.films.folder import Folder
@@ -37,6 +38,12 @@ from nst_core.stop import StoppedError, StopToken
 FILM_SIZE = 384  # px, long side of a film whose size was left open
 
 SAVE_INTERVAL = 5.0  # s, between two films on the way
+
+# What is kept of frames until it is used: pictures as they are wanted and as they are shown, raw,
+# and what a shot's colours are matched by.
+WANTED, PICTURE, LOOK = "wanted", "picture", "look"
+
+CARRIED = 0.02  # how much the frame before counts beside two key frames
 
 LONGEST_STRIDE = 30  # frames from a key frame to the next at most: so many are held in memory
 
@@ -168,52 +175,68 @@ class Film:
                 yield from self._shot(shot, len(reel), stop)
 
     def _shot(self, shot: Shot, there: int, stop: StopToken) -> Iterator[np.ndarray]:
-        """The frames of a shot of which the first `there` of the film are there."""
+        """The frames of a shot, if the first `there` of the film are there."""
+        brush, folder = self._brush, self._folder
         keys = keys_of(shot, self.quality.stride(self.clip))
         keys = keys[max(0, sum(key < there for key in keys) - 1) :]  # from the last that is there
         frames = self._from(keys[0])
         last = next(frames)
-        look = self._folder.look(shot.start) or self._looked_at(shot, last, stop)
-        picture = self._folder.key(keys[0])
-        if picture is None:
-            picture = self._keep(last, self._brush.anew(last.pixels, look, stop))
-        if last.number >= there:
-            yield self._brush.shown(last.pixels, picture, look)
+        look = self._look(shot, last, stop)
+        wanted = self._wanted(last, functools.partial(brush.anew, last.pixels, look, stop))
+        picture = wanted
+        if there > shot.start:
+            picture = folder.needed(PICTURE, there - 1)
+        else:
+            folder.save(PICTURE, shot.start, picture)
+            yield brush.shown(last.pixels, picture, look)
         for key, following in itertools.pairwise(keys):
-            self._folder.drop_keys(before=key)
-            stretch = [last, *itertools.islice(frames, following - key)]
-            back, ahead = paths(stretch)
-            last, earlier = stretch[-1], picture
-            kept = self._folder.key(following)
-            picture = kept if kept is not None else self._keep(last, self._brush.onward(
-                last.pixels, stretch[0].pixels, earlier, back[-1], look, stop
-            ))  # fmt: skip
-            for frame, to_earlier, to_later in zip(stretch, back, ahead, strict=True):
-                stop.check()
-                if frame.number in (key, following) or frame.number < there:
+            folder.drop(WANTED, before=key)
+            stretch = Stretch.of([last, *itertools.islice(frames, following - key)])
+            earlier, last = wanted, stretch.frames[-1]
+            first, path = stretch.frames[0], stretch.back[-1]
+            onward = functools.partial(
+                brush.onward, last.pixels, first.pixels, earlier, path, look, stop
+            )
+            wanted = self._wanted(last, onward)
+            for index, frame in enumerate(stretch.frames):
+                if index == 0 or frame.number < there:
                     continue
-                share = (frame.number - key) / (following - key)
-                sides = [(earlier, to_earlier, 1 - share), (picture, to_later, share)]
-                drawn = self._brush.between(frame.pixels, sides)
-                yield self._brush.shown(frame.pixels, drawn, look)
-            yield self._brush.shown(last.pixels, picture, look)
+                stop.check()
+                folder.drop(PICTURE, before=frame.number - 1)
+                before, link = stretch.frames[index - 1].pixels, stretch.links[index - 1]
+                aim = wanted
+                if frame.number < following:
+                    aim = brush.between(
+                        frame.pixels, stretch.sides(index, earlier, wanted, picture)
+                    )
+                picture = brush.calmed(aim, frame.pixels, before, picture, link, look)
+                folder.save(PICTURE, frame.number, picture)
+                yield brush.shown(frame.pixels, picture, look)
 
     def _from(self, number: int) -> Iterator[ClipFrame]:
         """The clip's frames from this one on."""
         return itertools.islice(self.clip.frames(self.size), number, None)
 
-    def _looked_at(self, shot: Shot, first: ClipFrame, stop: StopToken) -> Follows:
-        """Paint the frame that a shot's colours are matched by; mostly that is its first one."""
-        frame = first if shot.typical == shot.start else next(self._from(shot.typical))
-        look = Follows(frame.pixels, self._brush.anew(frame.pixels, None, stop))
-        if frame is first:
-            self._keep(first, look.painted)
-        self._folder.keep_look(shot.start, look)
-        return look
+    def _look(self, shot: Shot, first: ClipFrame, stop: StopToken) -> Follows:
+        """What a shot's colours are matched by: its typical frame, painted by itself.
 
-    def _keep(self, frame: ClipFrame, picture: np.ndarray) -> np.ndarray:
-        self._folder.keep_key(frame.number, picture)
-        return picture
+        Mostly that is its first one, which then is painted.
+        """
+        paths = self._folder.load(LOOK, shot.start)
+        if paths is None:
+            frame = first if shot.typical == shot.start else next(self._from(shot.typical))
+            painted = self._brush.anew(frame.pixels, None, stop)
+            paths = np.stack([frame.pixels, to_levels(painted)])
+            if frame is first:
+                self._folder.save(WANTED, first.number, painted)
+            self._folder.save(LOOK, shot.start, paths)
+            self._folder.drop(LOOK, before=shot.start)
+        return Follows(*paths)
+
+    def _wanted(self, frame: ClipFrame, paint: Callable[[], np.ndarray]) -> np.ndarray:
+        """A key frame's picture: painted, unless it was before."""
+        found = self._folder.load(WANTED, frame.number)
+        return self._folder.save(WANTED, frame.number, paint()) if found is None else found
 
 
 def keys_of(shot: Shot, stride: int) -> list[int]:
@@ -222,21 +245,43 @@ def keys_of(shot: Shot, stride: int) -> list[int]:
     return [*range(shot.start, last, stride), last]
 
 
-def paths(frames: Sequence[ClipFrame]) -> tuple[list[Motion], list[Motion]]:
-    """The motions from each of some frames in a row to the first, and to the last of them."""
-    links = [motions(later.pixels, earlier.pixels) for earlier, later in itertools.pairwise(frames)]
-    nowhere = still(*frames[0].pixels.shape[:2])
-    back = [
-        *itertools.accumulate(
-            links, lambda so_far, link: composed(link[0], so_far), initial=nowhere
-        )
-    ]
-    ahead = [
-        *itertools.accumulate(
-            links[::-1], lambda so_far, link: composed(link[1], so_far), initial=nowhere
-        )
-    ]
-    return back, ahead[::-1]
+@dataclass(frozen=True)
+class Stretch:
+    """The frames from a key frame to the next, and how things move."""
+
+    frames: Sequence[ClipFrame]
+    links: Sequence[Motion]  # from each but the first to the one before
+    back: Sequence[Motion]  # from each to the first
+    ahead: Sequence[Motion]  # from each to the last
+
+    @classmethod
+    def of(cls, frames: Sequence[ClipFrame]) -> Stretch:
+        found = [
+            motions(after.pixels, before.pixels) for before, after in itertools.pairwise(frames)
+        ]
+        links, ahead = [one for one, _ in found], [other for _, other in found]
+        here = still(*frames[0].pixels.shape[:2])
+        return cls(frames, links, _chained(links, here), _chained(ahead[::-1], here)[::-1])
+
+    def sides(
+        self, index: int, earlier: np.ndarray, later: np.ndarray, before: np.ndarray
+    ) -> list[tuple[np.ndarray, Motion, float]]:
+        """What a frame between is drawn along from: both key frames and, where neither tells, the
+        frame before."""
+        share = index / (len(self.frames) - 1)
+        return [
+            (earlier, self.back[index], 1 - share),
+            (later, self.ahead[index], share),
+            (before, self.links[index - 1], CARRIED),
+        ]
+
+
+def _chained(links: Sequence[Motion], here: Motion) -> list[Motion]:
+    """The motions from each frame to the one at `here`, given those to the next one towards it."""
+    chain = [here]
+    for link in links:
+        chain.append(composed(link, chain[-1]))
+    return chain
 
 
 class Pace:
