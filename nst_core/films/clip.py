@@ -124,6 +124,8 @@ def probe(source: ClipSource, limits: Limits = LIMITS) -> Clip:
         if not container.streams.video:
             raise ClipError(f"{path.name!r} has no picture, only sound; give a clip.")
         stream = container.streams.video[0]
+        if stream.codec_context is None:  # damaged, or of a codec that nobody knows
+            raise ClipError(f"{path.name!r} has a picture that cannot be decoded; export it again.")
         _check_sides(stream.width, stream.height, limits, path.name)
         seconds = float(container.duration or 0) / 1e6
         limits.check_seconds(seconds, path.name)
@@ -135,7 +137,7 @@ def probe(source: ClipSource, limits: Limits = LIMITS) -> Clip:
             stream.average_rate or stream.guessed_rate or FALLBACK_RATE,
             stream.time_base,
             seconds,
-            bool(container.streams.audio),
+            sound_of(container) is not None,
         )
 
 
@@ -154,6 +156,11 @@ def opened(path: Path) -> Iterator[Any]:
         ) from error
     with container:
         yield container
+
+
+def sound_of(container: Any) -> Any | None:
+    """The stream of a container's sound, the first one that can be read; None for none."""
+    return next((one for one in container.streams.audio if one.codec_context), None)
 
 
 @contextlib.contextmanager

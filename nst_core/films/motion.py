@@ -52,9 +52,9 @@ def estimated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     height, width = one.shape[:2]
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
-    lights = [_padded(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in (one, other)]
-    nothing = np.zeros([*lights[0].shape, 2], np.float32)
-    return np.asarray(search.calc(*lights, nothing), np.float32)[:height, :width]
+    here, there = (_padded(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in (one, other))
+    nothing = np.zeros([*here.shape, 2], np.float32)
+    return np.asarray(search.calc(here, there, nothing), np.float32)[:height, :width]
 
 
 def _padded(light: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from nst_core.errors import FilmError
 from nst_core.files import by_ending, replacing
-from nst_core.films.clip import Clip, opened
+from nst_core.films.clip import Clip, opened, sound_of
 from nst_core.pictures import images
 from nst_core.pictures.film import encoded
 
@@ -119,7 +119,7 @@ class Reel:
             picture.time_base = self._clip.time_base
             begins, origin = _starts(source)
             packets = [self._picture_packets(pieces, picture, begins - origin)]
-            if source.streams.audio:
+            if self._clip.has_sound:
                 is_whole = len(self) == len(self._times)
                 end = None if is_whole else begins + self._seconds(len(self))
                 packets.append(_sound_packets(source, container, origin, end))
@@ -167,9 +167,10 @@ def _starts(source: Any) -> tuple[Fraction, Fraction]:
     lies before 0, as it does in the file.
     """
     begins = _start_of(source.streams.video[0])
-    if not source.streams.audio:
+    own = sound_of(source)
+    if own is None:
         return begins, begins
-    sound = _start_of(source.streams.audio[0])
+    sound = _start_of(own)
     return begins, sound if sound < begins - LEAD_IN else begins
 
 
@@ -189,7 +190,8 @@ def _sound_packets(
     """
     import av
 
-    own = source.streams.audio[0]
+    own = sound_of(source)
+    assert own is not None
     is_copied = own.codec_context.name in COPIED_SOUND
     if is_copied:
         stream = container.add_stream_from_template(own)
