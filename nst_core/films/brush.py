@@ -134,8 +134,7 @@ class Brush:
         """
         moved = warped(picture, motion.flow)
         allowed = ALLOWED * change(frame, warped(before, motion.flow), motion.known)
-        easel = self._easel(frame, look, plan=self._plan)
-        there, here = (easel.shown(to_levels(one)) for one in (wanted, moved))
+        there, here = self._shown(frame, look, wanted, moved)
         changed = change(there, here, motion.known)
         if changed <= allowed:
             return wanted
@@ -144,7 +143,13 @@ class Brush:
 
     def shown(self, frame: np.ndarray, picture: np.ndarray, look: Follows) -> np.ndarray:
         """A raw picture as it is shown, uint8: in the paintings' colours."""
-        return self._easel(frame, look, plan=self._plan).shown(to_levels(picture))
+        (found,) = self._shown(frame, look, picture)
+        return found
+
+    def _shown(self, frame: np.ndarray, look: Follows, *pictures: np.ndarray) -> list[np.ndarray]:
+        settings = replace(self._settings, subject=False)  # nothing here depends on it
+        easel = Easel(frame, list(self._styles), settings, plan=self._plan, follows=look)
+        return [easel.shown(to_levels(picture)) for picture in pictures]
 
     def _filled(self, picture: np.ndarray, known: np.ndarray, frame: np.ndarray) -> np.ndarray:
         """A picture where it is known; elsewhere what the feed-forward net makes of the frame.
