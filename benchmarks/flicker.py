@@ -26,9 +26,9 @@ from tqdm import tqdm
 
 from benchmarks import report
 from nst_core import Settings, stylize
-from nst_core.films.brush import change
+from nst_core.films.brush import change, to_levels
 from nst_core.films.clip import probe
-from nst_core.films.motion import Motion, motions, warped
+from nst_core.films.motion import Motion, motions, warped, warped_sharply
 from nst_core.films.painter import QUALITIES, Film
 from nst_core.pictures import images
 from page import examples
@@ -41,11 +41,11 @@ PHOTO, PAINTING = examples.path_of("content", "castle"), examples.path_of("style
 
 def moving_photo(size: int, count: int) -> Iterator[np.ndarray]:
     """A window that moves over a photo, of 3 to 2, uint8 [H, W, 3]."""
-    photo = images.to_uint8(images.load(PHOTO, size + 2 * count).rgb)
+    photo = images.to_uint8(images.load(PHOTO, size + 2 * count).rgb).astype(np.float32)
     height, width = size * 2 // 6 * 2, size // 2 * 2
     for number in range(count):
         shift = np.broadcast_to(np.multiply(PER_FRAME, number), [*photo.shape[:2], 2])
-        yield warped(photo, shift.astype(np.float32))[:height, :width]
+        yield to_levels(warped_sharply(photo, shift.astype(np.float32)))[:height, :width]
 
 
 def real(file: Path, size: int, count: int, rate: int, start: float) -> Iterator[np.ndarray]:

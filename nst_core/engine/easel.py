@@ -196,13 +196,16 @@ class Easel:
         """A picture as a frame would show it: with the paintings' palette, and the colours.
 
         Args:
-            canvas: uint8 [H, W, 3], of the photo's size; the result is alike.
+            canvas: [H, W, 3] in levels of 0 to 255, uint8 or float32, of the photo's size.
+
+        Returns it as uint8.
         """
         settings = self.settings
         if Objective.of(settings).takes_colors:
             palettes = palettes_of(self._job.recolored(settings.color))
             canvas = self._job.in_palettes(canvas, palettes, settings.strength)
-        return self._job.finished(canvas, settings.color)
+        levels = np.rint(canvas).clip(0, 255).astype(np.uint8)
+        return self._job.finished(levels, settings.color)
 
     def origins(self) -> Origins:
         """Where each place of the picture so far comes from, see `Origins`; takes about a second.

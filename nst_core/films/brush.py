@@ -44,7 +44,7 @@ ENOUGH_KNOWN = 0.4
 SEAM, AROUND = 0.004, 0.06
 
 # How much a picture may change from frame to frame, in times of what the clip does.
-ALLOWED = 0.5
+ALLOWED = 0.6
 
 LEAST_WEIGHT = 1e-3  # of a picture that is blurred by its mask
 
@@ -139,7 +139,7 @@ class Brush:
         if changed <= allowed:
             return wanted
         back = 1 - np.sqrt(allowed / changed)
-        return wanted + back * soft(motion.known)[..., np.newaxis] * (moved - wanted)
+        return wanted + back * around(motion.known)[..., np.newaxis] * (moved - wanted)
 
     def shown(self, frame: np.ndarray, picture: np.ndarray, look: Follows) -> np.ndarray:
         """A raw picture as it is shown, uint8: in the paintings' colours."""
@@ -149,7 +149,7 @@ class Brush:
     def _shown(self, frame: np.ndarray, look: Follows, *pictures: np.ndarray) -> list[np.ndarray]:
         settings = replace(self._settings, subject=False)  # nothing here depends on it
         easel = Easel(frame, list(self._styles), settings, plan=self._plan, follows=look)
-        return [easel.shown(to_levels(picture)) for picture in pictures]
+        return [easel.shown(picture) for picture in pictures]
 
     def _filled(self, picture: np.ndarray, known: np.ndarray, frame: np.ndarray) -> np.ndarray:
         """A picture where it is known; elsewhere what the feed-forward net makes of the frame.
@@ -210,6 +210,11 @@ def soft(known: np.ndarray) -> np.ndarray:
     """A mask with a soft seam on its inner side, float32 [H, W]."""
     inner = blurred(known.astype(np.float32), SEAM)
     return np.where(known, np.clip(2 * inner - 1, 0, 1), 0).astype(np.float32)
+
+
+def around(known: np.ndarray) -> np.ndarray:
+    """The same with the seam on its outer side."""
+    return 1 - soft(~known)
 
 
 def blurred(values: np.ndarray, share: float) -> np.ndarray:

@@ -27,7 +27,7 @@ from nst_core.pictures.film import encoded
 PIECE = 24  # frames
 
 # Nearly without loss: what H.264 leaves out differs from frame to frame, which is flicker.
-OPTIONS = {"crf": "8", "bf": "0", "threads": "1"}
+OPTIONS = {"crf": "4", "bf": "0", "threads": "1"}
 
 RATE = 25  # frames a second of a piece, any: the whole has the clip's own times
 
