@@ -44,7 +44,7 @@ ENOUGH_KNOWN = 0.4
 SEAM, AROUND = 0.004, 0.06
 
 # How much a picture may change from frame to frame, in times of what the clip does.
-ALLOWED = 0.6
+ALLOWED = 0.4
 
 LEAST_WEIGHT = 1e-3  # of a picture that is blurred by its mask
 
