@@ -83,6 +83,19 @@ def test_one_frame_is_a_film(steps, castle, tmp_path):
     assert len(clips.read(tmp_path / "out.mp4")) == 1
 
 
+def test_a_clip_smaller_than_any_size(steps, castle, tmp_path):
+    source = clips.write(tmp_path / "small.mp4", [castle[:30, :40], castle[2:32, :40]])
+    frames = list(film(source, tmp_path / "out.mp4", settings=Settings(steps=4)).paint())
+    assert [frame.image.shape for frame in frames] == [(30, 40, 3)] * 2
+
+
+def test_several_paintings_in_the_photos_colours(steps, clip, castle, tmp_path):
+    settings = Settings(size=96, steps=4, color="luminance")
+    styles = [(WAVE, 2.0), (castle, 1.0)]
+    frame = next(Film(clip, styles, tmp_path / "out.mp4", settings).paint())
+    assert frame.image.shape == (64, 96, 3)
+
+
 # --- Stopped, killed, gone on with --------------------------------------------------------------
 
 

@@ -159,7 +159,8 @@ class Brush:
         """
         if known.all() or not known.any():
             return picture
-        net = preview(frame[np.newaxis].astype(np.float32) / 255, self._paintings, None)[0] * 255
+        seen_frame = frame[np.newaxis].astype(np.float32) / 255
+        net = preview(seen_frame, self._paintings, self._settings.stylizer)[0] * 255
         own, wanted = net[known], picture[known]
         gain = np.minimum(1, wanted.std(axis=0) / np.maximum(own.std(axis=0), 1))
         net = wanted.mean(axis=0) + gain * (net - own.mean(axis=0))

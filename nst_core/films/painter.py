@@ -32,7 +32,7 @@ from nst_core.films.folder import Folder
 from nst_core.films.motion import Motion, composed, motions, still
 from nst_core.films.reel import Reel, check_ending
 from nst_core.pictures.regions import StyleSource, as_styles
-from nst_core.settings import Settings
+from nst_core.settings import SPECS, Settings
 from nst_core.stop import StoppedError, StopToken
 
 FILM_SIZE = 384  # px, long side of a film whose size was left open
@@ -88,7 +88,7 @@ class Film:
 
         film = Film("clip.mp4", "painting.jpg", "out.mp4")
         for frame in film.paint():
-            print(frame.number, frame.total, frame.eta)
+            show(frame.image, frame.number, frame.eta)
 
     Everything is checked at the call. `output` plays at any moment, as far as the film is there.
     What is needed to go on stands in a folder beside it, which goes when the film is done.
@@ -129,7 +129,8 @@ class Film:
         check_ending(self.path)
         self.clip, self._limits = probe(clip, limits), limits
         self.size = self.clip.size_at(settings.size or FILM_SIZE)  # width and height, pixels
-        settings = replace(settings, size=max(self.size), frame_interval=3600)
+        least = int(SPECS["size"].minimum or 0)  # a smaller clip is not enlarged
+        settings = replace(settings, size=max(least, *self.size), frame_interval=3600)
         made, styles = recipe.make(clip, style, settings), as_styles(style)
         self._folder = Folder.beside(self.path, made, quality, overwrite)
         first = next(self.clip.frames(self.size))
