@@ -19,9 +19,9 @@ from nst_core.lazy import tf
 from nst_core.losses.term import Before, Part, Photo, RegionMeasures, Term
 from nst_core.settings import Settings
 
-# Brings the loss to the size of the others. On a moving photo of 192 px, 8 steps change what is known
-# by 1.7e-4 in mean square, and by 2.2e-4 with a hundredth of it; with ten times as much, 8 steps do
-# not suffice for L-BFGS, and the style loss rises.
+# Brings the loss to the size of the others. On a moving photo of 192 px, 8 steps change what is
+# known by 1.7e-4 in mean square, and by 2.2e-4 with a hundredth of it; with ten times as much, 8
+# steps do not suffice for L-BFGS, and the style loss rises.
 SCALE = 1e10
 
 
