@@ -6,7 +6,8 @@
     frame.to_pil().save("result.png")
 
 `stream` is the same as a generator of frames, an `Easel` can be stopped and gone on with, an
-`Engine` does single steps, and `origins` tells where each place of a picture comes from. Importing
+`Engine` does single steps, `origins` tells where each place of a picture comes from, and a `Film`
+paints clips. Importing
 this package is cheap: TensorFlow is imported when the first picture is painted.
 """
 
@@ -16,7 +17,9 @@ from nst_core.engine.frame import Frame
 from nst_core.engine.origins import Origin, Origins
 from nst_core.engine.plan import Plan
 from nst_core.errors import (
+    ClipError,
     DivergenceError,
+    FilmError,
     ImageError,
     NSTError,
     OutOfMemoryError,
@@ -24,15 +27,20 @@ from nst_core.errors import (
     SettingsError,
     WeightsError,
 )
+from nst_core.films.painter import Film, FilmFrame
 from nst_core.pictures.regions import Style
 from nst_core.settings import Settings
 from nst_core.stop import StopToken
 from nst_core.version import __version__
 
 __all__ = [
+    "ClipError",
     "DivergenceError",
     "Easel",
     "Engine",
+    "Film",
+    "FilmError",
+    "FilmFrame",
     "Frame",
     "ImageError",
     "NSTError",

@@ -36,6 +36,10 @@ class FilmError(NSTError, ValueError):
     """A film that cannot be made."""
 
 
+class ClipError(NSTError, ValueError):
+    """A clip that cannot be painted."""
+
+
 class BatchError(NSTError, ValueError):
     """Folders, a table or a cluster that no batch can be made of."""
 

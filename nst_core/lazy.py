@@ -1,4 +1,4 @@
-"""TensorFlow, imported at its first use instead of at ours, and without its greetings.
+"""TensorFlow and OpenCV, imported at their first use instead of at ours, and without greetings.
 
 TensorFlow takes four to five seconds to import. The tables of optimizers, poolings and layers
 are needed before that, by the page and by `--help`; so the modules that hold both tables and
@@ -17,12 +17,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from nst_core.errors import FilmError
+
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 # TensorFlow's own switch: take a GPU's memory as it is needed and leave the rest to others.
 GROWING_MEMORY = "TF_FORCE_GPU_ALLOW_GROWTH"
 
 if TYPE_CHECKING:
+    import cv2
     import tensorflow as tf
 else:
 
@@ -44,6 +47,19 @@ else:
             return getattr(self._module, name)
 
     tf = _TensorFlow("tensorflow")
+
+    class _OpenCV(ModuleType):
+        """The same for OpenCV, which only films need."""
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return getattr(importlib.import_module("cv2"), name)
+            except ImportError:
+                raise FilmError(
+                    "Films need OpenCV, which is not installed: pip install opencv-python-headless"
+                ) from None
+
+    cv2 = _OpenCV("cv2")
 
 
 def _import_quietly() -> ModuleType:
@@ -76,4 +92,4 @@ def _silent_start() -> Iterator[None]:
         del os.environ[LOG_LEVEL]  # read by now, and not to be inherited by other processes
 
 
-__all__ = ["tf"]
+__all__ = ["cv2", "tf"]

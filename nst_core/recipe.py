@@ -230,7 +230,8 @@ def _describe(source: ImageSource) -> Source:
         path = Path(source)
         if not path.is_file():
             raise ImageError(f"There is no picture file {str(path)!r}.")
-        return Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+        with path.open("rb") as file:  # which may be a film
+            return Source(path.name, hashlib.file_digest(file, "sha256").hexdigest())
     pixels = np.ascontiguousarray(np.asarray(source))
     return Source("", hashlib.sha256(pixels.tobytes()).hexdigest())
 

@@ -20,6 +20,7 @@ import pytest
 from nst_core import Engine, Settings
 from nst_core.engine import device, easel, plan, run, warm_up
 from nst_core.engine.step import State
+from nst_core.films import brush
 from nst_core.lazy import tf
 from nst_core.pictures.images import Picture
 from nst_core.pictures.pyramid import resize
@@ -112,6 +113,7 @@ class FakeEngine(Engine):
         shown: Any = None,
         query: Any = None,
         stop: Any = None,
+        before: Any = None,
     ) -> Any:
         return Goal(photo, goal_of(photo, layout), tuple(one.size for one in layout.paintings))
 
@@ -134,6 +136,7 @@ class FakeEngine(Engine):
             "edges": problem.photo,
             "gram": problem.picture,
             "tv": np.roll(image, 1, 1),
+            "temporal": problem.photo,
         }
         found = {term.name: away[term.name] for term in self.objective.terms}
         losses = {name: 1e-9 + float(np.square(image - one).mean()) for name, one in found.items()}
@@ -178,7 +181,7 @@ def install(patch: pytest.MonkeyPatch, steps: Steps) -> None:
         patch.setattr(module, "Engine", FakeEngine)
     for name in ("load_model", "load_stylizer"):
         patch.setattr(easel, name, nothing)
-    for module in (warm_up, preview_start):
+    for module in (warm_up, preview_start, brush):
         patch.setattr(module, "preview", preview)
     patch.setattr(device, "fastest_precision", lambda: "float32")
     patch.setitem(device.PRECISION_CHOICES, "auto", lambda: "float32")

@@ -35,8 +35,10 @@ from nst_core.engine import plan as plan_module
 from nst_core.engine import run as run_module
 from nst_core.engine.choices import CHOICES
 from nst_core.engine.engine import compiled_step
+from nst_core.engine.job import Follows
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Choice, needed
+from nst_core.losses.term import Before
 from nst_core.networks.vgg import VGG16
 from nst_core.pictures import images
 from nst_core.starts import INITS
@@ -635,3 +637,28 @@ def test_nan_in_a_step_ends_with_the_last_good_picture(castle, great_wave, befor
     assert [frame.step for frame in seen] == [0, 2]
     assert caught.value.frame is seen[-1]
     np.testing.assert_array_equal(seen[-1].image, expected.image)
+
+
+# --- Frames of a film ---------------------------------------------------------------------------
+
+
+def test_the_canvas_is_what_the_last_step_left(castle, great_wave):
+    easel = Easel(castle, great_wave, replace(SHALLOW, size=96, steps=2))
+    with pytest.raises(SettingsError, match="no step"):
+        _ = easel.canvas
+    *_, last = easel.paint()
+    assert easel.canvas.shape == (1, *castle.shape)
+    np.testing.assert_array_equal(easel.shown(easel.canvas[0] * 255), last.image)
+
+
+def test_a_frame_that_follows_is_held_to_the_one_before(castle, great_wave):
+    settings = replace(SHALLOW, size=96, steps=4)
+    known = np.zeros([1, *castle.shape[:2], 1], np.float32)
+    known[:, :, :48] = 1
+    picture = castle[::-1][np.newaxis].astype(np.float32) / 255
+    follows = Follows(castle, castle[::-1].copy(), Before(picture, known))
+    easel = Easel(castle, great_wave, settings, canvas=castle[::-1].copy(), follows=follows)
+    *_, last = easel.paint()
+    assert last.losses["temporal"] > 0
+    moved = np.square(easel.canvas - picture)
+    assert moved[:, :, :44].mean() < moved[:, :, 52:].mean() / 4

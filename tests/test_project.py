@@ -14,14 +14,18 @@ import nst_core
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = ("nst_core", "page")
-COMMAND_LINES = {"flags.py", "main.py", "batch.py", "__main__.py"}
+COMMAND_LINES = {"flags.py", "main.py", "batch.py", "video.py", "__main__.py"}
 
 
 def test_public_names():
     assert nst_core.__all__ == [
+        "ClipError",
         "DivergenceError",
         "Easel",
         "Engine",
+        "Film",
+        "FilmError",
+        "FilmFrame",
         "Frame",
         "ImageError",
         "NSTError",
@@ -97,7 +101,9 @@ def test_requirements_and_project_agree():
     """A Space reads requirements.txt alone; the distribution reads pyproject.toml alone."""
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    assert _requirements("requirements.txt") == sorted(project["dependencies"] + extras["app"])
+    assert _requirements("requirements.txt") == sorted(
+        project["dependencies"] + extras["app"] + extras["video"]
+    )
     assert _requirements("requirements-ray.txt") == extras["ray"]
 
 

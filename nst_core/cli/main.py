@@ -1,6 +1,7 @@
 """The command line: `python -m nst_core CONTENT STYLE... -o OUT.png`.
 
-It has a flag for every field of `Settings`. `python -m nst_core batch` is in `batch.py`.
+It has a flag for every field of `Settings`. `python -m nst_core batch` is in `batch.py`, and
+`python -m nst_core video` in `video.py`.
 
 Progress goes to standard error; with `--json` one JSON object goes to standard output. Exit codes:
 0 done, 1 the run diverged (the last good picture is written), 2 bad input (nothing is written),
@@ -21,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from nst_core import recipe
-from nst_core.cli import batch, flags
+from nst_core.cli import batch, flags, video
 from nst_core.cli.flags import (
     BAD_INPUT,
     DIVERGED,
@@ -44,13 +45,17 @@ from nst_core.settings import Settings
 from nst_core.stop import StopToken
 from nst_core.version import __version__
 
+# The first word of a command line of its own.
+COMMANDS = {batch.NAME: batch.main, video.NAME: video.main}
+
 
 def make_parser() -> Parser:
     """The parser, its flags derived from `Settings`."""
     parser = Parser(
         prog="python -m nst_core",
         description="Paint a photo in the style of a painting.",
-        epilog=f"Many at once: python -m nst_core {batch.NAME} --help",
+        epilog=f"Many at once: python -m nst_core {batch.NAME} --help. "
+        f"Clips: python -m nst_core {video.NAME} --help",
     )
     parser.add_argument("content", metavar="CONTENT", help="the photo")
     parser.add_argument(
@@ -107,8 +112,8 @@ def _numbered(text: str) -> tuple[int, Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == [batch.NAME]:
-        return batch.main(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     parser = make_parser()
     options = parser.parse_args(arguments)
     with stopped_by_signals() as stop:

@@ -19,7 +19,7 @@ from nst_core.engine import device
 from nst_core.engine.choices import check_choices
 from nst_core.engine.engine import Problem
 from nst_core.engine.frame import Frame
-from nst_core.engine.job import Job, load_job
+from nst_core.engine.job import Follows, Job, load_job, palettes_of
 from nst_core.engine.memory import nbytes
 from nst_core.engine.objective import Objective
 from nst_core.engine.origins import Origins, find_origins
@@ -135,7 +135,8 @@ RELOADING = {"style_scale", "feather", "subject"}
 class Easel:
     """A picture being painted, that can be stopped, kept, and gone on with.
 
-    It takes, and raises at once, what `stream` does. One run at a time goes on an easel: `paint`
+    It takes, and raises at once, what `stream` does; of a film's frame also what that `follows` on,
+    and then the photo has that size already. One run at a time goes on an easel: `paint`
     begins anew, `resume` goes on. Between them it holds the optimizer's memory, with L-BFGS some
     260 bytes per pixel, until it is dropped or told to `forget`.
     """
@@ -149,12 +150,13 @@ class Easel:
         *,
         canvas: ImageSource | None = None,
         plan: Plan | None = None,
+        follows: Follows | None = None,
     ) -> None:
         self.settings = settings or Settings()
         _check(self.settings)
         styles = as_styles(style)
         self._load: Callable[..., tuple[Job, Plan]] = functools.partial(
-            load_job, content, styles, keep=keep
+            load_job, content, styles, keep=keep, follows=follows
         )
         self._job, self.plan = self._load(
             settings=self.settings, objective=Objective.of(self.settings), plan=plan
@@ -182,6 +184,18 @@ class Easel:
         """Bytes of the optimizer's memory."""
         return nbytes(self._checkpoint.optimizer_state) if self._checkpoint else 0
 
+    @property
+    def canvas(self) -> np.ndarray:
+        """The picture as the last step left it, before its colours were brought to the paintings'.
+
+        Float32 [1, H, W, 3] in [0, 1], at the scale of that step. Raises `SettingsError` where no
+        step was done.
+        """
+        checkpoint = self._checkpoint  # a run in another thread may go on meanwhile
+        if checkpoint is None:
+            raise SettingsError("There is no picture yet: no step has been done.")
+        return np.asarray(checkpoint.canvas)
+
     def recolored(self, frame: Frame, mode: str) -> Frame:
         """A frame of this easel in the colours of another of `COLOR_MODES`, at once.
 
@@ -189,6 +203,21 @@ class Easel:
         Raises `SettingsError` for an unknown mode.
         """
         return replace(frame, image=self._job.finished(frame.painted, mode))
+
+    def shown(self, canvas: np.ndarray) -> np.ndarray:
+        """A picture as a frame would show it: with the paintings' palette, and the colours.
+
+        Args:
+            canvas: [H, W, 3] in levels of 0 to 255, uint8 or float32, of the photo's size.
+
+        Returns it as uint8.
+        """
+        settings = self.settings
+        if Objective.of(settings).takes_colors:
+            palettes = palettes_of(self._job.recolored(settings.color))
+            canvas = self._job.in_palettes(canvas, palettes, settings.strength)
+        levels = np.rint(canvas).clip(0, 255).astype(np.uint8)
+        return self._job.finished(levels, settings.color)
 
     def origins(self) -> Origins:
         """Where each place of the picture so far comes from, see `Origins`; takes about a second.
@@ -200,11 +229,8 @@ class Easel:
             SettingsError: no step was done yet.
             OutOfMemoryError: there is not enough memory for it.
         """
-        checkpoint = self._checkpoint  # a run in another thread may go on meanwhile
-        if checkpoint is None:
-            raise SettingsError("No place comes from anywhere yet: no step has been done.")
         with _memory_errors_in_words():
-            canvas = np.asarray(checkpoint.canvas)
+            canvas = self.canvas
             return find_origins(canvas, self._job, self.settings, self.plan.precision)
 
     @property

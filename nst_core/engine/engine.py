@@ -31,7 +31,7 @@ from nst_core.engine.tiled_step import compile_tiled_step
 from nst_core.lazy import tf
 from nst_core.losses import completed
 from nst_core.losses.guides import Guide, make_guide, part_of_guide
-from nst_core.losses.term import Features, PaintingPart, RegionMeasures, Term
+from nst_core.losses.term import Before, Features, PaintingPart, RegionMeasures, Term
 from nst_core.networks.extractor import Extractor
 from nst_core.optimizers import OPTIMIZERS
 from nst_core.pictures.images import Picture, checksum
@@ -58,6 +58,7 @@ class Engine:
         lbfgs_memory: one of `MEMORIES`.
         is_finest: whether pictures have the size of the result, or are those of a scale before it,
             where a style loss may be another.
+        follows: whether pictures are held to one before, as frames of a film are.
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class Engine:
         lbfgs_memory: str = "full",
         *,
         is_finest: bool = True,
+        follows: bool = False,
     ) -> None:
-        self.objective = Objective.of(settings, is_finest=is_finest)
+        self.objective = Objective.of(settings, is_finest=is_finest, follows=follows)
         settings = completed(settings)
         self._precision, self._tile, self._lbfgs_memory = precision, tile, lbfgs_memory
         self._weights = _weights(self.objective.terms, settings)
@@ -84,6 +86,7 @@ class Engine:
         shown: np.ndarray | None = None,
         query: np.ndarray | None = None,
         stop: StopToken | None = None,
+        before: Before | None = None,
     ) -> Problem:
         """What a picture of the photo's size is compared with.
 
@@ -93,6 +96,7 @@ class Engine:
             shown: what is seen where the photo stays, like `photo`; that itself when left out.
             query: what matches are searched for, like `photo`; that itself when left out.
             stop: ends the search for matches.
+            before: the picture that this one is held to, of the photo's size; None for none.
 
         Raises `StoppedError` where it was told to.
         """
@@ -108,6 +112,7 @@ class Engine:
             self._precision,
             side,
             stop or StopToken(),
+            before,
         )
         targets = {
             term.name: term.target(asked, [found[term.name] for found in measured])
@@ -201,6 +206,7 @@ class PhotoFeatures:
         layout: its masks of what is painted, and of the subject.
         side: of the tiles in px; None for the whole at once.
         stop: is checked for each tile, and when a term asks.
+        before: what `Before` says, or None.
     """
 
     def __init__(
@@ -212,8 +218,9 @@ class PhotoFeatures:
         precision: str,
         side: int | None,
         stop: StopToken,
+        before: Before | None = None,
     ) -> None:
-        self._photo, self._query = photo, query
+        self._photo, self._query, self.before = photo, query, before
         self.painted, self.subject = layout.painted, layout.subject
         self._side, self._stop = side, stop
         self._extractor = objective.extractor(precision)

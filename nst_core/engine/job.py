@@ -15,6 +15,7 @@ from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
 from nst_core.errors import SettingsError
+from nst_core.losses.term import Before
 from nst_core.networks.people import find_subject
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource, Picture
@@ -38,11 +39,25 @@ VISIBLE_ALPHA = 128  # of 0 to 255: pixels from here on count when colours are m
 
 
 @dataclass(frozen=True)
+class Follows:
+    """What a frame of a film is held to; all of the frame's own size.
+
+    Colours are brought to the paintings' as those of one frame of its shot were, and not by its
+    own: whoever walks through the picture must not change the colours of the rest.
+    """
+
+    photo: np.ndarray  # that frame as it was filmed, uint8 [H, W, 3]
+    painted: np.ndarray  # and as its last step left it, uint8 [H, W, 3]
+    before: Before | None = None  # what the picture itself is held to; None at a shot's beginning
+
+
+@dataclass(frozen=True)
 class Job:
     """The pictures of a run, loaded and checked, at the size of the result."""
 
     photo: Picture
     layout: Layout  # the paintings in their own colours
+    follows: Follows | None = None  # for a frame of a film
 
     @property
     def nbytes(self) -> int:
@@ -69,7 +84,8 @@ class Job:
         Below a strength of 0.5 it keeps some of both, and the subject keeps its texture.
         """
         recolor = functools.partial(to_palette, max_gain=MAX_PHOTO_GAIN)
-        recolored = self._in_palettes(self.pixels, palettes, strength, recolor)
+        like = self.follows.photo if self.follows else None
+        recolored = self._in_palettes(self.pixels, like, palettes, strength, recolor)
         own = recolored[np.newaxis].astype(np.float32) / 255
         change = _amount(strength) * (without_texture(own) - own)
         if self.layout.subject is not None:
@@ -88,18 +104,29 @@ class Job:
         def recolor(pixels: np.ndarray, palette: np.ndarray, own: np.ndarray) -> np.ndarray:
             return to_levels(to_palette(pixels, palette, own), palette, own)
 
-        return self._in_palettes(picture, palettes, strength, recolor)
+        like = self.follows.painted if self.follows else None
+        return self._in_palettes(picture, like, palettes, strength, recolor)
 
     def _in_palettes(
-        self, picture: np.ndarray, palettes: Palettes, strength: float, recolor: Recolor
+        self,
+        picture: np.ndarray,
+        like: np.ndarray | None,
+        palettes: Palettes,
+        strength: float,
+        recolor: Recolor,
     ) -> np.ndarray:
+        """`picture` recolored as `like` would be, a picture of its size; by itself for None."""
         counts = _is_visible(self.photo)
         if self.layout.kept is not None:
             counts = counts & (self.layout.kept[0, ..., 0] < HALF)
 
         def of_region(region: Region, palette: np.ndarray) -> np.ndarray:
             own = counts if region.mask is None else counts & (region.mask[0, ..., 0] >= HALF)
-            return recolor(picture, palette, own if own.any() else ~own)
+            own = own if own.any() else ~own
+            if like is None:
+                return recolor(picture, palette, own)
+            both = np.concatenate([picture, like]), np.concatenate([np.zeros_like(own), own])
+            return recolor(both[0], palette, both[1])[: len(picture)]
 
         there = self._mixed(picture, palettes, of_region)
         if _amount(strength) == 1:
@@ -176,6 +203,7 @@ def load_job(
     keep: ImageSource | None,
     objective: Objective,
     plan: Plan | None = None,
+    follows: Follows | None = None,
 ) -> tuple[Job, Plan]:
     """Load everything at the size of the plan, which is settled here unless one is given.
 
@@ -203,7 +231,7 @@ def load_job(
     layout = lay_out(styles, paintings, photo, keep, settings.feather)
     if settings.subject:
         layout = replace(layout, subject=find_subject(photo.rgb))
-    return Job(photo, layout), plan
+    return Job(photo, layout, follows), plan
 
 
 def _load(

@@ -32,13 +32,17 @@ class Objective:
     optimizer_name: str
 
     @classmethod
-    def of(cls, settings: Settings, *, is_finest: bool = True) -> Objective:
-        """The objective of a run: at the size of the result, or at the scales before it."""
+    def of(cls, settings: Settings, *, is_finest: bool = True, follows: bool = False) -> Objective:
+        """The objective of a run: at the size of the result, or at the scales before it.
+
+        Args:
+            follows: whether the picture is held to one before, as frames of a film are.
+        """
         return cls(
             settings.network,
             settings.pooling,
             settings.weights,
-            make_terms(settings, is_finest=is_finest),
+            make_terms(settings, is_finest=is_finest, follows=follows),
             settings.optimizer,
         )
 

@@ -16,6 +16,7 @@ from nst_core.engine.plan import Plan, check_memory, expected_pace
 from nst_core.engine.schedule import Progress
 from nst_core.engine.step import State
 from nst_core.losses import LOSS_NAMES
+from nst_core.losses.term import Before
 from nst_core.pictures import images
 from nst_core.pictures.pyramid import add_detail, resize
 from nst_core.pictures.regions import Layout
@@ -54,6 +55,7 @@ class Run:
     ) -> None:
         self._job, self._settings, self._plan = job, settings, plan
         self._time_budget = time_budget
+        self._before = job.follows.before if job.follows else None
         self._began = time.monotonic()
         self._sent = self._began
         self._pace = Pace(progress.work_done)
@@ -61,7 +63,12 @@ class Run:
             # By whether they work at the size of the result: a style loss may be another before it.
             self._engines = {
                 is_finest: Engine(
-                    settings, plan.precision, plan.tile, plan.lbfgs_memory, is_finest=is_finest
+                    settings,
+                    plan.precision,
+                    plan.tile,
+                    plan.lbfgs_memory,
+                    is_finest=is_finest,
+                    follows=self._before is not None,
                 )
                 for is_finest in (False, True)
             }
@@ -103,7 +110,10 @@ class Run:
             for painting in layout.paintings:
                 self._engine.measure_painting(painting, small, stop)
             stop.check()
-            problem = self._engine.problem(small, layout, shown, self._query(small), stop)
+            before = self._before and Before(
+                *(resize(part, scale.height, scale.width) for part in self._before)
+            )
+            problem = self._engine.problem(small, layout, shown, self._query(small), stop, before)
         except StoppedError:
             return None
         self.canvas = add_detail(np.asarray(self.canvas), small, self._engine.objective.detail)

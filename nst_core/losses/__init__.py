@@ -6,7 +6,8 @@ with the settings content_weight alpha, style_weight beta, tv_weight gamma, edge
 gram_weight eta, and k what the strength makes of what keeps the photo, 1 at 0.5. The first two are
 eq. 7 of Gatys et al. (2015); the last two stand beside nearest features, and have no weight with
 other style losses unless one is set.
-s is ours, see `content.py`. What a term is stands in `term.py`.
+s is ours, see `content.py`. What a term is stands in `term.py`. A frame of a film has L_temporal
+beside them.
 To add a style loss, write it in a file of its own and enter it in `STYLE_LOSSES`; to add another
 term, put it into `make_terms`.
 """
@@ -20,6 +21,7 @@ from nst_core.losses.edges import Edges
 from nst_core.losses.gram import GramBeside, GramStyle
 from nst_core.losses.hypercolumns import HypercolumnStyle
 from nst_core.losses.nearest import NEAREST_LAYERS, NearestStyle
+from nst_core.losses.temporal import Temporal
 from nst_core.losses.term import Term
 from nst_core.losses.total_variation import TotalVariation
 from nst_core.losses.wasserstein import WassersteinStyle
@@ -67,11 +69,14 @@ def completed(settings: Settings) -> Settings:
     return replace(settings, **missing)
 
 
-def make_terms(settings: Settings, *, is_finest: bool = True) -> tuple[Term, ...]:
+def make_terms(
+    settings: Settings, *, is_finest: bool = True, follows: bool = False
+) -> tuple[Term, ...]:
     """The terms of a run; what has no weight is left out, and so never computed.
 
     Args:
         is_finest: whether for the size of the result, or for the scales before it.
+        follows: whether the picture is held to one before, as frames of a film are.
     """
     settings = completed(settings)
     layers = tuple(layer for layer, weight in settings.style_layers or () if weight > 0)
@@ -85,6 +90,7 @@ def make_terms(settings: Settings, *, is_finest: bool = True) -> tuple[Term, ...
         (Edges(), bool(settings.edge_weight)),
         (GramBeside(network=settings.network), has_beside),
         (TotalVariation(), settings.tv_weight > 0),
+        (Temporal(), follows),
     )
     return tuple(term for term, counts in terms if counts)
 

@@ -47,6 +47,13 @@ class PaintingPart(NamedTuple):
     size: tuple[int, int]  # height and width of all of the painting, pixels
 
 
+class Before(NamedTuple):
+    """The frame before of a film, moved to where things are in the present one."""
+
+    picture: Any  # float32 [1, H, W, 3] in [0, 1], as the optimisation left it
+    known: Any  # float32 [1, H, W, 1] in [0, 1]: 1 where it can be told, 0 where things appear
+
+
 class Photo(Protocol):
     """What a target may ask about the photo."""
 
@@ -65,6 +72,10 @@ class Photo(Protocol):
     @property
     def subject(self) -> np.ndarray | None:
         """A mask of whom the photo shows, [1, H, W, 1], 1 on faces; None for nobody."""
+
+    @property
+    def before(self) -> Before | None:
+        """The frame before, where the photo is one of a film; None for any other."""
 
     def __getitem__(self, layer: str) -> tf.Tensor:
         """Its features at one of the term's `photo_layers`."""

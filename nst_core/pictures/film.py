@@ -8,9 +8,10 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
@@ -136,26 +137,45 @@ def writer(path: Path) -> Callable[[Path, Sequence[np.ndarray]], None]:
 
 def _write_mp4(file: Path, pictures: Sequence[np.ndarray]) -> None:
     import av  # here, because it takes a quarter of a second, and few runs are filmed
-    from av.video.reformatter import ColorRange, Colorspace
 
     hold = [pictures[-1]] * round(HOLD_SECONDS * FRAMES_PER_SECOND)
-    height, width = (side + side % 2 for side in pictures[0].shape[:2])
     faststart = {"movflags": "faststart"}  # a browser can play it before it is all there
     with av.open(file, "w", format="mp4", options=faststart) as container:
-        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.color_primaries = context.color_trc = context.colorspace = REC_709
-        context.color_range = ColorRange.MPEG
-        for picture in itertools.chain(pictures, hold):
-            rgb = av.VideoFrame.from_ndarray(_to_even(picture), format="rgb24")
-            frame = rgb.reformat(
+        shown = itertools.chain(pictures, hold)
+        for packet in encoded(container, shown, FRAMES_PER_SECOND, {"crf": "18"}):
+            container.mux(packet)
+
+
+def encoded(
+    container: Any, pictures: Iterable[np.ndarray], rate: Fraction | int, options: dict[str, str]
+) -> Iterator[Any]:
+    """Pictures as packets of H.264, in a new stream of a container that is being written.
+
+    Args:
+        pictures: one or more, uint8 RGB [H, W, 3], of one shape.
+        rate: so many of them a second.
+        options: of FFmpeg's `libx264`.
+    """
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
+
+    stream = container.add_stream("libx264", rate=rate, options=options)
+    context = stream.codec_context
+    for picture in map(_to_even, pictures):
+        if not context.is_open:
+            stream.height, stream.width = picture.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            context.color_primaries = context.color_trc = context.colorspace = REC_709
+            context.color_range = ColorRange.MPEG
+        rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        yield from stream.encode(
+            rgb.reformat(
                 format="yuv420p",
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range=ColorRange.MPEG,
             )
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        )
+    yield from stream.encode(None)
 
 
 def _to_even(picture: np.ndarray) -> np.ndarray:

@@ -1,0 +1,170 @@
+"""How much films flicker, beside the clips that they are of and beside frames painted alone.
+
+    python -m benchmarks.flicker --size 384 --seconds 5 --rate 12
+
+Flicker is the mean squared difference between a frame and the one before, warped to it, where the
+motion is known; levels of 0 to 1. The motion is the clip's, found on its own frames at the film's
+size, and warping is linear. Films are measured as they are saved, H.264 included. Clips are those
+that Gradio brings, and one of a photo that moves as one knows: 0.7 px to the right and 0.4 px down
+from frame to frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import gradio
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks import report
+from nst_core import Settings, stylize
+from nst_core.films.brush import change, to_levels
+from nst_core.films.clip import probe
+from nst_core.films.motion import Motion, motions, warped, warped_sharply
+from nst_core.films.painter import QUALITIES, Film
+from nst_core.pictures import images
+from page import examples
+
+VIDEOS = Path(gradio.__file__).parent / "media_assets" / "videos"
+CLIPS = ("a.mp4", "b.mp4", "world.mp4")
+MOVING, PER_FRAME = "moving photo", (0.7, 0.4)  # px to the right and down
+PHOTO, PAINTING = examples.path_of("content", "castle"), examples.path_of("style", "great-wave")
+
+
+def moving_photo(size: int, count: int) -> Iterator[np.ndarray]:
+    """A window that moves over a photo, of 3 to 2, uint8 [H, W, 3]."""
+    photo = images.to_uint8(images.load(PHOTO, size + 2 * count).rgb).astype(np.float32)
+    height, width = size * 2 // 6 * 2, size // 2 * 2
+    for number in range(count):
+        shift = np.broadcast_to(np.multiply(PER_FRAME, number), [*photo.shape[:2], 2])
+        yield to_levels(warped_sharply(photo, shift.astype(np.float32)))[:height, :width]
+
+
+def real(file: Path, size: int, count: int, rate: int, start: float) -> Iterator[np.ndarray]:
+    """Frames of a clip, so many a second, from a moment on."""
+    clip = probe(file)
+    due = start
+    for frame in clip.frames(clip.size_at(size)):
+        if frame.time * clip.time_base >= due and count > 0:
+            due, count = due + 1 / rate, count - 1
+            yield frame.pixels
+
+
+def write(frames: Iterable[np.ndarray], rate: int, file: Path) -> None:
+    """A clip without loss."""
+    with av.open(file, "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=rate, options={"level": "3"})
+        for pixels in frames:
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = pixels.shape[:2]
+                stream.pix_fmt = "bgr0"
+            rgb = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(rgb.reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+
+
+def read(file: Path) -> list[np.ndarray]:
+    clip = probe(file)
+    return [frame.pixels for frame in clip.frames((clip.width, clip.height))]
+
+
+def flicker(frames: Sequence[np.ndarray], moved: Sequence[Motion]) -> float:
+    """The mean over all pairs of frames; `moved` are the motions from the second to the first."""
+    return float(
+        np.mean(
+            [
+                change(after, warped(before, motion.flow), motion.known)
+                for (before, after), motion in zip(itertools.pairwise(frames), moved, strict=True)
+            ]
+        )
+    )
+
+
+def alone(
+    frames: Sequence[np.ndarray], moved: Sequence[Motion], pairs: int, settings: Settings
+) -> float:
+    """The flicker of some pairs of frames that are painted by themselves."""
+    found = []
+    for index in np.linspace(0, len(moved) - 1, pairs).astype(int):
+        painted = [stylize(frame, PAINTING, settings).image for frame in frames[index : index + 2]]
+        found.append(flicker(painted, moved[index : index + 1]))
+    return float(np.mean(found))
+
+
+def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[list[Any]]:
+    """A row for each quality."""
+    clip, count = folder / f"{name}.mkv", round(options.seconds * options.rate)
+    if name == MOVING:
+        write(moving_photo(options.size, count), options.rate, clip)
+    else:
+        write(
+            real(VIDEOS / name, options.size, count, options.rate, options.start),
+            options.rate,
+            clip,
+        )
+    frames = read(clip)
+    moved = [motions(after, before)[0] for before, after in itertools.pairwise(frames)]
+    own = flicker(frames, moved)
+    settings = Settings(size=options.size, steps=options.steps)
+    by_itself = alone(frames, moved, options.pairs, settings) if options.pairs else float("nan")
+    for quality in options.quality:
+        file, began = folder / f"{name}-{quality}.mp4", time.monotonic()
+        painted = [
+            frame.image
+            for frame in tqdm(
+                Film(clip, PAINTING, file, settings, quality, overwrite=True).paint(), total=count
+            )
+        ]
+        seconds = time.monotonic() - began
+        sent, saved = flicker(painted, moved), flicker(read(file), moved)
+        yield [name, quality, own, sent, saved, by_itself, saved / own, by_itself / saved, seconds]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=384, help="px, long side")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip")
+    parser.add_argument("--start", type=float, default=0.0, help="s, where in the clip")
+    parser.add_argument("--rate", type=int, default=12, help="frames a second")
+    parser.add_argument("--steps", type=int, default=60, help="of a shot's first frame")
+    parser.add_argument("--pairs", type=int, default=2, help="of frames painted alone; 0 for none")
+    parser.add_argument("--quality", nargs="+", choices=QUALITIES, default=list(QUALITIES))
+    parser.add_argument("--clips", nargs="+", choices=[*CLIPS, MOVING], default=[*CLIPS, MOVING])
+    parser.add_argument("--keep", type=Path, help="a folder for the clips and films")
+    options = parser.parse_args()
+    head = (
+        "clip",
+        "quality",
+        "own",
+        "painted",
+        "saved",
+        "alone",
+        "saved / own",
+        "alone / saved",
+        "s",
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        rows = [row for name in options.clips for row in measure(name, options, folder)]
+    report.keep(
+        report.RESULTS / "flicker.json", [dict(zip(head, row, strict=True)) for row in rows]
+    )
+    report.publish(
+        "flicker",
+        f"{options.seconds:g} s at {options.rate} frames a second, {options.size} px, "
+        f"{options.steps} steps for a shot's first frame.",
+        report.table(head, rows),
+    )
+
+
+if __name__ == "__main__":
+    main()

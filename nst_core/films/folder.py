@@ -1,0 +1,108 @@
+"""What a film that was begun needs to be gone on with, in a folder beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nst_core.engine.plan import Plan
+from nst_core.errors import FilmError, SettingsError
+from nst_core.files import replacing, write_whole
+from nst_core.recipe import Recipe
+
+ENDING = ".parts"  # behind the film's name
+RECORD = "film.json"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of one film.
+
+    Args:
+        path: may not be there yet.
+        made: of what the film is painted; with its plan where the film was begun.
+        quality: its name.
+    """
+
+    path: Path
+    made: Recipe
+    quality: str
+
+    @classmethod
+    def beside(cls, film: Path, made: Recipe, quality: str, overwrite: bool) -> Folder:
+        """That of a film; one that is there is gone on with if it is the same film.
+
+        Raises `FilmError` where another film is, or was begun, unless it is to be overwritten.
+        """
+        path = film.with_name(film.name + ENDING)
+        if film.is_dir() or not film.parent.is_dir():
+            raise FilmError(
+                f"{str(film)!r} cannot be written: give a file in a folder that exists."
+            )
+        if overwrite:
+            shutil.rmtree(path, ignore_errors=True)
+            return cls(path, made, quality)
+        if path.exists():
+            return cls(path, _same(path, made, quality), quality)
+        if film.exists():
+            raise FilmError(f"{film.name!r} exists; give another name, or overwrite it.")
+        return cls(path, made, quality)
+
+    def keep(self, plan: Plan) -> None:
+        """Note what is painted, before the first frame is."""
+        self.path.mkdir(exist_ok=True)
+        record = {"quality": self.quality, "recipe": replace(self.made, plan=plan).to_json()}
+        write_whole(json.dumps(record).encode(), self.path / RECORD)
+
+    def clear(self) -> None:
+        """Remove it and all that is in it."""
+        shutil.rmtree(self.path)
+
+    # --- Pictures ---
+
+    def load(self, kind: str, number: int) -> np.ndarray | None:
+        """What `save` kept of a frame, under the name of a kind; None where there is nothing."""
+        file = self._file(kind, number)
+        return np.load(file) if file.exists() else None
+
+    def needed(self, kind: str, number: int) -> np.ndarray:
+        """The same; raises `FilmError` where there is nothing."""
+        found = self.load(kind, number)
+        if found is None:
+            raise FilmError(f"{self.path.name!r} is damaged; remove it to begin the film anew.")
+        return found
+
+    def save(self, kind: str, number: int, picture: np.ndarray) -> np.ndarray:
+        """Keep a picture, whole or not at all, and return it."""
+        with replacing(self._file(kind, number)) as part, part.open("wb") as file:
+            np.save(file, picture)
+        return picture
+
+    def drop(self, kind: str, before: int) -> None:
+        """Forget what is kept of this kind of frames before this one."""
+        for file in self.path.glob(f"{kind}-*.npy"):
+            if file.name < self._file(kind, before).name:
+                file.unlink()
+
+    def _file(self, kind: str, number: int) -> Path:
+        return self.path / f"{kind}-{number:06}.npy"
+
+
+def _same(path: Path, made: Recipe, quality: str) -> Recipe:
+    """The recipe of a film that was begun, if that is the same one."""
+    try:
+        record = json.loads((path / RECORD).read_bytes())
+        begun = Recipe.from_json(record["recipe"])
+        is_same = record["quality"] == quality and begun.is_same_picture(made)
+    except (OSError, ValueError, KeyError, TypeError, SettingsError):
+        is_same = False
+    if not is_same:
+        raise FilmError(
+            f"Another film was begun in {path.name!r}, of another clip or painting or with other "
+            "settings; remove it, give another name, or overwrite it."
+        )
+    return begun

@@ -1,0 +1,259 @@
+"""Films: what is kept of the clip; stopped, killed and gone on with; one with the real net."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice, pairwise
+
+import clips
+import numpy as np
+import pytest
+from conftest import example
+
+from nst_core import Film, FilmError, Settings, SettingsError, StopToken
+from nst_core.cli.main import main
+from nst_core.films import painter
+from nst_core.films.reel import Reel
+
+WAVE = example("style/great-wave")
+CHEAP = Settings(size=96, steps=4, subject=False)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, castle_512):
+    """30 frames of two shots, 2.5 s, with sound."""
+    moved = clips.moving(castle_512[100:], 20, (96, 64))
+    shot = clips.moving(castle_512[:, ::-1], 10, (96, 64), right=1)
+    folder = tmp_path_factory.mktemp("clip")
+    return clips.write(folder / "clip.mp4", [*moved, *shot], sound="aac")
+
+
+def film(clip, output, quality="quick", settings=CHEAP, **options) -> Film:
+    return Film(clip, WAVE, output, settings, quality, **options)
+
+
+def parts(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- What is kept of the clip -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", painter.QUALITIES)
+def test_sound_rate_and_length_are_kept(steps, clip, tmp_path, quality):
+    output = tmp_path / "out.mp4"
+    frames = list(film(clip, output, quality).paint())
+    assert [frame.number for frame in frames] == list(range(30))
+    assert [frame.done for frame in frames] == [False] * 29 + [True]
+    assert {frame.image.shape for frame in frames} == {(64, 96, 3)}
+    assert frames[-1].eta == 0
+    assert clips.times(output) == pytest.approx(clips.times(clip), abs=1e-3)
+    codec, seconds = clips.sound(output)
+    assert (codec, seconds) == ("aac", pytest.approx(clips.sound(clip)[1], abs=0.03))
+    saved = clips.read(output)
+    assert np.abs(np.float32(saved) - [frame.image for frame in frames]).mean() < 6
+    assert parts(tmp_path) == ["out.mp4"]
+
+
+def test_times_of_a_variable_rate_and_sound_of_another_codec(steps, castle_512, tmp_path):
+    moments = [0, 0.1, 0.15, 0.5, 0.52, 1.0, 1.7, 1.75]
+    source = clips.write(
+        tmp_path / "clip.mkv",
+        clips.moving(castle_512[100:], 8, (96, 64)),
+        times=moments,
+        sound="pcm_s16le",
+        seconds=2,
+    )
+    list(film(source, tmp_path / "out.mp4").paint())
+    assert clips.times(tmp_path / "out.mp4") == pytest.approx(moments, abs=2e-3)
+    assert clips.sound(tmp_path / "out.mp4") == ("aac", pytest.approx(2, abs=0.05))
+
+
+def test_a_portrait_clip_comes_out_upright(steps, castle_512, tmp_path):
+    lying = [np.rot90(f) for f in clips.moving(castle_512[100:], 3, (96, 64))]
+    source = clips.turn(clips.write(tmp_path / "phone.mp4", lying))
+    list(film(source, tmp_path / "out.mp4").paint())
+    assert clips.read(tmp_path / "out.mp4")[0].shape == (64, 96, 3)
+
+
+def test_one_frame_is_a_film(steps, castle, tmp_path):
+    source = clips.write(tmp_path / "one.mp4", [castle])
+    (frame,) = film(source, tmp_path / "out.mp4").paint()
+    assert frame.done
+    assert len(clips.read(tmp_path / "out.mp4")) == 1
+
+
+def test_a_clip_smaller_than_any_size(steps, castle, tmp_path):
+    source = clips.write(tmp_path / "small.mp4", [castle[:30, :40], castle[2:32, :40]])
+    frames = list(film(source, tmp_path / "out.mp4", settings=Settings(steps=4)).paint())
+    assert [frame.image.shape for frame in frames] == [(30, 40, 3)] * 2
+
+
+def test_several_paintings_in_the_photos_colours(steps, clip, castle, tmp_path):
+    settings = Settings(size=96, steps=4, color="luminance")
+    styles = [(WAVE, 2.0), (castle, 1.0)]
+    frame = next(Film(clip, styles, tmp_path / "out.mp4", settings).paint())
+    assert frame.image.shape == (64, 96, 3)
+
+
+# --- Stopped, killed, gone on with --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", painter.QUALITIES)
+@pytest.mark.parametrize("count", [1, 5, 7, 20, 26])
+def test_a_film_that_was_cut_off_goes_on_to_the_same_frames(steps, clip, tmp_path, quality, count):
+    whole = [frame.image for frame in film(clip, tmp_path / "whole.mp4", quality).paint()]
+    done = len(steps.done)
+    output = tmp_path / "cut.mp4"
+    run = film(clip, output, quality).paint()
+    begun = [frame.image for frame in islice(run, count)]
+    run.close()
+    assert len(clips.read(output)) == count
+    rest = list(film(clip, output, quality).paint())
+    assert rest[0].number == count
+    np.testing.assert_array_equal([*begun, *(frame.image for frame in rest)], whole)
+    assert len(steps.done) == 2 * done  # nothing was painted twice
+    assert output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+class KilledError(BaseException):
+    """What no program catches."""
+
+
+@pytest.mark.parametrize("count", [3, 24])
+def test_a_kill_leaves_nothing_that_is_taken_for_a_frame(steps, clip, tmp_path, monkeypatch, count):
+    """Between the pictures that a frame needs, its file, and the piece that it goes into."""
+    whole = [frame.image for frame in film(clip, tmp_path / "whole.mp4").paint()]
+    add = Reel.add
+
+    def killed(reel: Reel, pixels: np.ndarray) -> None:
+        if len(reel) == count:
+            (tmp_path / "cut.mp4.parts" / ".frame-000003-ab.part").write_bytes(b"half")
+            raise KilledError
+        add(reel, pixels)
+
+    output = tmp_path / "cut.mp4"
+    with monkeypatch.context() as patch:
+        patch.setattr(Reel, "add", killed)
+        with pytest.raises(KilledError):
+            list(film(clip, output).paint())
+    rest = [frame.image for frame in film(clip, output).paint()]
+    np.testing.assert_array_equal(rest, whole[count:])
+    assert output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_stop_ends_the_work_within_a_step_and_leaves_a_film(steps, clip, tmp_path):
+    stop = StopToken()
+    run = film(clip, tmp_path / "out.mp4", "full").paint(stop)
+    shown = [next(run), next(run)]
+    done = len(steps.done)
+    stop.stop()
+    assert list(run) == []
+    assert len(steps.done) == done
+    assert len(clips.read(tmp_path / "out.mp4")) == len(shown)
+    assert clips.sound(tmp_path / "out.mp4")[1] == pytest.approx(2 / 12, abs=0.05)
+
+
+def test_stop_during_a_step(steps, clip, tmp_path):
+    stop = StopToken()
+    looks = []
+
+    def third_look() -> str:
+        looks.append(len(steps.done))
+        return "enough" if len(steps.done) >= 6 else ""
+
+    stop = StopToken(third_look)
+    frames = list(film(clip, tmp_path / "out.mp4", "full").paint(stop))
+    assert len(steps.done) == 6
+    assert len(frames) == 1
+    assert len(clips.read(tmp_path / "out.mp4")) == 1
+
+
+def test_stopped_before_a_frame_is_done_there_is_no_film(steps, clip, tmp_path):
+    stop = StopToken()
+    stop.stop()
+    assert list(film(clip, tmp_path / "out.mp4").paint(stop)) == []
+    assert parts(tmp_path) == ["out.mp4.parts"]
+    assert len(list(film(clip, tmp_path / "out.mp4").paint())) == 30
+
+
+def test_the_film_plays_while_it_is_painted(steps, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(painter, "SAVE_INTERVAL", 0)
+    output = tmp_path / "out.mp4"
+    for frame in film(clip, output).paint():
+        assert len(clips.read(output)) == frame.number + 1
+
+
+def test_the_disk_and_what_is_held_are_bounded(steps, castle_512, tmp_path):
+    source = clips.write(tmp_path / "long.mp4", clips.moving(castle_512, 70, (96, 64), right=1))
+    for _ in film(source, tmp_path / "out.mp4").paint():
+        names = parts(tmp_path / "out.mp4.parts")
+        assert sum(name.startswith("frame-") for name in names) <= 24
+        assert sum(name.endswith(".npy") for name in names) <= 5
+    assert parts(tmp_path) == ["long.mp4", "out.mp4"]
+
+
+def test_another_film_is_not_gone_on_with(steps, clip, tmp_path):
+    output = tmp_path / "out.mp4"
+    run = film(clip, output).paint()
+    next(run)
+    run.close()
+    for change in ({"quality": "full"}, {"settings": Settings(size=96, steps=5)}):
+        with pytest.raises(FilmError, match="Another film was begun"):
+            film(clip, output, **change)
+    frames = list(film(clip, output, "full", overwrite=True).paint())
+    assert frames[0].number == 0
+    with pytest.raises(FilmError, match="exists"):
+        film(clip, output)
+
+
+# --- Checks -------------------------------------------------------------------------------------
+
+
+def test_wrong_arguments_are_told_at_the_call(steps, clip, tmp_path):
+    output = tmp_path / "out.mp4"
+    with pytest.raises(SettingsError, match="one of: quick, full"):
+        film(clip, output, "best")
+    with pytest.raises(SettingsError, match="time_budget"):
+        film(clip, output, settings=Settings(time_budget=10))
+    with pytest.raises(FilmError, match="ending"):
+        film(clip, tmp_path / "out.avi")
+    with pytest.raises(FilmError, match="folder that exists"):
+        film(clip, tmp_path / "nowhere" / "out.mp4")
+    assert parts(tmp_path) == []
+
+
+def test_the_command_line(steps, clip, tmp_path, capsys):
+    output = tmp_path / "out.mp4"
+    words = ["video", str(clip), str(WAVE), "-o", str(output), "--size", "96", "--steps", "4"]
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["frames"], told["total"], told["width"], told["height"]) == (30, 30, 96, 64)
+    assert len(clips.read(output)) == 30
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert "exists" in capsys.readouterr().err
+    (tmp_path / "broken.mp4").write_bytes(b"no clip")
+    with pytest.raises(SystemExit) as end:
+        main(["video", str(tmp_path / "broken.mp4"), str(WAVE), "-o", str(tmp_path / "b.mp4")])
+    assert end.value.code == 2
+    assert "not a clip" in capsys.readouterr().err
+
+
+# --- With the real net --------------------------------------------------------------------------
+
+
+def test_a_real_film_is_calm_and_painted(castle_512, tmp_path):
+    source = clips.write(
+        tmp_path / "clip.mp4", clips.moving(castle_512[100:], 4, (96, 64), right=1)
+    )
+    settings = Settings(size=96, steps=6, precision="float32")
+    frames = [
+        frame.image for frame in Film(source, WAVE, tmp_path / "out.mp4", settings, "full").paint()
+    ]
+    photo = clips.read(source)
+    for before, after in pairwise(frames):
+        moved = np.abs(np.float32(before[:, 1:]) - after[:, :-1])  # all moves a pixel to the left
+        assert moved[8:-8, 8:-8].mean() < 3
+    assert np.abs(np.float32(frames) - photo).mean() > 15
