@@ -4,9 +4,14 @@
   const find = (selector) => document.querySelector(selector);
   const isPresenting = () => document.body.classList.contains("presenting");
   const before = Object.assign(new Image(), { id: "before", hidden: true });
-  before.alt = "The photo before it was painted";
   document.body.append(before);
   let wasDark = false;
+
+  // The language that the page is in, and what is said here.
+  window.speak = (language, photoBefore) => {
+    document.documentElement.lang = language;
+    before.alt = photoBefore;
+  };
 
   window.present = () => {
     wasDark = document.body.classList.contains("dark");
