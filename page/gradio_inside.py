@@ -91,7 +91,9 @@ class Multilingual(gr.Blocks):
 
     @config.setter
     def config(self, config: Any) -> None:
-        spoken = {name: other.get_config_file() for name, other in self.others.items()}
+        spoken: dict[str, Any] = {
+            language: other.get_config_file() for language, other in self.others.items()
+        }
         self._configs = {"": config} | {
             language: config | {name: one[name] for name in SPOKEN}
             for language, one in spoken.items()
