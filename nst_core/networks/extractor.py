@@ -86,8 +86,8 @@ def _load_model(network_name: str, weights: str | None) -> Any:
     file = network.weights if weights is None else Path(weights)
     if file is None:
         raise WeightsError(
-            "network is {network!r}, whose weights are not embedded; set weights to a file saved by "
-            "Keras' {label} with include_top=False.",
+            "network is {network!r}, whose weights are not embedded; set weights to a file saved "
+            "by Keras' {label} with include_top=False.",
             network=network_name,
             label=network.label,
         )
