@@ -25,7 +25,7 @@ from nst_core.settings import (
     unwanted,
 )
 from page import gradio_inside
-from page.texts import say
+from page.texts import name_of, say
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
 NAMES = [name for name, spec in SPECS.items() if not spec.local]
@@ -73,7 +73,7 @@ def _make(name: str) -> Any:
 
 def choices(field: str, names: Iterable[str]) -> list[tuple[str, str]]:
     """The names of a field's choices, each after its label."""
-    return [(say(f"choices.{field}.{name}"), name) for name in names]
+    return [(name_of(f"choices.{field}", name), name) for name in names]
 
 
 def read(values: Iterable[Any], names: Iterable[str] = NAMES) -> Settings:

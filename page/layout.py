@@ -419,6 +419,7 @@ def _film() -> Film:
                     show_label=False,
                     container=False,
                     elem_id="ending",
+                    scale=2,
                 )
                 save = gr.DownloadButton(
                     say("stage.save_film"), interactive=False, elem_id="save-film"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nst_core import Frame
 from nst_core.engine.warm_up import is_warm
-from page.texts import count, retell, say, translated
+from page.texts import count, name_of, retell, say, translated
 from page.turns import MAX_SECONDS, Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
@@ -110,7 +110,7 @@ class LossHistory:
         """
         points = self._kept if self._last is None else [*self._kept, self._last]
         rows = [
-            (step, say(f"terms.{term}"), math.log10(loss))
+            (step, name_of("terms", term), math.log10(loss))
             for step, losses in points
             for term, loss in losses.items()
             if loss > 0

@@ -169,7 +169,8 @@ REST = """async () => {
 def visit(browser: Browser, address: str, query: str = "", **context: Any) -> Iterator[Page]:
     """A fresh visitor, by default on a laptop; every host but the app's own is a failure."""
     laptop = {"width": 1280, "height": 900}
-    options: dict[str, Any] = {"viewport": laptop, "accept_downloads": True} | context
+    options: dict[str, Any] = {"viewport": laptop, "accept_downloads": True, "locale": "en-US"}
+    options |= context
     with browser.new_context(**options) as visitor:
         page = visitor.new_page()
         page.set_default_timeout(1000 * LIMIT)

@@ -64,7 +64,7 @@ def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-def _check(language: str) -> None:
+def check(language: str) -> None:
     """Raise `ValueError` for a language that lacks a text, has an unknown one, or other fields."""
     english, texts = TEXTS[ENGLISH], TEXTS[language]
     wrong = (set(OWN_ENGLISH) - set(texts)) | (set(texts) - set(english))
@@ -77,7 +77,7 @@ def _check(language: str) -> None:
 
 
 for _language in LANGUAGES:
-    _check(_language)
+    check(_language)
 
 
 # --- Which language -----------------------------------------------------------------------------
@@ -112,6 +112,12 @@ def say(key: str, **values: Any) -> str:
     """A text in the language of now; what only English has so far is said in English."""
     text = TEXTS[language()].get(key) or TEXTS[ENGLISH][key]
     return text.format(**values) if values else text
+
+
+def name_of(group: str, name: str) -> str:
+    """What one of a group is called; one that was added since is called as it is in the code."""
+    key = f"{group}.{name}"
+    return say(key) if key in TEXTS[ENGLISH] else name
 
 
 def count(key: str, number: int, **values: Any) -> str:
