@@ -31,9 +31,7 @@ def test_the_whole_page_is_german(german):
     expect(page.locator("#content")).to_contain_text("Foto")
     expect(page.locator("#preset")).to_contain_text("Skizze · 10 s")
     page.locator("#more > button").click()
-    expect(page.locator("#more")).to_contain_text(
-        "Malen Sie über das, was wie im Foto bleiben soll"
-    )
+    expect(page.locator("#more")).to_contain_text("Malen Sie über das, was wie im Foto")
     page.locator("#settings > button").click()
     expect(page.locator("#setting-optimizer")).to_contain_text("Optimierer")
     page.locator("#setting-init input").click()

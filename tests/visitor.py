@@ -190,7 +190,7 @@ def open_page(page: Page, address: str, query: str = "") -> None:
     page.wait_for_function("() => !!window.present")  # so `presenter.js` has run
     steps = parse_qs(query.lstrip("?")).get("steps")
     if steps:  # what the link asks for has arrived
-        expect(page.locator("#paint")).to_contain_text(f"{steps[0]} steps")
+        expect(page.locator("#paint")).to_contain_text(f"· {steps[0]} ")
     settle(page)
     expect(page.locator("#content img")).to_be_visible()
 
