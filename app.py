@@ -16,7 +16,8 @@ from typing import Any
 
 import gradio as gr
 
-from page import journal, layout, regions, serving, studio, wiring
+from page import gradio_inside, journal, layout, regions, serving, studio, texts, wiring
+from page.gradio_inside import Multilingual
 
 PARTS = Path(__file__).parent / "page"
 
@@ -58,10 +59,18 @@ MAX_EVENTS = 500  # that wait at once for anything, most of them for a moment on
 
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
-    page = gr.Blocks(title="Neural Style Transfer", analytics_enabled=False, fill_width=True)
-    with page:
-        wiring.wire(page, layout.lay_out())
+    page, *others = gradio_inside.numbered_alike(_lay_out, texts.LANGUAGES)
+    page.others = dict(zip(texts.LANGUAGES[1:], others, strict=True))
     page.queue(max_size=MAX_EVENTS, api_open=False)
+    return page
+
+
+def _lay_out(language: str) -> Multilingual:
+    """The page in one language."""
+    with texts.speaking(language):
+        page = Multilingual(title=texts.say("page.title"), analytics_enabled=False, fill_width=True)
+        with page:
+            wiring.wire(page, layout.lay_out())
     return page
 
 

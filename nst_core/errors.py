@@ -6,14 +6,27 @@ can catch `NSTError` alone, or the built-in class beside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from nst_core.sentence import Sentence
 
 if TYPE_CHECKING:
     from nst_core.engine.frame import Frame
 
 
 class NSTError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package.
+
+    Made of a template and its values, as a `Sentence` is.
+    """
+
+    def __init__(self, template: str = "", **values: Any) -> None:
+        super().__init__(Sentence(template, **values))
+
+    @property
+    def sentence(self) -> Sentence:
+        """What it says, for those who tell it in another language."""
+        return Sentence(self.args[0])
 
 
 class SettingsError(NSTError, ValueError):
@@ -51,6 +64,6 @@ class OutOfMemoryError(NSTError, MemoryError):
 class DivergenceError(NSTError, ArithmeticError):
     """A step gave NaN or infinity. `frame` is the last good one."""
 
-    def __init__(self, message: str, frame: Frame) -> None:
-        super().__init__(message)
+    def __init__(self, template: str, frame: Frame, **values: Any) -> None:
+        super().__init__(template, **values)
         self.frame = frame

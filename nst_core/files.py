@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import TypeVar
 
 from nst_core.errors import NSTError
+from nst_core.sentence import Sentence
 
 Entry = TypeVar("Entry")
 
 
-def by_ending(table: Mapping[str, Entry], path: Path, what: str, error: type[NSTError]) -> Entry:
+def by_ending(
+    table: Mapping[str, Entry], path: Path, what: Sentence, error: type[NSTError]
+) -> Entry:
     """The entry of `table` for a file's ending, or an `error` that names the known ones."""
     try:
         return table[path.suffix.lower()]
     except KeyError:
         raise error(
-            f"{what} cannot be written as {path.name!r}; "
-            f"its ending must be one of {', '.join(sorted(table))}."
+            "{what} cannot be written as {name!r}; its ending must be one of {endings}.",
+            what=what,
+            name=path.name,
+            endings=", ".join(sorted(table)),
         ) from None
 
 

@@ -78,8 +78,9 @@ class Recipe:
         """
         if len(paintings) != len(self.style):
             raise SettingsError(
-                f"The recipe mixes {len(self.style)} paintings, but {len(paintings)} are given; "
-                f"give {len(self.style)}."
+                "The recipe mixes {wanted} paintings, but {given} are given; give {wanted}.",
+                wanted=len(self.style),
+                given=len(paintings),
             )
         pairs = zip(paintings, self.style, strict=True)
         styles = [Style(image, source.weight, unpack(source.mask)) for image, source in pairs]
@@ -124,9 +125,11 @@ class Recipe:
         try:
             values = json.loads(text)
             if values["format"] not in READABLE_FORMATS:
-                known = " and ".join(map(str, READABLE_FORMATS))
+                known = ", ".join(map(str, READABLE_FORMATS))
                 raise SettingsError(
-                    f"The recipe has format {values['format']!r}; this version reads {known}."
+                    "The recipe has format {format!r}; this version reads {known}.",
+                    format=values["format"],
+                    known=known,
                 )
             if not 1 <= len(values["style"]) <= MAX_PAINTINGS:
                 raise ValueError(f"a recipe names 1 to {MAX_PAINTINGS} paintings")
@@ -183,8 +186,9 @@ def read(path: str | os.PathLike[str]) -> Recipe:
     text = images.read_notes(path).get(KEY)
     if text is None:
         raise ImageError(
-            f"{Path(path).name!r} holds no recipe; only a PNG saved by this program, as it was "
-            "written, has one."
+            "{name!r} holds no recipe; only a PNG saved by this program, as it was written, has "
+            "one.",
+            name=Path(path).name,
         )
     return Recipe.from_json(text)
 
@@ -229,7 +233,7 @@ def _describe(source: ImageSource) -> Source:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         if not path.is_file():
-            raise ImageError(f"There is no picture file {str(path)!r}.")
+            raise ImageError("There is no picture file {path!r}.", path=str(path))
         with path.open("rb") as file:  # which may be a film
             return Source(path.name, hashlib.file_digest(file, "sha256").hexdigest())
     pixels = np.ascontiguousarray(np.asarray(source))

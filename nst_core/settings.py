@@ -13,11 +13,12 @@ import math
 import reprlib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nst_core.errors import SettingsError
+from nst_core.sentence import Sentence
 
 StyleLayers = tuple[tuple[str, float], ...]
 
@@ -177,7 +178,7 @@ class Settings:
     content_weight: float = _setting(
         7e-4,
         "Content weight",
-        "alpha: how strictly the photo is kept",
+        "How strictly the photo is kept (alpha)",
         OBJECTIVE,
         minimum=0,
         maximum=1e3,
@@ -185,7 +186,7 @@ class Settings:
     style_weight: float = _setting(
         1.0,
         "Style weight",
-        "beta: how strictly the painting is followed",
+        "How strictly the painting is followed (beta)",
         OBJECTIVE,
         minimum=0,
         maximum=1e6,
@@ -203,7 +204,7 @@ class Settings:
         None,
         "Gram weight",
         "How strictly the painting's averages, its Gram matrices, are followed beside the style "
-        "loss, at the scales before the finest; empty means that one's own: 1 with nearest "
+        "loss, while the picture is still small; empty means the style loss's own: 1 with nearest "
         "features, 0 with others",
         OBJECTIVE,
         minimum=0,
@@ -212,7 +213,8 @@ class Settings:
     tv_weight: float = _setting(
         100.0,
         "Smoothness",
-        "gamma: weight of the total variation; 100 calms flat areas, 1000 smooths all",
+        "How much the picture is smoothed: 100 calms flat areas, 1000 smooths all (gamma, the "
+        "weight of the total variation)",
         OBJECTIVE,
         minimum=0,
         maximum=1e9,
@@ -405,7 +407,9 @@ def kind_of(name: str) -> Any:
 
 def _unknown(names: list[str]) -> SettingsError:
     return SettingsError(
-        f"Unknown setting: {', '.join(names)}. Known are: {', '.join(sorted(SPECS))}."
+        "Unknown setting: {names}. Known are: {known}.",
+        names=", ".join(names),
+        known=", ".join(sorted(SPECS)),
     )
 
 
@@ -414,9 +418,19 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 _SHORT.maxtuple = _SHORT.maxlist = 13
 
 
-def unwanted(name: str, value: Any, wanted: str) -> SettingsError:
+def unwanted(name: str, value: Any, wanted: Sentence) -> SettingsError:
     """The error to raise for a value: what arrived, in short, and what is `wanted`."""
-    return SettingsError(f"{name} is {_SHORT.repr(value)}, but it must be {wanted}.")
+    return SettingsError(
+        "{setting} is {value}, but it must be {wanted}.",
+        setting=name,
+        value=_SHORT.repr(value),
+        wanted=wanted,
+    )
+
+
+def one_of(names: Iterable[str]) -> Sentence:
+    """What is wanted where only these names are known."""
+    return Sentence("one of: {names}", names=", ".join(sorted(names)))
 
 
 def _check_range(name: str, value: Any, spec: Spec) -> None:
@@ -424,7 +438,13 @@ def _check_range(name: str, value: Any, spec: Spec) -> None:
         return
     if not spec.minimum <= value <= spec.maximum:
         unit = f" {spec.unit}" if spec.unit else ""
-        raise unwanted(name, value, f"between {spec.minimum:g} and {spec.maximum:g}{unit}")
+        wanted = Sentence(
+            "between {least:g} and {most:g}{unit}",
+            least=spec.minimum,
+            most=spec.maximum,
+            unit=unit,
+        )
+        raise unwanted(name, value, wanted)
 
 
 def _number(name: str, value: Any) -> float:
@@ -476,11 +496,14 @@ _CONVERTERS: dict[Any, Callable[[str, Any], Any]] = {
     bool: _to_bool,
     StyleLayers: _to_layers,
 }
-_WANTED: dict[Any, str] = {
-    int: "a whole number",
-    float: "a finite number",
-    str: "a text",
-    bool: "true or false",
-    StyleLayers: "one or more different layers with weights of 0 or more, "
-    "like block1_conv1=0.2, block2_conv1=0.2, or one of: " + ", ".join(BRUSHWORK),
+_WANTED: dict[Any, Sentence] = {
+    int: Sentence("a whole number"),
+    float: Sentence("a finite number"),
+    str: Sentence("a text"),
+    bool: Sentence("true or false"),
+    StyleLayers: Sentence(
+        "one or more different layers with weights of 0 or more, "
+        "like block1_conv1=0.2, block2_conv1=0.2, or one of: {names}",
+        names=", ".join(BRUSHWORK),
+    ),
 }

@@ -11,6 +11,7 @@ from typing import Any
 from nst_core import ImageError, Settings, Style
 from nst_core.engine.choices import CHOICES
 from nst_core.pictures.regions import MAX_PAINTINGS
+from nst_core.sentence import Sentence
 from nst_core.settings import SPECS, spell
 from page import controls
 
@@ -115,8 +116,10 @@ class Choice:
 
     def photo_and_painting(self) -> tuple[str, str]:
         """The least that can be painted; raises `ImageError` when one of them is missing."""
-        if self.content is None or self.style is None:
-            raise ImageError(f"Choose a {'photo' if self.content is None else 'painting'} first.")
+        if self.content is None:
+            raise ImageError("Choose a photo first.")
+        if self.style is None:
+            raise ImageError("Choose a painting first.")
         return self.content, self.style
 
     def paintings(self) -> list[Style]:
@@ -130,11 +133,13 @@ class Choice:
         ):
             if painting is None and mask is not None:
                 raise ImageError(
-                    f"There is a region for painting {number}, but no painting {number}. "
-                    "Choose one under “Mix paintings”, or take the region away."
+                    "There is a region for painting {number}, but no painting {number}. "
+                    "Choose one under “Mix paintings”, or take the region away.",
+                    number=number,
                 )
             if painting is not None:
-                found.append(Style(painting, weight, mask, f"painting {number}"))
+                name = Sentence("painting {number}", number=number)
+                found.append(Style(painting, weight, mask, name))
         return found
 
     def with_settings(self, settings: Settings) -> Choice:

@@ -16,8 +16,9 @@ from nst_core.recipe import Recipe
 from nst_core.settings import spell
 from page import controls, examples, looks, studio, turns
 from page.choice import NUMBERS, STYLES, SUBJECT, Choice
-from page.stage import PAINTED_BEFORE, Shown
-from page.words import plain
+from page.stage import Shown
+from page.texts import say
+from page.words import told
 
 BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 
@@ -38,7 +39,7 @@ def opening() -> Choice:
 def opening_stage() -> Shown:
     """What the stage shows when the page opens."""
     painted = str(examples.painted_path(*OPENING_PAIR))
-    return Shown(painted, PAINTED_BEFORE, title=title(opening()))
+    return Shown(painted, say("status.painted_before"), title=title(opening()))
 
 
 def _pair(content: str, style: str) -> Choice:
@@ -62,7 +63,7 @@ def take_upload(path: str) -> tuple[Any, Any]:
     try:
         return _readable(path), turn_to_paintings()
     except ImageError as error:
-        raise gr.Error(plain(str(error)), print_exception=False) from None
+        raise gr.Error(told(error), print_exception=False) from None
 
 
 def show_looks(content: str | None, style: str | None) -> Iterator[Any]:
@@ -129,7 +130,7 @@ def choose_pair(number: str) -> tuple[Any, ...]:
     pair = examples.PAIRS[int(number)]
     before, after = painted_pair(*pair)
     chosen = _pair(*pair)
-    stage = Shown(after, PAINTED_BEFORE, None, None, title(chosen))
+    stage = Shown(after, say("status.painted_before"), None, None, title(chosen))
     return *chosen.to_row(SUBJECT), *stage, (before, after), gr.update(selected="picture")
 
 
@@ -153,9 +154,10 @@ def title_of(made: Recipe) -> str:
 
 def _title(content: str | None, style: str | None) -> str:
     """What stands over the stage, by the names of examples; None is a picture of one's own."""
-    photo = examples.title("content", content) if content else "Your photo"
-    painting = examples.title("style", style) if style else "your painting"
-    return f"## {photo} × {painting}"
+    photo = examples.title("content", content) if content else say("pictures.your_photo")
+    if style is None:
+        return "## " + say("pictures.title_own_painting", photo=photo)
+    return "## " + say("pictures.title", photo=photo, painting=examples.title("style", style))
 
 
 def example_name(kind: str, path: str | None) -> str | None:
@@ -174,7 +176,7 @@ def choose_preset(name: str | None, *taste: Any) -> list[Any]:
         kept = dict(zip(controls.TASTE, taste, strict=True))
         return controls.show(Settings(**kept | dict(PRESETS[name].changes)))
     except SettingsError as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         return unchanged
 
 
@@ -185,7 +187,7 @@ def check_upload(path: str | None) -> Any:
     try:
         readable = _readable(path)
     except ImageError as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         return None
     return gr.skip() if readable == path else readable
 

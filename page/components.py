@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from page import gradio_inside
+from page.texts import say
 
 MAX_BASE64 = 30_000_000  # characters of a picture inside a request; larger ones are uploaded
 
@@ -25,17 +26,12 @@ class PictureInput(gr.Image):
             return payload and payload.path
         text = payload.url or ""
         if not text.startswith("data:") or len(text) > MAX_BASE64:
-            raise gr.Error(
-                "The picture is neither an uploaded file nor one of less than "
-                f"{MAX_BASE64 * 3 // 4_000_000} MB in base64; upload it first.",
-                print_exception=False,
-            )
+            limit = MAX_BASE64 * 3 // 4_000_000
+            raise gr.Error(say("notices.no_upload", megabytes=limit), print_exception=False)
         try:
             return gradio_inside.store_base64(self, text)
         except ValueError:
-            raise gr.Error(
-                "The picture's base64 is damaged; encode it again.", print_exception=False
-            ) from None
+            raise gr.Error(say("notices.damaged_base64"), print_exception=False) from None
 
 
 @gradio_inside.drawn_as_parent

@@ -13,6 +13,7 @@ import gradio as gr
 
 from nst_core import Settings
 from nst_core.engine.choices import CHOICES
+from nst_core.sentence import Sentence
 from nst_core.settings import (
     BRUSHWORK,
     DEFAULTS,
@@ -24,6 +25,7 @@ from nst_core.settings import (
     unwanted,
 )
 from page import gradio_inside
+from page.texts import name_of, say
 
 # The fields that a visitor may set, in the order of their controls. Others name files here.
 NAMES = [name for name, spec in SPECS.items() if not spec.local]
@@ -47,23 +49,31 @@ def make(name: str) -> Any:
 
 def _make(name: str) -> Any:
     spec, value = SPECS[name], initial(name)
-    label = f"{spec.label} ({spec.unit})" if spec.unit else spec.label
-    common: dict[str, Any] = {"label": label, "info": spec.help, "elem_id": f"setting-{name}"}
+    label = say(f"settings.{name}.label")
+    common: dict[str, Any] = {
+        "label": say("expert.unit", label=label, unit=spec.unit) if spec.unit else label,
+        "info": say(f"settings.{name}.help"),
+        "elem_id": f"setting-{name}",
+    }
     if isinstance(value, bool):
         return gr.Checkbox(value, **common)
     if kind_of(name) == StyleLayers:
-        brushwork, chosen = list(BRUSHWORK), spell(value) or None
+        brushwork, chosen = choices(name, BRUSHWORK), spell(value) or None
         return gr.Dropdown(brushwork, value=chosen, allow_custom_value=True, **common)
     if _is_text(name):  # an empty `gr.Number` would arrive as 0
-        return gr.Textbox(spell(value) or None, placeholder="empty", **common)
+        return gr.Textbox(spell(value) or None, placeholder=say("expert.empty"), **common)
     if name in CHOICES:
-        choices = [(getattr(choice, "label", key), key) for key, choice in CHOICES[name].items()]
-        return gr.Dropdown(choices, value=value, **common)
+        return gr.Dropdown(choices(name, CHOICES[name]), value=value, **common)
     limits: dict[str, Any] = {"minimum": spec.minimum, "maximum": MAX.get(name, spec.maximum)}
     if spec.step is not None:
         return gr.Slider(value=value, step=spec.step, **limits, **common)
     precision = 0 if isinstance(value, int) else None
     return gr.Number(value, precision=precision, **limits, **common)
+
+
+def choices(field: str, names: Iterable[str]) -> list[tuple[str, str]]:
+    """The names of a field's choices, each after its label."""
+    return [(name_of(f"choices.{field}", name), name) for name in names]
 
 
 def read(values: Iterable[Any], names: Iterable[str] = NAMES) -> Settings:
@@ -76,7 +86,11 @@ def read(values: Iterable[Any], names: Iterable[str] = NAMES) -> Settings:
 def _checked(settings: Settings) -> Settings:
     for name, maximum in MAX.items():
         if (getattr(settings, name) or 0) > maximum:
-            wanted = f"at most {maximum:g} {SPECS[name].unit} here; the command line takes more"
+            wanted = Sentence(
+                "at most {maximum:g} {unit} here; the command line takes more",
+                maximum=maximum,
+                unit=SPECS[name].unit,
+            )
             raise unwanted(name, getattr(settings, name), wanted)
     return settings
 

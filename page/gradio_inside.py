@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import gradio as gr
 from gradio.blocks import Block
-from gradio.context import LocalContext
+from gradio.context import Context, LocalContext
 from gradio.processing_utils import save_base64_to_cache
 from gradio.queueing import Queue
 from gradio.utils import get_upload_folder
@@ -55,6 +58,63 @@ def count_unread(event: Event) -> int:
     """How many answers the client has not read; it may never have opened their stream."""
     messages = event.queue.pending_messages_per_session.get(event.session)
     return messages.qsize() if messages else 0
+
+
+def accepted_languages() -> str | None:
+    """The Accept-Language of the event that this thread answers; None outside of Gradio."""
+    request = LocalContext.request.get(None)
+    headers = getattr(request, "headers", None)
+    return None if headers is None else str(headers.get("accept-language", ""))
+
+
+# --- Languages ----------------------------------------------------------------------------------
+
+# Of whoever asks for the page, and while a page is being laid out.
+LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
+
+# What of a page is laid out in a language: texts are in the components, and in scripts of events.
+SPOKEN = ("title", "components", "dependencies")
+
+
+class Multilingual(gr.Blocks):
+    """A page that is laid out once for each language; a browser gets the one of `LANGUAGE`.
+
+    Whatever the others are asked comes to this one, whose components have the same numbers.
+    """
+
+    others: Mapping[str, gr.Blocks] = {}
+
+    @property
+    def config(self) -> Any:
+        """What the browser gets."""
+        return self._configs.get(LANGUAGE.get(), self._configs[""])
+
+    @config.setter
+    def config(self, config: Any) -> None:
+        spoken: dict[str, Any] = {
+            language: other.get_config_file() for language, other in self.others.items()
+        }
+        self._configs = {"": config} | {
+            language: config | {name: one[name] for name in SPOKEN}
+            for language, one in spoken.items()
+        }
+
+    def get_api_info(self, *args: Any, **options: Any) -> Any:
+        """What other programs get, which is the same in all languages."""
+        before = LANGUAGE.set("")
+        try:
+            return super().get_api_info(*args, **options)
+        finally:
+            LANGUAGE.reset(before)
+
+
+def numbered_alike(make: Callable[[str], Component], languages: Sequence[str]) -> list[Component]:
+    """A page in each of these languages, whose components have the same numbers."""
+    first, pages = Context.id, []
+    for language in languages:
+        Context.id = first
+        pages.append(make(language))
+    return pages
 
 
 # --- Files --------------------------------------------------------------------------------------

@@ -16,19 +16,9 @@ from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, PictureInput
 from page.paint import Tools
 from page.stage import Shown
+from page.texts import say
 
 QUEUE_SECONDS = 10  # between two looks at how many wait
-
-# What is drawn or given for each of `MASKS`.
-REGIONS = (*(f"Painting {number}" for number in NUMBERS), "Keep the photo here")
-
-# What the keys do in presenter mode, the only place where it is to be seen.
-KEYS = (
-    "Esc leaves · Space paints or stops · ← → another pair · B the photo · S strokes · "
-    "Q a code to scan · P pair after pair"
-)
-
-NOTHING_YET = "Nothing was painted yet: press **Paint**, then look here, also during the run."
 
 
 @dataclass(frozen=True)
@@ -169,10 +159,7 @@ def lay_out() -> Page:
             more, blend, door = _more()
             settings, until, take = _expert()
             chart, losses = _losses()
-    gr.Markdown(
-        f"Version {__version__}. After Gatys, Ecker and Bethge, "
-        "*A Neural Algorithm of Artistic Style* (2015)."
-    )
+    gr.Markdown(say("page.about", version=__version__))
     return Page(
         remembered=remembered,
         present=present,
@@ -195,17 +182,15 @@ def lay_out() -> Page:
 def _head() -> gr.Button:
     """The heading, and the button for presenter mode."""
     with gr.Row(elem_id="head"):
-        gr.Markdown(
-            "# Neural Style Transfer\nChoose a photo, then click the painting it shall look like."
-        )
-        return gr.Button("Present", size="sm", scale=0, min_width=110, elem_id="present")
+        gr.Markdown(f"# {say('page.title')}\n{say('page.intro')}")
+        return gr.Button(say("page.present"), size="sm", scale=0, min_width=110, elem_id="present")
 
 
 def _pairs() -> gr.Gallery:
     """The pairs, each as its finished picture."""
     return gr.Gallery(
         [(examples.pair_card(*pair), examples.pair_caption(*pair)) for pair in examples.PAIRS],
-        label="Pairs to try",
+        label=say("pictures.pairs"),
         show_label=False,
         height="auto",
         allow_preview=False,
@@ -223,21 +208,21 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
     """Photo and painting, and the examples to fill both with."""
     with gr.Row(elem_id="inputs"):
         made = {
-            "content": _picture_input("Photo", "content"),
-            "style": _picture_input("Painting", "style"),
+            "content": _picture_input(say("pictures.photo"), "content"),
+            "style": _picture_input(say("pictures.painting"), "style"),
         }
     with gr.Tabs(elem_id="pick") as tabs:
-        with gr.Tab("Paintings", id="style"):
+        with gr.Tab(say("pictures.paintings"), id="style"):
             which = gr.Radio(
-                [(f"Painting {number}", number) for number in NUMBERS],
+                [(_painting(number), number) for number in NUMBERS],
                 value=1,
-                label="A click chooses",
+                label=say("pictures.which"),
                 visible=False,
                 elem_id="which",
             )
-            paintings = _picker("style", "Paintings", looks.paintings())
-        with gr.Tab("Photos", id="content"):
-            photos = _picker("content", "Photos", examples.thumbnails("content"))
+            paintings = _picker("style", say("pictures.paintings"), looks.paintings())
+        with gr.Tab(say("pictures.photos"), id="content"):
+            photos = _picker("content", say("pictures.photos"), examples.thumbnails("content"))
     uploads = {name: _upload(name) for name in made}
     return made, Pickers(pairs, _hidden(), tabs, photos, paintings, which, uploads)
 
@@ -248,16 +233,14 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
 def _more() -> tuple[dict[str, Any], gr.Slider, Door]:
     """What is not needed at first: parts of the photo, several paintings, colours and size."""
     with (
-        gr.Accordion(
-            "More: keep part of the photo, mix paintings, colours, size", open=False, elem_id="more"
-        ) as accordion,
+        gr.Accordion(say("more.door"), open=False, elem_id="more") as accordion,
         gr.Tabs(),
     ):
-        with gr.Tab("Keep part of the photo"):
+        with gr.Tab(say("more.keep")):
             keep_people, brush, board = _drawing()
-        with gr.Tab("Mix paintings") as mixing:
+        with gr.Tab(say("more.mix")) as mixing:
             paintings, weights = _paintings()
-        with gr.Tab("Colours and size"), gr.Row(elem_classes="controls"):
+        with gr.Tab(say("more.colours")), gr.Row(elem_classes="controls"):
             settings = {name: controls.make(name) for name in controls.MORE}
             blend = _blend()
     door = Door(accordion, keep_people, brush, board, _hidden(), mixing, weights)
@@ -266,21 +249,21 @@ def _more() -> tuple[dict[str, Any], gr.Slider, Door]:
 
 def _drawing() -> tuple[gr.Button, gr.Radio, Board]:
     """Where the photo stays as it is, or where each of several paintings applies."""
-    gr.Markdown("Draw over what is to stay as in the photo, a face for example.")
-    keep_people = gr.Button("Keep the people", size="sm", elem_id="keep-people")
-    numbers = range(len(MASKS))
+    gr.Markdown(say("more.draw"))
+    keep_people = gr.Button(say("more.keep_people"), size="sm", elem_id="keep-people")
+    *paintings, kept = enumerate(_regions())
     brush = gr.Radio(
-        [(REGIONS[number], number) for number in (*numbers[-1:], *numbers[:-1])],
-        value=numbers[-1],
-        label="What you draw",
-        info="A painting without a region applies wherever no other does.",
+        [(name, number) for number, name in (kept, *paintings)],
+        value=kept[0],
+        label=say("more.brush"),
+        info=say("more.brush_hint"),
         visible=False,  # with one painting there is nothing to choose
         elem_id="brush",
     )
     board = Board(
-        label="Regions",
+        label=say("more.regions"),
         show_label=False,
-        brush=regions.brush(numbers[-1]),
+        brush=regions.brush(kept[0]),
         eraser=gr.Eraser(default_size=40),
         layers=False,
         sources=(),
@@ -298,12 +281,11 @@ def _paintings() -> tuple[dict[str, Any], gr.Row]:
     made: dict[str, Any] = {}
     with gr.Row(elem_classes="few"):
         for number, name in zip(NUMBERS[1:], STYLES[1:], strict=True):
-            made[name] = _picture_input(f"Painting {number}", name, 130)
+            made[name] = _picture_input(_painting(number), name, 130)
     with gr.Row(elem_classes="few", visible=False) as weights:
         for number, name in zip(NUMBERS, WEIGHTS, strict=True):
-            weight = gr.Slider(
-                0, 1, value=1.0, step=0.05, label=f"Weight {number}", elem_id=name, min_width=100
-            )
+            label = say("more.weight", number=number)
+            weight = gr.Slider(0, 1, value=1.0, step=0.05, label=label, elem_id=name, min_width=100)
             made[name] = gradio_inside.take_anything(weight)
     return made, weights
 
@@ -314,8 +296,8 @@ def _blend() -> gr.Slider:
         100,
         value=100,
         step=1,
-        label="Painting over photo (%)",
-        info="After the run: less lets the photo shine through",
+        label=say("more.blend"),
+        info=say("more.blend_hint"),
         interactive=False,
         elem_id="blend",
     )
@@ -323,39 +305,39 @@ def _blend() -> gr.Slider:
 
 def _expert() -> tuple[dict[str, Any], gr.Radio, gr.Button]:
     """All other settings, regions as pictures, and the way back from a painted picture."""
-    with gr.Accordion("Expert", open=False, elem_id="settings"):
+    with gr.Accordion(say("expert.door"), open=False, elem_id="settings"):
         until = gr.Radio(
-            [("for a time", choose.TIME), ("a number of steps", choose.STEPS)],
+            [(say("expert.for_time"), choose.TIME), (say("expert.for_steps"), choose.STEPS)],
             value=choose.TIME,
-            label="Paint",
+            label=say("expert.until"),
             elem_id="until",
         )
         with gr.Row(elem_classes="controls"):
             made = {name: controls.make(name) for name in controls.EXPERT}
-        with (
-            gr.Accordion("Regions as pictures, white inside", open=False),
-            gr.Row(elem_classes="few"),
-        ):
-            made |= {
-                field: _picture_input(name, field, 110)
-                for field, name in zip(MASKS, REGIONS, strict=True)
-            }
-        take = gr.Button("Take the settings from a picture painted here (PNG)", size="sm")
+        with gr.Accordion(say("expert.regions"), open=False):
+            gr.Markdown(say("expert.regions_hint"))
+            with gr.Row(elem_classes="few"):
+                made |= {
+                    field: _picture_input(name, field, 110)
+                    for field, name in zip(MASKS, _regions(), strict=True)
+                }
+        take = gr.Button(say("expert.take_recipe"), size="sm")
     return made, until, take
 
 
 def _losses() -> tuple[gr.Accordion, gr.LinePlot]:
     """How the losses fall, folded away."""
-    with gr.Accordion("Losses of this run", open=False, visible=False, elem_id="chart") as chart:
+    with gr.Accordion(say("losses.door"), open=False, visible=False, elem_id="chart") as chart:
+        gr.Markdown(say("losses.hint"))
         plot = gr.LinePlot(
             elem_id="losses",
             x="step",
             y="loss",
             color="term",
-            x_title="Step",
-            y_title="Loss (power of ten)",
+            x_title=say("losses.step"),
+            y_title=say("losses.loss"),
             color_title=" ",
-            label="Losses",
+            label=say("losses.plot"),
             show_label=False,
         )
     return chart, plot
@@ -370,23 +352,23 @@ def _stage() -> Stage:
     with gr.Column(elem_id="stage"):
         title = gr.Markdown(opening.title, elem_id="title")
         with gr.Tabs(elem_id="views") as views:
-            with gr.Tab("Picture", id="picture"):
-                result = _picture_output("Result", "result", 410, opening.picture)
+            with gr.Tab(say("stage.picture"), id="picture"):
+                result = _picture_output(say("stage.result"), "result", 410, opening.picture)
             comparison = _comparison()
             moments = _moments()
             strokes = _strokes()
             run_film = _film()
         status = gr.Markdown(opening.status, elem_id="status")
-        gr.Markdown(KEYS, elem_id="keys")
+        gr.Markdown(say("stage.keys"), elem_id="keys")
     shown = Shown(result, status, token=_hidden(), title=title)
     return Stage(views, comparison, moments, strokes, run_film, shown)
 
 
 def _comparison() -> Comparison:
-    with gr.Tab("Before and after", id="compare") as tab:
+    with gr.Tab(say("stage.compare"), id="compare") as tab:
         slider = gr.ImageSlider(
             choose.painted_pair(*choose.OPENING_PAIR),
-            label="Before and after",
+            label=say("stage.compare"),
             show_label=False,
             format="jpeg",
             interactive=False,
@@ -398,35 +380,31 @@ def _comparison() -> Comparison:
 
 
 def _moments() -> Moments:
-    with gr.Tab("The run", id="run") as tab:
-        nothing_yet = gr.Markdown(NOTHING_YET)
+    with gr.Tab(say("stage.run"), id="run") as tab:
+        nothing_yet = gr.Markdown(say("stage.nothing_yet"))
         with gr.Column(visible=False) as screen:
-            picture = _picture_output("Picture on the way", "moment", 330)
+            picture = _picture_output(say("stage.moment"), "moment", 330)
             # Up to all that may be: what is told to the page later, the server may have forgotten.
             number = gr.Slider(
-                1, film.MAX_PICTURES, step=1, label="Moment of the run", elem_id="number"
+                1, film.MAX_PICTURES, step=1, label=say("stage.number"), elem_id="number"
             )
     return Moments(tab, nothing_yet, screen, picture, number)
 
 
 def _strokes() -> Strokes:
-    with gr.Tab("Strokes", id="strokes") as tab:
-        nothing_yet = gr.Markdown(NOTHING_YET)
+    with gr.Tab(say("stage.strokes"), id="strokes") as tab:
+        nothing_yet = gr.Markdown(say("stage.nothing_yet"))
         screen = gr.HTML(visible=False, elem_id="strokes")
-        gr.Markdown(
-            "Point at the picture to see which place of the painting it comes from; point at the "
-            "painting to see where its strokes went.",
-            elem_classes="note",
-        )
+        gr.Markdown(say("stage.strokes_hint"), elem_classes="note")
     return Strokes(tab, nothing_yet, screen)
 
 
 def _film() -> Film:
-    with gr.Tab("Film", id="film") as tab:
-        nothing_yet = gr.Markdown(NOTHING_YET)
+    with gr.Tab(say("stage.film"), id="film") as tab:
+        nothing_yet = gr.Markdown(say("stage.nothing_yet"))
         with gr.Column(visible=False) as screen:
             video = gr.Video(
-                label="The run as a film",
+                label=say("stage.film_described"),
                 show_label=False,
                 interactive=False,
                 autoplay=True,
@@ -437,14 +415,17 @@ def _film() -> Film:
             )
             with gr.Row(equal_height=True):
                 ending = gr.Radio(
-                    [(ending[1:].upper(), ending) for ending in film.FORMATS],
+                    controls.choices("film", film.FORMATS),
                     value=".mp4",
-                    label="Format of the film",
+                    label=say("stage.film_format"),
                     show_label=False,
                     container=False,
                     elem_id="ending",
+                    scale=2,
                 )
-                save = gr.DownloadButton("Save film", interactive=False, elem_id="save-film")
+                save = gr.DownloadButton(
+                    say("stage.save_film"), interactive=False, elem_id="save-film"
+                )
     return Film(tab, nothing_yet, screen, video, ending, save)
 
 
@@ -452,20 +433,19 @@ def _steering() -> tuple[gr.Button, gr.Button, gr.Button]:
     """What a run is steered with."""
     with gr.Row(elem_id="buttons"):
         return (
-            gr.Button("Paint", variant="primary", elem_id="paint"),
-            gr.Button("Stop", variant="stop", interactive=False, elem_id="stop"),
-            gr.Button("Continue", interactive=False, elem_id="continue"),
+            gr.Button(say("tools.paint"), variant="primary", elem_id="paint"),
+            gr.Button(say("tools.stop"), variant="stop", interactive=False, elem_id="stop"),
+            gr.Button(say("tools.continue"), interactive=False, elem_id="continue"),
         )
 
 
 def _taste() -> tuple[gr.Radio, dict[str, Any]]:
     """How long and in which of the two looks, and how strong."""
     preset = gr.Radio(
-        [(preset.label, name) for name, preset in PRESETS.items()],
+        [(say(f"presets.{name}.label"), name) for name in PRESETS],
         value=choose.OPENING,
-        label="Quality and look",
-        info="Sketch, Gallery and Masterpiece paint in the painting's own strokes. Classic and "
-        "The paper keep more of the photo, and give it the painting's textures.",
+        label=say("look.preset"),
+        info=say("look.preset_hint"),
         elem_id="preset",
     )
     return preset, {name: controls.make(name) for name in controls.FOREMOST}
@@ -474,16 +454,28 @@ def _taste() -> tuple[gr.Radio, dict[str, Any]]:
 def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox, gr.HTML]:
     """What can be taken along: the picture, and the link, which appears when it was asked for."""
     with gr.Row(elem_id="keeping"):
-        save = gr.DownloadButton("Save picture", interactive=False, size="md", elem_id="save")
-        link = gr.Button("Copy link", size="md", elem_id="link")
+        save = gr.DownloadButton(say("tools.save"), interactive=False, size="md", elem_id="save")
+        link = gr.Button(say("tools.link"), size="md", elem_id="link")
     address = gr.Textbox(
-        label="Link to these pictures and settings",
+        label=say("tools.address"),
         interactive=False,
         visible=False,
         buttons=["copy"],
         elem_id="address",
     )
     return save, link, address, gr.HTML(visible=False, elem_id="code")
+
+
+# --- Names --------------------------------------------------------------------------------------
+
+
+def _painting(number: int) -> str:
+    return say("pictures.painting_number", number=number)
+
+
+def _regions() -> list[str]:
+    """What is drawn or given for each of `MASKS`."""
+    return [*map(_painting, NUMBERS), say("more.keep_photo")]
 
 
 # --- Parts --------------------------------------------------------------------------------------
@@ -507,7 +499,7 @@ def _picture_output(label: str, name: str, height: int, value: str | None = None
         format="jpeg",
         interactive=False,
         buttons=["fullscreen"],
-        alt_text=f"{label}: the photo, painted in the style of the painting",
+        alt_text=say("stage.described", picture=label),
         elem_id=name,
         height=height,
     )
@@ -532,7 +524,7 @@ def _picture_input(label: str, name: str, height: int = 220) -> PictureInput:
 def _upload(name: str) -> gr.UploadButton:
     """Opens the browser's file dialog at once, where the field would first have to be emptied."""
     return gr.UploadButton(
-        "Upload", file_types=["image"], elem_id=f"upload-{name}", elem_classes="away"
+        say("pictures.upload"), file_types=["image"], elem_id=f"upload-{name}", elem_classes="away"
     )
 
 
@@ -540,7 +532,7 @@ def _recipe() -> gr.UploadButton:
     """Not behind a door: what is not open is not in the browser, and nothing could be dropped."""
     with gr.Row(elem_classes="away"):  # by itself, for `page.js` to find its input
         # Of any type: whatever is dropped on the page arrives here, and is told what is missing.
-        return gr.UploadButton("Recipe", elem_id="recipe")
+        return gr.UploadButton(say("tools.recipe"), elem_id="recipe")
 
 
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:

@@ -10,7 +10,8 @@ from nst_core import NSTError
 from nst_core.colors import COLOR_MODES
 from page import strokes, studio
 from page.studio import STUDIO, Painting
-from page.words import plain
+from page.texts import say
+from page.words import told
 
 
 def save_button(painting: Painting | None, percent: float = 100) -> Any:
@@ -45,7 +46,7 @@ def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:
     found = painting
     painting = STUDIO.change(token, lambda kept: (kept or found).recolored(color))
     if COLOR_MODES[color].painting:
-        gr.Info("These colours are taken by the painting: press Continue or Paint to see them.")
+        gr.Info(say("notices.colours_need_paint"))
     return painting.blended(percent / 100), save_button(painting, percent)
 
 
@@ -73,7 +74,7 @@ def show_strokes(token: str | None) -> tuple[Any, Any]:
     try:
         return gr.update(visible=False), gr.update(value=strokes.show(painting), visible=True)
     except NSTError as error:
-        raise gr.Error(plain(str(error)), print_exception=False) from None
+        raise gr.Error(told(error), print_exception=False) from None
 
 
 def _view(is_filled: bool) -> tuple[Any, Any]:

@@ -16,10 +16,10 @@ from nst_core.networks.stylizer import look, style_vector
 from nst_core.pictures import images
 from nst_core.pictures.images import Picture
 from page import examples, studio
+from page.texts import say
 
 SIDE = 320  # px, long side of a look
 MAX_VECTORS = 64  # of paintings, 400 bytes each
-OWN = "Your painting"
 AT_ONCE = 4  # looks between two answers; the first one is sent by itself
 
 Cards = list[tuple[str, str]]  # a file and its caption, of each painting
@@ -35,7 +35,7 @@ def of_photo(photo: str | None, own: str | None = None) -> Iterator[Cards]:
     """
     cards = paintings()
     if own:
-        cards.insert(0, (own, OWN))
+        cards.insert(0, (own, say("pictures.your_painting")))
     if photo is None:
         yield cards
         return

@@ -28,6 +28,7 @@ from page import choice, choose, controls, gradio_inside, journal, look, studio,
 from page.choice import Choice
 from page.stage import Shown, is_skipped
 from page.studio import STUDIO, Painting
+from page.texts import say
 from page.turns import TURN_OVER, Ticket
 from page.words import (
     LossHistory,
@@ -35,6 +36,7 @@ from page.words import (
     ready_text,
     status_text,
     stopped_text,
+    told,
     turn_over_text,
     waiting_text,
 )
@@ -117,10 +119,10 @@ def _stopped_before_the_start(token: str | None) -> Shown:
     """The painting before, if there was one."""
     painting = STUDIO.find(token)
     if token is None or painting is None:
-        return Shown(status="Stopped before the first step.")
+        return Shown(status=say("status.stopped_before"))
     return Shown(
         _finished(token, painting),
-        "Stopped before the first step; the last picture is kept.",
+        say("status.stopped_last_kept"),
         painting.history.table(),
         title=choose.title_of(painting.recipe),
     )
@@ -241,11 +243,11 @@ def shown_again(token: str, painting: Painting) -> Shown:
     frame, losses = painting.frame, painting.history.table()
     title = choose.title_of(painting.recipe)
     if STUDIO.is_at_work(token):
-        text = f"Being painted in another tab. {status_text(frame)}"
+        text = say("status.elsewhere", status=status_text(frame))
         return Shown(frame.image, text, losses, token, title)
     text = status_text(frame) if frame.done else stopped_text(frame)
     picture = studio.save_picture(painting)
-    return Shown(picture, f"Your last picture. {text}", losses, token, title)
+    return Shown(picture, say("status.yours", status=text), losses, token, title)
 
 
 def _turn() -> contextlib.AbstractContextManager[Ticket]:
@@ -276,23 +278,26 @@ def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
                 picture = studio.save_frame(shown.picture) if is_array else shown.picture
                 yield shown._replace(picture=picture)
     except OSError as error:
-        yield from _told(
-            f"The server cannot write pictures now ({error.strerror}); try again soon."
-        )
+        yield from _told(plain(say("notices.cannot_write", reason=error.strerror)))
     except (NSTError, MemoryError) as error:
-        yield from _told(str(error))
+        yield from _told(told(error))
 
 
 def _told(text: str) -> Iterator[Shown]:
-    yield Shown(status=plain(text))
-    raise gr.Error(plain(text), print_exception=False)
+    yield Shown(status=text)
+    raise gr.Error(text, print_exception=False)
 
 
 def label(time_budget: Any, steps: Any) -> Any:
     """The button that paints: how long it takes, and how many are painted or wait before."""
-    length = f"{time_budget} s" if time_budget not in (None, "") else f"{steps} steps"
+    is_timed = time_budget not in (None, "")
+    text = (
+        say("tools.paint_time", seconds=time_budget)
+        if is_timed
+        else say("tools.paint_steps", steps=steps)
+    )
     ahead = turns.TURNS.count()
-    return gr.update(value=f"Paint · {length}" + (f" · {ahead} ahead" if ahead else ""))
+    return gr.update(value=say("tools.ahead", paint=text, count=ahead) if ahead else text)
 
 
 def stop() -> None:
@@ -311,7 +316,7 @@ def at_work() -> tuple[Any, ...]:
         blend=gr.update(value=100, interactive=False),
         chart=gr.update(visible=True),
     )
-    return "In the queue …", gr.update(selected="picture"), *tools
+    return say("status.joining"), gr.update(selected="picture"), *tools
 
 
 def at_rest(token: str | None) -> Tools:
@@ -357,7 +362,7 @@ def preview(*row: Any) -> str:
             if frame is None:
                 raise SettingsError("Stopped before the first look.")
     except (NSTError, MemoryError) as error:
-        raise gr.Error(plain(str(error)), print_exception=False) from None
+        raise gr.Error(told(error), print_exception=False) from None
     return studio.save_image(frame.to_pil(), "preview")
 
 

@@ -4,7 +4,6 @@
   const find = (selector) => document.querySelector(selector);
   const isPresenting = () => document.body.classList.contains("presenting");
   const before = Object.assign(new Image(), { id: "before", hidden: true });
-  before.alt = "The photo before it was painted";
   document.body.append(before);
   let wasDark = false;
   let photo = null; // the one that was painted, whatever is in its field since
@@ -21,6 +20,12 @@
         if (other !== one && other !== before) other.inert = isInert;
       }
     }
+  };
+
+  // The language that the page is in, and what is said here.
+  window.speak = (language, photoBefore) => {
+    document.documentElement.lang = language;
+    before.alt = photoBefore;
   };
 
   window.present = () => {

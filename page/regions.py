@@ -14,7 +14,8 @@ from nst_core.networks.people import find_people
 from nst_core.pictures import images
 from page import studio
 from page.choice import MASKS
-from page.words import plain
+from page.texts import say
+from page.words import told
 
 # What the brush paints with for each of `MASKS`; Okabe and Ito's colours, which nobody confuses.
 BRUSHES = ("#e69f00", "#0072b2", "#f0e442", "#009e73", "#cc79a7")
@@ -30,7 +31,7 @@ def show_board(content: str | None, shown: str | None) -> tuple[Any, Any]:
     try:
         picture = board(content) if content else None
     except ImageError as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         picture = None
     if picture is None:
         return None, content
@@ -60,7 +61,7 @@ def take_regions(layer: str | None) -> list[Any]:
     try:
         return drawn(layer)
     except ImageError as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         return [gr.skip()] * len(MASKS)
 
 
@@ -71,12 +72,12 @@ def keep_people(content: str | None) -> Any:
             raise ImageError("Choose a photo first.")
         mask = people(content)
     except (NSTError, OSError, MemoryError) as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         return gr.skip()
     if mask is None:
-        gr.Info("Nobody was found in this photo. Draw over those who are to stay.")
+        gr.Info(say("notices.nobody_found"))
         return gr.skip()
-    gr.Info("The people stay as in the photo; only what is behind them will be painted.")
+    gr.Info(say("notices.people_stay"))
     return mask
 
 

@@ -22,13 +22,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_core import NSTError, __version__
 from nst_core.engine.warm_up import is_warm, warm_up
 from nst_core.presets import PRESETS
-from page import choose, examples, gradio_inside, journal, studio, turns, wiring
+from page import choose, examples, gradio_inside, journal, studio, texts, turns, wiring
 
 SWEEP_EVERY = 60.0  # s
 END_SECONDS = 10.0  # s, that runs may take to stop when the server ends
 
 # On every answer. No frame options: a Space is shown inside of another page.
 HEADERS = {
+    "vary": "accept-language",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "content-security-policy": "object-src 'none'; base-uri 'self'; form-action 'self'",
@@ -49,6 +50,18 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class Speaking:
+    """Answers in the language that a browser asks for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = dict(scope.get("headers", ())).get(b"accept-language", b"").decode("latin-1")
+        with texts.speaking(texts.best(accepted)):
+            await self._app(scope, receive, send)
 
 
 # What all visitors together may upload: a talk's whole audience at once, and then a disk's worth of
@@ -73,7 +86,7 @@ class UploadLimit:
         self._refill()
         if self._room <= 0:
             seconds = round(1 - self._room / self._rate)
-            text = f"There are too many uploads now; try again in {seconds} s."
+            text = texts.say("notices.too_many_uploads", seconds=seconds)
             headers = {"retry-after": str(seconds)}
             await JSONResponse({"detail": text}, 429, headers)(scope, receive, send)
             return
@@ -116,7 +129,7 @@ OPTIONS: dict[str, Any] = {
             ValueError: refuse,
             ClientDisconnect: forget,
         },
-        "middleware": [Middleware(Headers), Middleware(UploadLimit)],
+        "middleware": [Middleware(Headers), Middleware(Speaking), Middleware(UploadLimit)],
         "routes": [Route("/health", health)],
     },
     "allowed_paths": [str(examples.FOLDER)],

@@ -15,21 +15,13 @@ from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, Source, unpack
 from page import choose, controls, examples, paint, regions, studio
 from page.choice import FIELDS, MASKS, NUMBERS, PICTURES, SUBJECT, WEIGHTS, Choice
-from page.stage import PAINTED_BEFORE, Shown
+from page.stage import Shown
 from page.studio import STUDIO
-from page.words import plain
-
-# Under a visitor's last picture when nothing but its file is left.
-LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
+from page.texts import retell, say
+from page.words import plain, told
 
 # Hosts that name the machine itself, whatever machine that is.
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
-
-ONLY_HERE = (
-    "There is no code to scan: phones cannot reach this address. Start the page with "
-    "GRADIO_SERVER_NAME=0.0.0.0, and open it at this machine's address in the network."
-)
-CODE = "A code to scan with a phone; it opens these pictures and settings there"
 
 
 class Kept(NamedTuple):
@@ -71,7 +63,7 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
         if asked:
             return _linked(asked)
     except (ImageError, SettingsError) as error:
-        gr.Warning(plain(f"The link asks for what is not possible: {error}"))
+        gr.Warning(plain(say("notices.link_impossible", reason=retell(error))))
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
 
 
@@ -85,7 +77,7 @@ def _last(token: str) -> list[Any] | None:
     if path is None:
         return None
     made = _read(path)
-    stage = Shown(path, LAST_PICTURE, None, token, choose.title_of(made))
+    stage = Shown(path, say("status.last_picture"), None, token, choose.title_of(made))
     return [*_choice_of(made).to_row(), None, *stage]
 
 
@@ -105,9 +97,11 @@ def _linked(asked: dict[str, str]) -> list[Any]:
     }
     found = [name for name in names.values() if name]
     chosen = Choice.of(paths | weights, settings)
-    stage = Shown(None, "Ready.", title=choose.title(chosen))
+    stage = Shown(None, say("status.ready"), title=choose.title(chosen))
     if tuple(found) in examples.PAIRS:
-        stage = stage._replace(picture=str(examples.painted_path(*found)), status=PAINTED_BEFORE)
+        stage = stage._replace(
+            picture=str(examples.painted_path(*found)), status=say("status.painted_before")
+        )
     return [*chosen.to_row(), None, *stage]
 
 
@@ -125,7 +119,9 @@ def _asked_weight(number: int, text: str | None) -> float:
         return min(1.0, max(0.0, float(text or 1)))
     except ValueError:
         raise SettingsError(
-            f"Weight {number} must be a number from 0 to 1, but the link says {text!r}."
+            "Weight {number} must be a number from 0 to 1, but the link says {text!r}.",
+            number=number,
+            text=text,
         ) from None
 
 
@@ -140,13 +136,13 @@ def make_link(base: str, *row: Any) -> tuple[Any, Any]:
     try:
         chosen = Choice.from_row(row)
     except SettingsError as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         return gr.skip(), gr.skip()
     given = dict(zip(SUBJECT, chosen.to_row(SUBJECT), strict=True))
     names = {field: choose.example_name(_kind(field), given[field]) for field in PICTURES}
     own = [field for field in (*PICTURES, *MASKS) if given[field]]
     if any(not names.get(field) for field in own):
-        gr.Info("Your own pictures and regions do not go into the link, only the rest.")
+        gr.Info(say("notices.not_in_link"))
     weights = {field: str(given[field]) for field in WEIGHTS if given[field] != 1.0}
     query = controls.to_query(names | weights, chosen.settings)
     link = f"{base}?{query}"
@@ -156,26 +152,25 @@ def make_link(base: str, *row: Any) -> tuple[Any, Any]:
 def code(link: str) -> str:
     """A code that phones scan to open the link, as HTML; a note where they could not reach it."""
     if urlsplit(link).hostname in THIS_MACHINE:
-        return f"<p>{ONLY_HERE}</p>"
+        note = say("tools.code_only_here")
+        return f"<p>{note}</p>"
+    name = say("tools.code")
     drawn = segno.make(link, micro=False).svg_inline(scale=4, border=4, light="white")
-    return f'<figure role="img" aria-label="{CODE}">{drawn}</figure>'
+    return f'<figure role="img" aria-label="{name}">{drawn}</figure>'
 
 
 def take_recipe(path: str) -> list[Any]:
     """The row of a choice, and the preset, from a PNG that was painted here."""
     nothing: list[Any] = [gr.skip()] * (len(FIELDS) + 1)
     if Path(path).suffix.lower() != ".png":
-        name = Path(path).name
-        gr.Warning(
-            plain(f"Only a PNG that was painted here carries its settings; {name} does not.")
-        )
+        gr.Warning(plain(say("notices.no_recipe", file=Path(path).name)))
         return nothing
     try:
         row = _choice_of(_read(path)).to_row()
     except (ImageError, SettingsError) as error:
-        gr.Warning(plain(str(error)))
+        gr.Warning(told(error))
         return nothing
-    gr.Info("Settings taken from the picture's recipe.")
+    gr.Info(say("notices.recipe_taken"))
     content, style, *rest = row
     return [content or gr.skip(), style or gr.skip(), *rest, None]
 

@@ -6,9 +6,6 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-# Under a pair's finished picture that was on the page before anybody painted.
-PAINTED_BEFORE = "A finished example. Press **Paint** to watch it being painted."
-
 
 class Shown(NamedTuple):
     """The stage: what is left out stays as it is."""

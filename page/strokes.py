@@ -10,6 +10,7 @@ import numpy as np
 from nst_core import Origins
 from page import studio
 from page.studio import Painting
+from page.texts import say
 
 SIDE = 512  # px, long side of the paintings as they are shown
 
@@ -22,10 +23,16 @@ def show(painting: Painting) -> str:
 
     Raises `NSTError` where there is no memory to find them.
     """
-    picture = _figure("picture", studio.save_frame(painting.frame.image), "The picture")
+    picture = _figure(
+        "picture", studio.save_frame(painting.frame.image), say("stage.strokes_picture")
+    )
     styles = [one for one in painting.chosen.paintings() if one.weight > 0]
     paintings = [
-        _figure("painting", studio.save_shown(str(one.image), SIDE), f"Painting {number}")
+        _figure(
+            "painting",
+            studio.save_shown(str(one.image), SIDE),
+            say("pictures.painting_number", number=number),
+        )
         for number, one in enumerate(styles, start=1)
     ]
     data = html.escape(json.dumps(as_data(painting.easel.origins())))

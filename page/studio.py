@@ -223,7 +223,8 @@ def check_there(*paths: str | None) -> None:
     """Raise `ImageError` for a file that was swept since; where it was is nobody's affair."""
     for path in filter(None, paths):
         if not Path(path).exists():
-            raise ImageError(f"{Path(path).name!r} is no longer on the server; choose it again.")
+            name = Path(path).name
+            raise ImageError("{name!r} is no longer on the server; choose it again.", name=name)
 
 
 def save_picture(painting: Painting, share: float = 1.0) -> str:

@@ -154,10 +154,14 @@ class Turns:
         seconds = round(max(LOOK_AGAIN, self._until_next()))
         if own >= self._max_per_session:
             raise BusyError(
-                f"{own} pictures of yours are waiting already; try again in {seconds} s."
+                "{count} pictures of yours are waiting already; try again in {seconds} s.",
+                count=own,
+                seconds=seconds,
             )
         raise BusyError(
-            f"{len(self._waiting)} visitors are waiting already; try again in {seconds} s."
+            "{count} visitors are waiting already; try again in {seconds} s.",
+            count=len(self._waiting),
+            seconds=seconds,
         )
 
     def _call_next(self) -> None:

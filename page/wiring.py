@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, look, paint, regions, share
+from page import choice, choose, controls, look, paint, regions, share, texts
 from page.layout import Page
 from page.turns import MAX_WAITING
 
@@ -67,12 +68,12 @@ COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
 
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
-STOPPING = "() => 'Stopping …'"
 NO_PRESET = "() => null"
 
 
 def wire(blocks: gr.Blocks, page: Page) -> None:
     """All events of the page, and the endpoints."""
+    blocks.load(None, None, None, js=_speaking())
     page.present.click(None, None, None, js=PRESENT)
     runs = _painting(page, _returning(blocks, page))
     _pairs(page, runs)
@@ -82,6 +83,16 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _sharing(page)
     _looking(page)
     _endpoints(page)
+
+
+def _speaking() -> str:
+    """Tells the browser which language the page is in, and what a script of it has to say."""
+    said = json.dumps([texts.language(), texts.say("page.before")])
+    return f"() => window.speak(...{said})"
+
+
+def _stopping() -> str:
+    return f"() => {json.dumps(texts.say('status.stopping'))}"
 
 
 def _returning(blocks: gr.Blocks, page: Page) -> Any:
@@ -120,7 +131,7 @@ def _painting(page: Page, followed: Any) -> list[Any]:
         runs.append(run)
     # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
     # of the server could come after the run's last picture, and stay.
-    tools.stop.click(None, None, page.shown.status, js=STOPPING, **BROWSER)
+    tools.stop.click(None, None, page.shown.status, js=_stopping(), **BROWSER)
     tools.stop.click(paint.stop, None, None, **_private("clicks"))
     return runs
 

@@ -1,4 +1,4 @@
-"""What the page says: the line under the picture, and the losses for the plot."""
+"""The line under the picture, notices, and the losses for the plot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from nst_core import Frame
 from nst_core.engine.warm_up import is_warm
+from page.texts import count, name_of, retell, say, translated
 from page.turns import MAX_SECONDS, Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
@@ -25,48 +26,55 @@ def plain(text: str) -> str:
     return text.translate(NO_MARKUP)
 
 
+def told(error: Exception) -> str:
+    """An error as a notice."""
+    return plain(retell(error))
+
+
 def ready_text() -> str:
     """The status line before the first frame."""
-    return "Getting ready …" if is_warm() else "Warming up, once after the start …"
+    return say("status.getting_ready" if is_warm() else "status.warming_up")
 
 
 def status_text(frame: Frame) -> str:
     """The status line during and after a run."""
-    return f"{progress_text(frame)} {frame.notice}".strip()
+    return f"{progress_text(frame)} {translated(frame.notice)}".strip()
 
 
 def progress_text(frame: Frame) -> str:
     """How far a run has come: scale, step and time left, or what was done."""
     if frame.done:
-        steps = "1 step" if frame.total_steps == 1 else f"{frame.total_steps} steps"
-        return f"Done: {steps} in {seconds_text(frame.elapsed)}."
+        return count("status.done", frame.total_steps, time=seconds_text(frame.elapsed))
     if frame.eta is None:
-        return "A first look; painting begins …" if frame.stage == "preview" else ready_text()
+        return say("status.first_look") if frame.stage == "preview" else ready_text()
     left = seconds_text(frame.eta)
-    return f"{frame.scale} px, step {frame.step} of {frame.total_steps}, {left} left"
+    return say(
+        "status.running", size=frame.scale, step=frame.step, total=frame.total_steps, left=left
+    )
 
 
 def stopped_text(frame: Frame) -> str:
     """The status line of a run that did not come to its end."""
-    return f"Stopped at step {frame.step} of {frame.total_steps}; the picture is kept."
+    return say("status.stopped", step=frame.step, total=frame.total_steps)
 
 
 def waiting_text(place: Place) -> str:
     """The status line of one who waits."""
-    others = "1 picture" if place.before == 1 else f"{place.before} pictures"
-    return f"In the queue: {others} ahead of yours, about {seconds_text(place.seconds)}"
+    return count("status.waiting", place.before, time=seconds_text(place.seconds))
 
 
 def turn_over_text(frame: Frame) -> str:
     """The status line of a run that took as long as one may."""
-    minutes = f"{MAX_SECONDS / 60:.0f}-minute limit"
-    return f"{stopped_text(frame)} {minutes} reached. Press **Continue** to keep painting."
+    minutes = round(MAX_SECONDS / 60)
+    return say("status.turn_over", stopped=stopped_text(frame), minutes=minutes)
 
 
 def seconds_text(seconds: float) -> str:
     """Seconds as people say them: "8 s", "2 min 5 s"."""
     minutes, rest = divmod(math.ceil(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if minutes:
+        return say("status.minutes", minutes=minutes, seconds=rest)
+    return say("status.seconds", seconds=rest)
 
 
 class LossHistory:
@@ -102,7 +110,7 @@ class LossHistory:
         """
         points = self._kept if self._last is None else [*self._kept, self._last]
         rows = [
-            (step, term, math.log10(loss))
+            (step, name_of("terms", term), math.log10(loss))
             for step, losses in points
             for term, loss in losses.items()
             if loss > 0

@@ -23,6 +23,8 @@ ATTRIBUTES = [
     (context.LocalContext, "blocks", "event"),
     (context.LocalContext, "request", "session"),
     (context.LocalContext, "event_id", "event"),
+    (gr.Request, "__getattr__", "accepted_languages"),
+    (context.Context, "id", "numbered_alike"),
     (utils, "get_upload_folder", "upload_folder"),
     (processing_utils, "save_base64_to_cache", "store_base64"),
     (gr.Image(), "GRADIO_CACHE", "store_base64"),
@@ -78,6 +80,7 @@ def served() -> Iterator[tuple[str, dict[str, Any]]]:
         seen["session"], seen["session of the event"] = gradio_inside.session(), event.session
         seen["wanted"] = gradio_inside.is_wanted(event)
         seen["unread"] = gradio_inside.count_unread(event)
+        seen["languages"] = gradio_inside.accepted_languages()
         return "seen"
 
     with gr.Blocks() as page:
@@ -103,12 +106,44 @@ def test_an_event_knows_its_client(served):
     )
     assert seen["wanted"], lost("Event.alive", "is_wanted")
     assert seen["unread"] >= 0
+    assert seen["languages"] == "", lost("Request.headers", "accepted_languages")
     client.close()
+
+
+def test_an_event_knows_the_languages_of_its_browser(served):
+    url, seen = served
+    client = gradio_client.Client(url, verbose=False, headers={"accept-language": "de-DE,de;q=0.9"})
+    client.predict(api_name="/look")
+    assert seen["languages"] == "de-DE,de;q=0.9", lost("Request.headers", "accepted_languages")
+    client.close()
+
+
+def test_a_page_is_laid_out_alike_in_each_language_and_told_to_browsers_in_theirs():
+    def lay_out(language: str) -> gradio_inside.Multilingual:
+        with gradio_inside.Multilingual(title=language) as page:
+            gr.Textbox(label=language).change(lambda text: text, None, gr.Textbox())
+        return page
+
+    first, second = gradio_inside.numbered_alike(lay_out, ["en", "de"])
+    first.others = {"de": second}
+    first.config = first.get_config_file()
+    token = gradio_inside.LANGUAGE.set("de")
+    german, api = first.config, first.get_api_info()
+    gradio_inside.LANGUAGE.reset(token)
+    english = first.config
+    labels = [
+        [one["props"]["label"] for one in config["components"][:1]] for config in (english, german)
+    ]
+    assert labels == [["en"], ["de"]]
+    assert (english["title"], german["title"]) == ("en", "de")
+    assert english["page"] == german["page"], lost("Context.id", "numbered_alike")
+    assert "'de'" not in str(api)
 
 
 def test_outside_of_gradio_there_is_no_event():
     assert gradio_inside.event() is None
     assert gradio_inside.session() is None
+    assert gradio_inside.accepted_languages() is None
 
 
 def test_components_hand_over_what_arrives():

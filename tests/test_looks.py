@@ -91,7 +91,7 @@ def own(tmp_path):
 def test_an_own_painting_stands_before_the_examples_in_its_look(own):
     first, *_, cards = choose.show_looks(PHOTO, own)
     assert len(cards) == 21
-    assert [caption for _, caption in cards[:2]] == [looks.OWN, looks.paintings()[0][1]]
+    assert [caption for _, caption in cards[:2]] == ["Your painting", looks.paintings()[0][1]]
     assert first[0] == cards[0]  # the own one is made first
     assert first[1:] == looks.paintings()
     red, green, blue = pixels(cards[0][0]).mean(axis=(0, 1))
@@ -99,7 +99,7 @@ def test_an_own_painting_stands_before_the_examples_in_its_look(own):
 
 
 def test_without_a_photo_an_own_painting_is_shown_as_it_is(own):
-    assert list(choose.show_looks(None, own)) == [[(own, looks.OWN), *looks.paintings()]]
+    assert list(choose.show_looks(None, own)) == [[(own, "Your painting"), *looks.paintings()]]
 
 
 def clicked(number):

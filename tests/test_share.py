@@ -25,6 +25,8 @@ from page.choice import Choice
 from page.stage import Shown
 from page.studio import STUDIO, Studio
 
+LAST_PICTURE = "Your last picture. The server was started again since; **Paint** begins anew."
+
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
 
@@ -192,7 +194,7 @@ def test_the_title_names_the_picture_that_comes_back(monkeypatch, steps):
     assert Arrival.at(remembering(last.token)).stage.title == caption
     monkeypatch.setattr(share, "STUDIO", Studio())
     arrival = Arrival.at(remembering(last.token)).stage
-    assert (arrival.status, arrival.title) == (share.LAST_PICTURE, caption)
+    assert (arrival.status, arrival.title) == (LAST_PICTURE, caption)
     assert Arrival.at().stage.title == f"## {examples.pair_caption(*examples.PAIRS[0])}"
     assert Arrival.at(content="owl").stage.title == "## Owl × your painting"
 
@@ -215,7 +217,7 @@ def test_a_linked_page_that_is_reloaded_has_the_picture_that_was_painted_there(m
     assert other.chosen.settings.size == 96
     monkeypatch.setattr(share, "STUDIO", Studio())
     again = Arrival.at(remembering(token, **link), **link)
-    assert (again.stage.token, again.stage.status) == (token, share.LAST_PICTURE)
+    assert (again.stage.token, again.stage.status) == (token, LAST_PICTURE)
 
 
 def test_another_tab_shows_the_run_until_it_ends():

@@ -64,6 +64,12 @@ def test_plot_leaves_out_terms_of_zero():
     assert rows == [{"step": 1, "term": "total", "loss": pytest.approx(3)}]
 
 
+def test_the_plot_names_terms_in_plain_words():
+    history = LossHistory()
+    history.add(1, {"content": 1.0, "tv": 1.0, "of another's own": 1.0})
+    assert list(history.table()["term"]) == ["photo", "smoothness", "of another's own"]
+
+
 def test_a_long_run_has_a_plot_of_bounded_size():
     """Evenly thinned out, with its first step and its last."""
     history = LossHistory()

@@ -169,7 +169,8 @@ REST = """async () => {
 def visit(browser: Browser, address: str, query: str = "", **context: Any) -> Iterator[Page]:
     """A fresh visitor, by default on a laptop; every host but the app's own is a failure."""
     laptop = {"width": 1280, "height": 900}
-    options: dict[str, Any] = {"viewport": laptop, "accept_downloads": True} | context
+    options: dict[str, Any] = {"viewport": laptop, "accept_downloads": True, "locale": "en-US"}
+    options |= context
     with browser.new_context(**options) as visitor:
         page = visitor.new_page()
         page.set_default_timeout(1000 * LIMIT)
@@ -189,7 +190,7 @@ def open_page(page: Page, address: str, query: str = "") -> None:
     page.wait_for_function("() => !!window.present")  # so `presenter.js` has run
     steps = parse_qs(query.lstrip("?")).get("steps")
     if steps:  # what the link asks for has arrived
-        expect(page.locator("#paint")).to_contain_text(f"{steps[0]} steps")
+        expect(page.locator("#paint")).to_contain_text(f"· {steps[0]} ")
     settle(page)
     expect(page.locator("#content img")).to_be_visible()
 

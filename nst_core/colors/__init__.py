@@ -7,7 +7,7 @@ from nst_core.colors.luminance import LUMINANCE
 from nst_core.colors.mode import ColorMode
 from nst_core.colors.oklab import OKLAB
 from nst_core.colors.palette import HISTOGRAM, LINEAR
-from nst_core.errors import SettingsError
+from nst_core.settings import one_of, unwanted
 
 COLOR_MODES: dict[str, ColorMode] = {
     "painting": ColorMode("The painting's"),
@@ -23,6 +23,4 @@ def color_mode(name: str) -> ColorMode:
     try:
         return COLOR_MODES[name]
     except (KeyError, TypeError):
-        raise SettingsError(
-            f"color is {name!r}, but it must be one of: {', '.join(sorted(COLOR_MODES))}."
-        ) from None
+        raise unwanted("color", name, one_of(COLOR_MODES)) from None

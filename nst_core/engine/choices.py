@@ -12,7 +12,7 @@ from nst_core.networks import NETWORKS
 from nst_core.networks.network import POOLINGS
 from nst_core.optimizers import OPTIMIZERS
 from nst_core.optimizers.optimizer import MEMORIES
-from nst_core.settings import DEFAULTS, Settings, unwanted
+from nst_core.settings import DEFAULTS, Settings, one_of, unwanted
 from nst_core.starts import INITS
 
 # Field of `Settings` -> the table that holds its choices. Layers are those of the default network.
@@ -40,4 +40,4 @@ def check_choices(settings: Settings) -> None:
         value = getattr(settings, field)
         for name in [value] if isinstance(value, str) else dict(value or ()):
             if name not in table:
-                raise unwanted(field, name, f"one of: {', '.join(sorted(table))}")
+                raise unwanted(field, name, one_of(table))

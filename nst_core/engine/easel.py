@@ -267,8 +267,11 @@ class Easel:
         if fixed:
             name = fixed[0]
             raise SettingsError(
-                f"{name} is {getattr(settings, name)}, but the picture was begun with "
-                f"{getattr(self.settings, name)}; set it back to go on, or paint anew."
+                "{setting} is {value}, but the picture was begun with {begun}; set it back to go "
+                "on, or paint anew.",
+                setting=name,
+                value=getattr(settings, name),
+                begun=getattr(self.settings, name),
             )
         objective = Objective.of(settings)
         job, checkpoint = self._job, self._checkpoint
@@ -398,8 +401,9 @@ def _load_canvas(source: ImageSource, photo: Picture) -> np.ndarray:
 def _divergence(settings: Settings, run: Run) -> DivergenceError:
     assert run.last is not None
     return DivergenceError(
-        f"Step {run.progress.steps_done + 1} gave NaN or infinity with the optimizer "
-        f"{settings.optimizer!r}; "
+        "Step {step} gave NaN or infinity with the optimizer {optimizer!r}; "
         "try a smaller learning rate or smaller weights. The picture before it is kept.",
         run.last,
+        step=run.progress.steps_done + 1,
+        optimizer=settings.optimizer,
     )

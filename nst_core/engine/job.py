@@ -225,8 +225,10 @@ def load_job(
             plan = replace(plan, width=width, height=height, scales=scales)
     elif photo.size != (plan.width, plan.height):
         raise SettingsError(
-            f"The plan is for a picture of {plan.width} x {plan.height} px, but the photo comes to "
-            "{} x {}; leave the plan out.".format(*photo.size)
+            "The plan is for a picture of {planned} px, but the photo comes to {given}; leave the "
+            "plan out.",
+            planned=f"{plan.width} x {plan.height}",
+            given="{} x {}".format(*photo.size),
         )
     layout = lay_out(styles, paintings, photo, keep, settings.feather)
     if settings.subject:

@@ -23,6 +23,7 @@ from nst_core.networks.network import PRECISIONS
 from nst_core.optimizers.optimizer import MEMORIES
 from nst_core.pictures.images import Picture
 from nst_core.pictures.regions import Layout
+from nst_core.sentence import Sentence
 from nst_core.settings import DEFAULT_SIZE, SPECS, Settings
 
 # Pictures of more pixels are painted in tiles and with a short L-BFGS memory, however much memory
@@ -161,8 +162,9 @@ def check_tiles(choice: Choice | Plan, objective: Objective) -> None:
     whole = [term.name for term in objective.terms if not term.adds_up]
     if choice.tile and whole:
         raise SettingsError(
-            f"The {whole[0]} loss cannot be computed in tiles, which this size or the tile setting "
-            "asks for; choose a smaller size, no tile, or another loss."
+            "The {loss} loss cannot be computed in tiles, which this size or the tile setting asks "
+            "for; choose a smaller size, no tile, or another loss.",
+            loss=whole[0],
         )
 
 
@@ -270,15 +272,20 @@ def _affordable(
 def _notice(photo: Picture, size: tuple[int, int], wanted: Choice, choice: Choice) -> str:
     """What memory forced, in words."""
     if size != photo.size:
-        return (
-            f"There is not enough free memory for {max(photo.size)} px: painted at {max(size)} px."
+        return Sentence(
+            "There is not enough free memory for {wanted} px: painted at {size} px.",
+            wanted=max(photo.size),
+            size=max(size),
         )
-    forced = []
-    if choice.tile != wanted.tile:
-        forced.append("in tiles")
-    if choice.lbfgs_memory != wanted.lbfgs_memory:
-        forced.append("with a short L-BFGS memory")
-    return f"Free memory is short: painted {' and '.join(forced)}." if forced else ""
+    forced = (choice.tile != wanted.tile, choice.lbfgs_memory != wanted.lbfgs_memory)
+    return {
+        (False, False): "",
+        (True, False): Sentence("Free memory is short: painted in tiles."),
+        (False, True): Sentence("Free memory is short: painted with a short L-BFGS memory."),
+        (True, True): Sentence(
+            "Free memory is short: painted in tiles and with a short L-BFGS memory."
+        ),
+    }[forced]
 
 
 def _sides_at(size: int, photo: Picture) -> tuple[int, int]:
@@ -298,8 +305,16 @@ def _smaller(
         largest -= 16
     if settings.size is None and largest >= smallest:
         return largest
-    remedy = f"try size={largest}" if largest >= smallest else "close other programs"
+    remedy = (
+        Sentence("try size={size}", size=largest)
+        if largest >= smallest
+        else Sentence("close other programs")
+    )
     raise SettingsError(
-        f"size is {settings.size or DEFAULT_SIZE}, which needs {need.total / 1e9:.1f} GB of memory "
-        f"here, but {room / 1e9:.1f} GB are free; {remedy}."
+        "size is {size}, which needs {need:.1f} GB of memory here, but {room:.1f} GB are free; "
+        "{remedy}.",
+        size=settings.size or DEFAULT_SIZE,
+        need=need.total / 1e9,
+        room=room / 1e9,
+        remedy=remedy,
     )

@@ -23,6 +23,7 @@ from nst_core.files import by_ending, replacing
 from nst_core.films.clip import Clip, opened, sound_of
 from nst_core.pictures import images
 from nst_core.pictures.film import encoded
+from nst_core.sentence import Sentence
 
 PIECE = 24  # frames
 
@@ -157,7 +158,7 @@ class Reel:
 
 def check_ending(path: Path) -> None:
     """Raise `FilmError` for a name that no film of a clip can have."""
-    by_ending(ENDINGS, path, "Films of clips", FilmError)
+    by_ending(ENDINGS, path, Sentence("Films of clips"), FilmError)
 
 
 def _starts(source: Any) -> tuple[Fraction, Fraction]:

@@ -13,6 +13,7 @@ from nst_core.errors import WeightsError
 from nst_core.lazy import tf
 from nst_core.networks import NETWORKS
 from nst_core.networks.network import POOLINGS, Network
+from nst_core.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ def _load_model(network_name: str, weights: str | None) -> Any:
     file = network.weights if weights is None else Path(weights)
     if file is None:
         raise WeightsError(
-            f"network is {network_name!r}, whose weights are not embedded; set weights to a file "
-            f"saved by Keras' {network.label} with include_top=False."
+            "network is {network!r}, whose weights are not embedded; set weights to a file saved "
+            "by Keras' {label} with include_top=False.",
+            network=network_name,
+            label=network.label,
         )
     _check_files(file, network)
     try:
@@ -98,7 +101,9 @@ def _load_model(network_name: str, weights: str | None) -> Any:
         raise
     except Exception as error:  # Keras and h5py raise whatever the bytes lead them to
         count = len(network.layers)
-        reason = f"it does not hold {network.label}'s {count} convolutions"
+        reason = Sentence(
+            "it does not hold {network}'s {count} convolutions", network=network.label, count=count
+        )
         raise _weights_error(file, network, reason) from error
     model.trainable = False
     return model
@@ -122,31 +127,42 @@ def _check_files(file: Path, network: Network) -> None:
     import h5py
 
     if not file.is_file():
-        raise _weights_error(file, network, "there is no such file")
+        raise _weights_error(file, network, Sentence("there is no such file"))
     try:
         index = json.loads(file.read_text()) if file.suffix == ".json" else {}
         shards = {name for names in index.get("weight_map", {}).values() for name in names}
     except (ValueError, AttributeError, TypeError) as error:
-        raise _weights_error(file, network, "it is not an index of Keras weights") from error
+        reason = Sentence("it is not an index of Keras weights")
+        raise _weights_error(file, network, reason) from error
     for part in sorted(file.parent / name for name in shards) or [file]:
         if not part.is_file():
-            raise _weights_error(part, network, "it is missing")
+            raise _weights_error(part, network, Sentence("it is missing"))
         try:
             h5py.File(part).close()
         except OSError as error:
-            reason = "it is truncated or not an HDF5 file"
+            reason = Sentence("it is truncated or not an HDF5 file")
             raise _weights_error(part, network, reason) from error
 
 
-def _weights_error(file: Path, network: Network, reason: str) -> WeightsError:
+def _weights_error(file: Path, network: Network, reason: Sentence) -> WeightsError:
     if network.weights is not None and file.parent == network.weights.parent:
-        remedy = "Restore nst_core/weights, for example with `git checkout -- nst_core/weights`."
+        remedy = Sentence(
+            "Restore nst_core/weights, for example with `git checkout -- nst_core/weights`."
+        )
     else:
-        keras_class = network.label.replace("-", "")
-        remedy = (
-            f"Give a file saved by keras.applications.{keras_class}(include_top=False)"
-            ".save_weights()."
+        remedy = Sentence(
+            "Give a file saved by keras.applications.{keras_class}(include_top=False)"
+            ".save_weights().",
+            keras_class=network.label.replace("-", ""),
         )
         if network.weights is not None:
-            remedy += " Or leave the setting empty for the embedded weights."
-    return WeightsError(f"{network.label} weights {file}: {reason}. {remedy}")
+            remedy = Sentence(
+                "{remedy} Or leave the setting empty for the embedded weights.", remedy=remedy
+            )
+    return WeightsError(
+        "{network} weights {file}: {reason}. {remedy}",
+        network=network.label,
+        file=file,
+        reason=reason,
+        remedy=remedy,
+    )

@@ -19,6 +19,7 @@ import numpy as np
 from nst_core.errors import PreviewError
 from nst_core.lazy import tf
 from nst_core.pictures.pyramid import resize
+from nst_core.sentence import Sentence
 
 EMBEDDED_STYLIZER = Path(__file__).parents[1] / "weights" / "preview"
 
@@ -61,7 +62,8 @@ def preview(content: np.ndarray, paintings: Styles, handle: str | None) -> np.nd
     except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError):
         raise  # the machine's fault and not the stylizer's
     except Exception as error:  # TensorFlow raises whatever the module leads it to
-        raise _preview_error(handle, "it cannot be called as module(content, style)[0]") from error
+        reason = Sentence("it cannot be called as module(content, style)[0]")
+        raise _preview_error(handle, reason) from error
     return resize(np.clip(picture, 0.0, 1.0), height, width)
 
 
@@ -122,17 +124,22 @@ def _load_stylizer(handle: str | None) -> Callable[..., Any]:
     except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError):
         raise
     except Exception as error:  # hub raises whatever the network and the bytes lead it to
-        raise _preview_error(handle, "it is not a SavedModel that can be loaded") from error
+        reason = Sentence("it is not a SavedModel that can be loaded")
+        raise _preview_error(handle, reason) from error
 
 
-def _preview_error(handle: str | None, reason: str) -> PreviewError:
+def _preview_error(handle: str | None, reason: Sentence) -> PreviewError:
     name = EMBEDDED_STYLIZER if handle is None else handle
     remedy = (
-        "Restore nst_core/weights, for example with `git checkout -- nst_core/weights`."
+        Sentence("Restore nst_core/weights, for example with `git checkout -- nst_core/weights`.")
         if handle is None
-        else "Check the name and the network, or leave the setting empty for the embedded one."
+        else Sentence(
+            "Check the name and the network, or leave the setting empty for the embedded one."
+        )
     )
-    return PreviewError(f"Stylizer {name}: {reason}. {remedy}")
+    return PreviewError(
+        "Stylizer {name}: {reason}. {remedy}", name=name, reason=reason, remedy=remedy
+    )
 
 
 def _scaled(image: np.ndarray, factor: float) -> np.ndarray:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from nst_core.errors import FilmError
 from nst_core.files import by_ending, replacing
+from nst_core.sentence import Sentence
 
 FRAMES_PER_SECOND = 12
 HOLD_SECONDS = 1.5  # how long the finished picture stays before a film ends or starts again
@@ -125,14 +126,16 @@ def save(pictures: Sequence[np.ndarray], path: str | os.PathLike[str]) -> None:
     write = writer(path)
     shapes = {picture.shape for picture in pictures}
     if len(shapes) != 1:
-        raise FilmError(f"A film needs pictures of one size, but {len(shapes)} sizes arrived.")
+        raise FilmError(
+            "A film needs pictures of one size, but {count} sizes arrived.", count=len(shapes)
+        )
     with replacing(path) as part:
         write(part, pictures)
 
 
 def writer(path: Path) -> Callable[[Path, Sequence[np.ndarray]], None]:
     """What writes films with this ending, or a `FilmError` with the known ones."""
-    return by_ending(FORMATS, path, "Films", FilmError)
+    return by_ending(FORMATS, path, Sentence("Films"), FilmError)
 
 
 def _write_mp4(file: Path, pictures: Sequence[np.ndarray]) -> None:

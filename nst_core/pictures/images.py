@@ -23,6 +23,7 @@ from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 from nst_core.errors import ImageError
 from nst_core.files import by_ending, write_whole
+from nst_core.sentence import Sentence
 
 ImageSource = str | os.PathLike[str] | Image.Image | np.ndarray
 
@@ -42,7 +43,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # shares of R, G and B in lu
 # Pillow's names of the formats that are read. Others that Pillow knows are refused: some of them
 # start other programs.
 READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "HEIF")
-READABLE_TEXT = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF or HEIC"
+READABLE_TEXT = Sentence("JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF or HEIC")
 
 # File ending -> format and options of the files that are written.
 WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -108,7 +109,8 @@ def load(source: ImageSource, size: int | None = None, enlarge: bool = False) ->
         return _decode(source, _checked_target(source, size, enlarge))
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(
-            f"A {type(source).__name__} is not a picture; give a path, a PIL image or an array."
+            "A {kind} is not a picture; give a path, a PIL image or an array.",
+            kind=type(source).__name__,
         )
     with _open(Path(source)) as image:
         target = _checked_target(image, size, enlarge)
@@ -204,7 +206,7 @@ def _png_texts(notes: Mapping[str, str]) -> PngImagePlugin.PngInfo:
 
 def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
     """Pillow's format and options for a file ending, or an `ImageError` with the known ones."""
-    return by_ending(WRITABLE, path, "Pictures", ImageError)
+    return by_ending(WRITABLE, path, Sentence("Pictures"), ImageError)
 
 
 # --- Reading ------------------------------------------------------------------------------------
@@ -213,19 +215,26 @@ def writable_format(path: Path) -> tuple[str, dict[str, Any]]:
 def _open(path: Path) -> Image.Image:
     """Open a file as an image, its pixels not yet decoded."""
     if not path.is_file():
-        raise ImageError(f"There is no picture file {str(path)!r}.")
+        raise ImageError("There is no picture file {path!r}.", path=str(path))
     if path.stat().st_size == 0:
-        raise ImageError(f"{path.name!r} is empty; a picture in {READABLE_TEXT} is needed.")
+        raise ImageError(
+            "{name!r} is empty; a picture in {formats} is needed.",
+            name=path.name,
+            formats=READABLE_TEXT,
+        )
     try:
         return Image.open(path, formats=READABLE)
     except Image.DecompressionBombError:
         raise ImageError(
-            f"{path.name!r} declares more than {MAX_PIXELS // 10**6} million pixels; "
-            "make it smaller and try again."
+            "{name!r} declares more than {millions} million pixels; make it smaller and try again.",
+            name=path.name,
+            millions=MAX_PIXELS // 10**6,
         ) from None
     except Exception as error:  # decoders raise whatever the bytes lead them to
         raise ImageError(
-            f"{path.name!r} is not a picture that can be read; {READABLE_TEXT} is needed."
+            "{name!r} is not a picture that can be read; {formats} is needed.",
+            name=path.name,
+            formats=READABLE_TEXT,
         ) from error
 
 
@@ -261,7 +270,8 @@ def _decoding_errors() -> Iterator[None]:
     except Exception as error:
         raise ImageError(
             "The picture is truncated or damaged; export it again, "
-            f"as {READABLE_TEXT}, and give the new file."
+            "as {formats}, and give the new file.",
+            formats=READABLE_TEXT,
         ) from error
 
 
@@ -353,8 +363,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(
-            f"The array has shape {list(array.shape)}; "
-            "[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] is needed."
+            "The array has shape {shape}; [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] is needed.",
+            shape=list(array.shape),
         )
     _check_sides(array.shape[1], array.shape[0])
     if array.dtype == np.uint16:
@@ -362,12 +372,15 @@ def _from_array(array: np.ndarray) -> Image.Image:
     elif np.issubdtype(array.dtype, np.floating):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise ImageError(
-                f"The array's values go from {array.min():g} to {array.max():g}; "
-                "floats must lie in [0, 1]."
+                "The array's values go from {least:g} to {most:g}; floats must lie in [0, 1].",
+                least=array.min(),
+                most=array.max(),
             )
         array = np.rint(array * 255.0).astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise ImageError(f"The array is {array.dtype}; uint8, uint16 or floats are needed.")
+        raise ImageError(
+            "The array is {dtype}; uint8, uint16 or floats are needed.", dtype=array.dtype
+        )
     return Image.fromarray(np.ascontiguousarray(array))
 
 
@@ -382,9 +395,12 @@ def _target(sides: tuple[int, int], size: int | None, enlarge: bool) -> tuple[in
     width, height = (max(1, round(side * size / long_side)) for side in sides)
     if min(width, height) < MINIMUM_SIDE:
         raise ImageError(
-            f"The picture is too narrow: {sides[0]} x {sides[1]} pixels become {width} x "
-            f"{height} at size {size}, and every side needs {MINIMUM_SIDE}. "
-            "Crop it, or choose a larger size."
+            "The picture is too narrow: {before} pixels become {after} at size {size}, and every "
+            "side needs {least}. Crop it, or choose a larger size.",
+            before="{} x {}".format(*sides),
+            after=f"{width} x {height}",
+            size=size,
+            least=MINIMUM_SIDE,
         )
     return width, height
 
@@ -426,10 +442,16 @@ def _flatten(image: Image.Image) -> Image.Image:
 def _check_sides(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
     if min(width, height) < MINIMUM_SIDE:
         raise ImageError(
-            f"The picture is {width} x {height} pixels; every side needs {MINIMUM_SIDE} or more."
+            "The picture is {width} x {height} pixels; every side needs {least} or more.",
+            width=width,
+            height=height,
+            least=MINIMUM_SIDE,
         )
     if width * height > max_pixels:
         raise ImageError(
-            f"The picture has {width} x {height} pixels, that is more than {max_pixels // 10**6} "
-            "million; make it smaller and try again."
+            "The picture has {width} x {height} pixels, that is more than {millions} million; make "
+            "it smaller and try again.",
+            width=width,
+            height=height,
+            millions=max_pixels // 10**6,
         )

@@ -16,6 +16,7 @@ import numpy as np
 from nst_core.errors import ImageError, SettingsError
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource, Picture
+from nst_core.sentence import Sentence
 
 MAX_PAINTINGS = 4
 
@@ -105,11 +106,12 @@ def as_styles(style: StyleSource) -> tuple[Style, ...]:
         is_sound = False
     if not is_sound or len(styles) > MAX_PAINTINGS:
         raise SettingsError(
-            f"style must be a painting, or a list of 1 to {MAX_PAINTINGS} (painting, weight) "
-            "pairs or `Style`s, with weights of 0 or more that do not sum to 0."
+            "style must be a painting, or a list of 1 to {most} (painting, weight) pairs or "
+            "`Style`s, with weights of 0 or more that do not sum to 0.",
+            most=MAX_PAINTINGS,
         )
     named = [
-        replace(style, name=style.name or f"painting {number}")
+        replace(style, name=style.name or Sentence("painting {number}", number=number))
         for number, style in enumerate(styles, start=1)
     ]
     return tuple(style for style in named if style.weight > 0)
@@ -149,7 +151,9 @@ def lay_out(
 
     sigma = feather / 100 * max(photo.size)
     masks = {
-        number: _load_mask(styles[number].mask, f"mask of {styles[number].name}", photo)
+        number: _load_mask(
+            styles[number].mask, Sentence("mask of {name}", name=styles[number].name), photo
+        )
         for number in masked
     }
     kept = _kept(keep, masks.values(), photo, sigma, is_rest_kept=not unmasked)
@@ -159,9 +163,9 @@ def lay_out(
     for group, share in zip(groups, shares, strict=True):
         if share.max() <= MIN_SHARE:
             raise ImageError(
-                f"Nothing of the picture is left for {styles[group[0]].name}: the other masks, "
-                "what is kept and the photo's transparency cover everything. Give it some room, or "
-                "leave it out."
+                "Nothing of the picture is left for {name}: the other masks, what is kept and the "
+                "photo's transparency cover everything. Give it some room, or leave it out.",
+                name=styles[group[0]].name,
             )
     regions = tuple(
         Region(_mixed(styles, pictures, group), _as_mask(share), tuple(group))
@@ -180,7 +184,7 @@ def _kept(
 ) -> np.ndarray:
     """The mask of what stays as in the photo, [H, W]: what `keep` marks, and maybe the rest."""
     nothing = np.zeros(photo.rgb.shape[1:3], np.float32)
-    kept = nothing if keep is None else _load_mask(keep, "mask of what is kept", photo)
+    kept = nothing if keep is None else _load_mask(keep, Sentence("mask of what is kept"), photo)
     if is_rest_kept:
         kept = np.maximum(kept, 1 - _union(masks, nothing))
     return _widened(kept, sigma)
@@ -214,16 +218,19 @@ def _mixed(
     return tuple((pictures[number], styles[number].weight / total) for number in numbers)
 
 
-def _load_mask(source: ImageSource | None, what: str, photo: Picture) -> np.ndarray:
+def _load_mask(source: ImageSource | None, what: Sentence, photo: Picture) -> np.ndarray:
     assert source is not None
     try:
         mask = images.load_mask(source, photo.size)
     except ImageError as error:
-        raise ImageError(f"The {what} cannot be used. {error}") from error
+        raise ImageError(
+            "The {what} cannot be used. {reason}", what=what, reason=error.sentence
+        ) from error
     if mask.max() <= MIN_SHARE:
         raise ImageError(
-            f"The {what} is empty: it is black or transparent everywhere. "
-            "Paint white what it is to cover, or leave the mask out."
+            "The {what} is empty: it is black or transparent everywhere. "
+            "Paint white what it is to cover, or leave the mask out.",
+            what=what,
         )
     return mask
 
