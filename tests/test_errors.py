@@ -14,6 +14,7 @@ BUILT_IN = {
     "WeightsError": ValueError,
     "PreviewError": ValueError,
     "FilmError": ValueError,
+    "ClipError": ValueError,
     "BatchError": ValueError,
     "OutOfMemoryError": MemoryError,
     "DivergenceError": ArithmeticError,
