@@ -11,8 +11,9 @@ from typing import Any
 from nst_core import ImageError, Settings, Style
 from nst_core.engine.choices import CHOICES
 from nst_core.pictures.regions import MAX_PAINTINGS
+from nst_core.presets import PRESETS
 from nst_core.sentence import Sentence
-from nst_core.settings import SPECS, spell
+from nst_core.settings import SPECS, one_of, spell, unwanted
 from page import controls
 
 NUMBERS = range(1, MAX_PAINTINGS + 1)
@@ -36,6 +37,9 @@ MORE: dict[str, tuple[Any, str]] = {
 # All fields, in the order of the endpoint's parameters; whatever passes a choice on in a row has
 # these, or some of them.
 FIELDS = ("content", "style", *controls.NAMES, *MORE)
+
+# What the endpoint that paints takes: a preset may be named besides.
+STYLIZE = (*FIELDS, "preset")
 
 # Those of them that are no settings.
 SUBJECT = ("content", "style", *MORE)
@@ -147,6 +151,23 @@ class Choice:
         return replace(self, settings=settings)
 
 
+def with_preset(row: Sequence[Any], preset: str | None) -> list[Any]:
+    """A row of `FIELDS` whose settings are a preset's where they were left at their defaults.
+
+    Raises `SettingsError` for a preset that does not exist.
+    """
+    if not preset:
+        return list(row)
+    if preset not in PRESETS:
+        raise unwanted("preset", preset, one_of(PRESETS))
+    values = zip(controls.NAMES, controls.show(PRESETS[preset].settings), strict=True)
+    own = dict(values)
+    return [
+        own[name] if name in own and value == controls.initial(name) else value
+        for name, value in zip(FIELDS, row, strict=False)
+    ]
+
+
 def describe(function: Callable[..., Any], fields: Iterable[str], returns: Iterable[str]) -> None:
     """Give an endpoint the signature and texts that the API page and the clients show.
 
@@ -168,6 +189,9 @@ def describe(function: Callable[..., Any], fields: Iterable[str], returns: Itera
 def _parameter(name: str) -> tuple[Any, str]:
     """The default of an endpoint's parameter, and what it is."""
     required = {"content": "the photo", "style": "the painting"}
+    if name == "preset":
+        names = ", ".join(PRESETS)
+        return None, f"settings under a name, for those left at their defaults; one of {names}"
     if name in required:
         return inspect.Parameter.empty, required[name]
     if name in MORE:

@@ -360,7 +360,8 @@ def _stage() -> Stage:
             run_film = _film()
         status = gr.Markdown(opening.status, elem_id="status")
         gr.Markdown(say("stage.keys"), elem_id="keys")
-    shown = Shown(result, status, token=_hidden(), title=title)
+    progress = gr.JSON(visible=False)
+    shown = Shown(result, status, token=_hidden(), title=title, progress=progress)
     return Stage(views, comparison, moments, strokes, run_film, shown)
 
 

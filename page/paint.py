@@ -26,7 +26,7 @@ from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
 from page import choice, choose, controls, gradio_inside, journal, look, studio, turns
 from page.choice import Choice
-from page.stage import Shown, is_skipped
+from page.stage import Shown, is_skipped, progress
 from page.studio import STUDIO, Painting
 from page.texts import say
 from page.turns import TURN_OVER, Ticket
@@ -62,11 +62,15 @@ class Tools(NamedTuple):
 
 def stylize(*row: Any) -> Iterator[tuple[Any, ...]]:
     """Paint a photo in the style of a painting; streams the picture on its way."""
-    picture = losses = None
-    for shown in paint(None, *row):
-        picture = picture if is_skipped(shown.picture) else shown.picture
-        losses = losses if is_skipped(shown.losses) else shown.losses
-        yield picture, shown.status, losses
+    *values, preset = row
+    try:
+        chosen = choice.with_preset(values, preset)
+    except SettingsError as error:
+        raise gr.Error(told(error), print_exception=False) from None
+    kept = Shown(picture=None, losses=None, progress=None)
+    for shown in paint(None, *chosen):
+        kept = Shown(*(a if is_skipped(b) else b for a, b in zip(kept, shown, strict=True)))
+        yield kept.picture, kept.status, kept.losses, kept.progress
 
 
 def paint(token: str | None, *row: Any) -> Iterator[Shown]:
@@ -196,7 +200,8 @@ def _watch(
             is_first = painting is None
             painting = STUDIO.change(token, functools.partial(_as_colored, own, is_first))
             picture = _finished(token, painting) if frame.done else painting.frame.image
-            yield Shown(picture, status_text(frame), painting.history.table(), token)
+            losses = painting.history.table()
+            yield Shown(picture, status_text(frame), losses, token, progress=progress(frame))
     if ticket.stop.is_set() and not (frame and frame.done):
         facts["outcome"] = ticket.stop.reason
         if painting is not None and frame is not None:
@@ -368,11 +373,12 @@ def preview(*row: Any) -> str:
 
 choice.describe(
     stylize,
-    choice.FIELDS,
+    choice.STYLIZE,
     [
         "the picture: JPEG on the way, PNG at the end",
         "the status in words",
         "the losses of the steps so far, as powers of ten",
+        "the progress as data: step, steps, scale, seconds, seconds_left, done, losses",
     ],
 )
 choice.describe(preview, choice.PREVIEW, ["the picture, PNG"])

@@ -307,11 +307,12 @@ def _looking(page: Page) -> None:
 def _endpoints(page: Page) -> None:
     """What other programs call; nothing on the page triggers it."""
     shown = page.shown
-    outputs = [shown.picture, shown.status, shown.losses]
+    outputs = [shown.picture, shown.status, shown.losses, shown.progress]
+    preset = gr.Textbox(visible=False)
     gr.on(
         [],
         paint.stylize,
-        page.fields.row(),
+        [*page.fields.row(), preset],
         outputs,
         api_name="stylize",
         **_public("runs"),

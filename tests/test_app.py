@@ -22,6 +22,7 @@ from stranger import Server
 
 import app
 from nst_core import Settings, Style, stylize
+from nst_core.presets import PRESETS
 from nst_core.settings import SPECS
 from page import choice, controls, paint
 
@@ -32,7 +33,7 @@ def test_the_endpoints_are_documented():
     endpoints = app.make_page().get_api_info()["named_endpoints"]
     assert set(endpoints) == {"/stylize", "/preview"}
     parameters = {p["parameter_name"]: p for p in endpoints["/stylize"]["parameters"]}
-    assert list(parameters) == ["content", "style", *controls.NAMES, *choice.MORE]
+    assert list(parameters) == ["content", "style", *controls.NAMES, *choice.MORE, "preset"]
     for name, parameter in parameters.items():
         assert parameter["parameter_has_default"] == (name not in ("content", "style")), name
     for name in controls.NAMES:
@@ -43,7 +44,7 @@ def test_the_endpoints_are_documented():
     for name, (default, text) in choice.MORE.items():
         assert parameters[name]["parameter_default"] == default
         assert text in paint.stylize.__doc__
-    assert len(endpoints["/stylize"]["returns"]) == 3
+    assert len(endpoints["/stylize"]["returns"]) == 4
     given = [p["parameter_name"] for p in endpoints["/preview"]["parameters"]]
     assert given == ["content", "style", "size", *choice.MORE]
 
@@ -80,24 +81,44 @@ def test_a_client_sees_the_picture_change(client):
     """With the real engine, from the upload to the PNG."""
     settings = {"size": 96, "steps": 4, "frame_interval": 0}
     job = client.submit(*pictures(), **settings, api_name="/stylize")
-    shown, statuses = [], []
-    for picture, status, _ in job:
+    shown, statuses, progress = [], [], []
+    for picture, status, _, told in job:
         shown.append(pixels(picture))
         statuses.append(status)
+        progress.append(told)
     assert {picture.shape for picture in shown} == {(64, 96, 3)}
     assert len({picture.tobytes() for picture in shown}) >= 4
     assert any("step 3 of 4" in status for status in statuses)
     assert statuses[-1].startswith("Done: 4 steps")
+    assert progress[0] is None  # nothing is known before the first picture
+    told = [one for one in progress if one]
+    assert [one["step"] for one in told] == sorted(one["step"] for one in told)
+    assert {one["steps"] for one in told} == {4}
+    assert all(one["seconds_left"] is None or one["seconds_left"] >= 0 for one in told)
+    last = told[-1]
+    assert (last["step"], last["scale"], last["done"]) == (4, 96, True)
+    assert set(last["losses"]) >= {"total", "content", "style"}
     np.testing.assert_array_equal(shown[-1], stylize(CASTLE, WAVE, Settings(**settings)).image)
 
 
 @pytest.mark.usefixtures("steps")
 def test_what_is_left_out_is_the_default(client):
-    picture, status, losses = client.predict(*pictures(), size=64, api_name="/stylize")
+    picture, status, losses, _ = client.predict(*pictures(), size=64, api_name="/stylize")
     assert status.startswith(f"Done: {Settings().steps} steps in")
     expected = stylize(CASTLE, WAVE, Settings(size=64))
     np.testing.assert_array_equal(pixels(picture), expected.image)
     assert losses["columns"] == ["step", "term", "loss"]
+
+
+@pytest.mark.usefixtures("steps")
+def test_a_preset_sets_what_is_left_out(client):
+    """What is given besides stays as it is."""
+    job = client.submit(*pictures(), size=64, preset="paper", api_name="/stylize")
+    *_, progress = job.outputs()[-1] if job.result() else ()
+    assert progress["steps"] == PRESETS["paper"].settings.steps
+    assert progress["scale"] == 64
+    with pytest.raises(Exception, match="preset is 'oil', but it must be one of: classic, gallery"):
+        client.predict(*pictures(), preset="oil", api_name="/stylize")
 
 
 def test_a_first_look_is_one_call(client, steps):
