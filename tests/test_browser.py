@@ -173,9 +173,9 @@ def test_presets_set_the_controls(page):
     steps = page.locator("#setting-steps input[type=number]")
     expect(budget).to_have_value("30")
     for label, length, values, told in (
-        ("Sketch · 10 s", budget, ("384", "10", "preview"), "Paint · 10 s"),
-        ("The paper", steps, ("384", "300", "grey"), "Paint · 300 steps"),
-        ("Masterpiece · 2 min", budget, ("1024", "120", "preview"), "Paint · 120 s"),
+        ("Sketch · 10 s", budget, ("384", "10", "A quick first look"), "Paint · 10 s"),
+        ("The paper", steps, ("384", "300", "A grey canvas"), "Paint · 300 steps"),
+        ("Masterpiece · 2 min", budget, ("1024", "120", "A quick first look"), "Paint · 120 s"),
     ):
         page.locator("#preset").get_by_text(label, exact=True).click()
         for field, value in zip((size, length, start), values, strict=True):
