@@ -7,6 +7,7 @@ answers first.
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import re
@@ -47,14 +48,16 @@ SCRIPTS = "() => {{ ({})(); ({})(); ({})(); }}".format(
     )
 )
 
-# How the page is served, here and in the tests.
-LAUNCH: dict[str, Any] = serving.OPTIONS | {
-    "theme": THEME,
-    "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
-    "js": SCRIPTS,
-}
-
 MAX_EVENTS = 500  # that wait at once for anything, most of them for a moment only
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is served, here and in the tests; Gradio adds to it, so it is made anew."""
+    return copy.deepcopy(serving.OPTIONS) | {
+        "theme": THEME,
+        "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
+        "js": SCRIPTS,
+    }
 
 
 def make_page() -> gr.Blocks:
@@ -81,7 +84,7 @@ def main() -> None:
     page = make_page()
     shown = json.dumps(page.get_config_file(), default=str)
     own = {path for path in studio.files() if str(path) in shown}
-    page.launch(prevent_thread_lock=True, **LAUNCH)
+    page.launch(prevent_thread_lock=True, **launch_options())
     for work in (serving.warm_up_quietly, functools.partial(serving.keep_tidy, own)):
         threading.Thread(target=work, daemon=True).start()
     page.block_thread()

@@ -53,7 +53,9 @@ def test_the_endpoints_are_documented():
 def address() -> Iterator[str]:
     """The app, served on the loopback address."""
     page = app.make_page()
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, mcp_server=True, **app.LAUNCH)
+    _, url, _ = page.launch(
+        prevent_thread_lock=True, quiet=True, mcp_server=True, **app.launch_options()
+    )
     yield url
     page.close()
 

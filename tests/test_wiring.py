@@ -16,6 +16,7 @@ from visits import paint_until
 import app
 from nst_core import Settings
 from page import controls, look, paint, serving, studio, wiring
+from page.stage import Shown
 
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
@@ -28,7 +29,7 @@ def blocks() -> gr.Blocks:
 @pytest.fixture(scope="module")
 def address(blocks) -> Iterator[str]:
     """The page, served on the loopback address."""
-    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **app.launch_options())
     yield url
     blocks.close()
 
@@ -45,7 +46,7 @@ def test_every_event_has_its_group(blocks):
     assert len(events) > 30
     for one in events:
         assert wiring.GROUPS.get(one.concurrency_id) == one.concurrency_limit, one.fn
-    assert app.LAUNCH["max_threads"] >= sum(wiring.GROUPS.values())
+    assert app.launch_options()["max_threads"] >= sum(wiring.GROUPS.values())
 
 
 def test_a_png_of_a_blend_is_written_when_the_slider_is_let_go(blocks):
@@ -69,8 +70,8 @@ def test_a_hundred_calls_of_other_programs_log_nobody_out(tab, address, tmp_path
     pair = server.upload_pair()
     for _ in range(serving.OPTIONS["state_session_capacity"] + 10):
         assert server.call("preview", **pair)[0] == "complete"
-    _picture, status, _losses, again, _title = visitor.call(paint.go_on, token, *values)
-    assert (status[:5], again) == ("Done:", token)
+    shown = Shown(*visitor.call(paint.go_on, token, *values))
+    assert (shown.status[:5], shown.token) == ("Done:", token)
 
 
 def test_a_session_that_the_server_has_forgotten_still_scrubs_through_the_run(tab):
