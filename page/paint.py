@@ -329,7 +329,10 @@ def at_rest(token: str | None) -> Tools:
 
     Not before the work has ended: Gradio may lose a run that is begun while it still cancels one.
     """
-    turns.TURNS.wait_until_left(turns.session(), MAX_STEP_SECONDS)
+    session = turns.session()
+    turns.TURNS.wait_until_left(session, MAX_STEP_SECONDS)
+    if turns.TURNS.is_busy(session):  # with what was begun since, whose end comes here again
+        return Tools(*[gr.skip()] * len(Tools._fields))
     painting = STUDIO.find(token)
     return Tools(
         paint=gr.update(interactive=True),

@@ -142,6 +142,15 @@ class Turns:
         with self._changed:
             self._changed.wait_for(has_left, seconds)
 
+    def is_busy(self, session: str) -> bool:
+        """Whether a session is about to join, waits or runs, and was not told to stop."""
+        with self._changed:
+            tickets = [one for one in [self._running, *self._waiting] if one]
+            is_expected = self._expected.get(session) == ""
+            return is_expected or any(
+                session == one.session and not one.stop.is_set() for one in tickets
+            )
+
     def count(self) -> int:
         """How many are painted or wait."""
         with self._changed:

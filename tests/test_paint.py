@@ -448,3 +448,14 @@ def test_the_preview_follows_the_mix():
     ]
     assert np.abs(pictures[0] - pictures[1]).mean() > 5
     np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+def test_what_was_begun_meanwhile_keeps_its_tools(turns, monkeypatch):
+    """The page's opening may be answered after Paint was pressed; Stop has to stay enabled."""
+    monkeypatch.setattr(room, "MAX_STEP_SECONDS", 0.01)
+    monkeypatch.setattr(room.turns, "session", lambda: "one")
+    with turns.join("one") as ticket:
+        assert set(map(str, room.at_rest(None))) == {str(gr.skip())}
+        ticket.stop.stop("stopped")
+        assert room.at_rest(None).paint["interactive"]
+    assert room.at_rest(None).paint["interactive"]

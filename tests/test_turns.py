@@ -267,3 +267,16 @@ def test_stop_of_another_or_before_it_was_expected_ends_nothing():
     turns.stop("b")
     with turns.join("a") as ticket:
         assert not ticket.stop.is_set()
+
+
+def test_a_session_is_busy_from_before_it_joins_until_it_is_told_to_stop():
+    turns = Turns()
+    assert not turns.is_busy("a")
+    turns.expect("a")
+    assert turns.is_busy("a")
+    with turns.join("a") as ticket:
+        assert turns.is_busy("a")
+        assert not turns.is_busy("b")
+        ticket.stop.stop("stopped")
+        assert not turns.is_busy("a")
+    assert not turns.is_busy("a")
