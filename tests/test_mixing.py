@@ -102,9 +102,21 @@ def draw(page, name: str, field: str, start: tuple[float, float], end: tuple[flo
     expect(page.locator(f"#{field} img")).to_be_visible()
 
 
+def wait_until_still(page, canvas) -> None:
+    """Another brush may let the board move its photo for a while."""
+    seen: list[bytes] = []
+
+    def is_still() -> bool:
+        seen.append(canvas.screenshot())
+        return len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+
+    wait_for(page, is_still)
+
+
 def draw_line(page, start: tuple[float, float], end: tuple[float, float]) -> None:
     canvas = page.locator("#board canvas").first
     canvas.scroll_into_view_if_needed()
+    wait_until_still(page, canvas)
     box = canvas.bounding_box()
     points = np.linspace(start, end, 12) * (box["width"], box["height"]) + (box["x"], box["y"])
     page.mouse.move(*points[0])
