@@ -42,7 +42,7 @@ FIELDS = ("content", "style", *controls.NAMES, *MORE)
 STYLIZE = (*FIELDS, "preset")
 
 # Those of them that are no settings.
-SUBJECT = ("content", "style", *MORE)
+NOT_SETTINGS = ("content", "style", *MORE)
 
 # Those that a first look takes.
 PREVIEW = ("content", "style", "size", *MORE)
@@ -72,7 +72,7 @@ class Choice:
 
     @classmethod
     def of(cls, given: dict[str, Any], settings: Settings) -> Choice:
-        """A choice from what is given by the names of `SUBJECT`, and settings."""
+        """A choice from what is given by the names of `NOT_SETTINGS`, and settings."""
         values = {name: default for name, (default, _) in MORE.items()} | given
         *masks, keep = (values[name] for name in MASKS)
         return cls(
@@ -86,13 +86,13 @@ class Choice:
 
     def to_row(self, fields: Iterable[str] = FIELDS) -> list[Any]:
         """The values of `fields`, the opposite of `from_row`."""
-        values = self._subject() | dict(
+        values = self._not_settings() | dict(
             zip(controls.NAMES, controls.show(self.settings), strict=True)
         )
         return [values[name] for name in fields]
 
-    def _subject(self) -> dict[str, Any]:
-        """The values of `SUBJECT`, by name."""
+    def _not_settings(self) -> dict[str, Any]:
+        """The values of `NOT_SETTINGS`, by name."""
         return {
             "content": self.content,
             **dict(zip(STYLES, self.styles, strict=True)),
@@ -114,7 +114,7 @@ class Choice:
         """The same choice without the files that were cleaned away since."""
         values = {
             name: None if isinstance(value, str) and not Path(value).exists() else value
-            for name, value in self._subject().items()
+            for name, value in self._not_settings().items()
         }
         return self.of(values, self.settings)
 

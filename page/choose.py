@@ -15,7 +15,7 @@ from nst_core.presets import PRESETS
 from nst_core.recipe import Recipe
 from nst_core.settings import spell
 from page import controls, examples, looks, studio, turns
-from page.choice import NUMBERS, STYLES, SUBJECT, Choice
+from page.choice import NOT_SETTINGS, NUMBERS, STYLES, Choice
 from page.stage import Shown
 from page.texts import say
 from page.words import told
@@ -131,7 +131,7 @@ def choose_pair(number: str) -> tuple[Any, ...]:
     before, after = painted_pair(*pair)
     chosen = _pair(*pair)
     stage = Shown(after, say("status.painted_before"), None, None, title(chosen))
-    return *chosen.to_row(SUBJECT), *stage, (before, after), gr.update(selected="picture")
+    return *chosen.to_row(NOT_SETTINGS), *stage, (before, after), gr.update(selected="picture")
 
 
 def painted_pair(content: str, style: str) -> tuple[np.ndarray, str]:
@@ -201,9 +201,9 @@ def _readable(path: str) -> str:
     return studio.save_image(shown, Path(path).stem)
 
 
-def choose_until(until: str) -> tuple[Any, Any]:
-    """Time and steps, of which one applies: the usual time, or none."""
-    return gr.update(value=USUAL_TIME if until == TIME else ""), gr.skip()
+def choose_until(until: str) -> str:
+    """The time budget for what applies, time or steps: the usual one, or none."""
+    return USUAL_TIME if until == TIME else ""
 
 
 def show_until(time_budget: Any) -> tuple[str, Any, Any]:

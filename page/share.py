@@ -14,7 +14,7 @@ from nst_core.engine.choices import check_choices
 from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, Source, unpack
 from page import choose, controls, examples, paint, regions, studio
-from page.choice import FIELDS, MASKS, NUMBERS, PICTURES, SUBJECT, WEIGHTS, Choice
+from page.choice import FIELDS, MASKS, NOT_SETTINGS, NUMBERS, PICTURES, WEIGHTS, Choice
 from page.stage import Shown
 from page.studio import STUDIO
 from page.texts import retell, say
@@ -138,7 +138,7 @@ def make_link(base: str, *row: Any) -> tuple[Any, Any]:
     except SettingsError as error:
         gr.Warning(told(error))
         return gr.skip(), gr.skip()
-    given = dict(zip(SUBJECT, chosen.to_row(SUBJECT), strict=True))
+    given = dict(zip(NOT_SETTINGS, chosen.to_row(NOT_SETTINGS), strict=True))
     names = {field: choose.example_name(_kind(field), given[field]) for field in PICTURES}
     own = [field for field in (*PICTURES, *MASKS) if given[field]]
     if any(not names.get(field) for field in own):

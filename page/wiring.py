@@ -139,7 +139,7 @@ def _painting(page: Page, followed: Any) -> list[Any]:
 def _pairs(page: Page, runs: list[Any]) -> None:
     """A pair that is clicked ends what is being painted, and is shown."""
     comparison, views = page.stage.comparison.slider, page.stage.views
-    chosen = [*page.fields.row(choice.SUBJECT), *page.shown, comparison, views]
+    chosen = [*page.fields.row(choice.NOT_SETTINGS), *page.shown, comparison, views]
     page.pickers.pairs.select(
         choose.pick, None, page.pickers.picked, cancels=runs, **_private("clicks")
     ).then(choose.choose_pair, page.pickers.picked, chosen, **_private("pictures")).then(
@@ -216,8 +216,8 @@ def _settings(page: Page) -> None:
     by_hand = [page.fields.of[name].input for name in controls.NAMES if name not in controls.TASTE]
     gr.on([*by_hand, page.until.input], None, None, page.preset, js=NO_PRESET)
     lengths = page.fields.row(("time_budget", "steps"))
-    page.until.input(choose.choose_until, page.until, lengths, **_private("clicks"))
     time_budget, _ = lengths
+    page.until.input(choose.choose_until, page.until, time_budget, **_private("clicks"))
     time_budget.change(choose.show_until, time_budget, [page.until, *lengths], **_private("clicks"))
     gr.on(
         [*(field.change for field in lengths), page.clock.tick],

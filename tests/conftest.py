@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import visitor
 from fake_engine import Steps
+from PIL import Image
 from stranger import Server
 
 from nst_core import Engine
@@ -216,3 +217,12 @@ def short(browser, page_address) -> Iterator[Any]:
     """A visitor who has opened a link to a run of a few steps."""
     with visitor.visit(browser, page_address, visitor.SHORT) as page:
         yield page
+
+
+@pytest.fixture
+def half(tmp_path) -> str:
+    """A mask of the left half."""
+    mask = np.zeros([20, 30], np.uint8)
+    mask[:, :15] = 255
+    Image.fromarray(mask).save(tmp_path / "half.png")
+    return str(tmp_path / "half.png")

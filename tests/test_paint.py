@@ -30,15 +30,6 @@ from page.studio import STUDIO
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
 
-@pytest.fixture
-def half(tmp_path) -> str:
-    """A mask of the left half."""
-    mask = np.zeros([20, 30], np.uint8)
-    mask[:, :15] = 255
-    Image.fromarray(mask).save(tmp_path / "half.png")
-    return str(tmp_path / "half.png")
-
-
 def test_the_first_thing_shown_is_the_photo():
     run = paint()
     shown = next(run)

@@ -30,15 +30,6 @@ LAST_PICTURE = "Your last picture. The server was started again since; **Paint**
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
 
-@pytest.fixture
-def half(tmp_path) -> str:
-    """A mask of the left half."""
-    mask = np.zeros([20, 30], np.uint8)
-    mask[:, :15] = 255
-    Image.fromarray(mask).save(tmp_path / "half.png")
-    return str(tmp_path / "half.png")
-
-
 class Arrival(NamedTuple):
     """What the page opens with."""
 
