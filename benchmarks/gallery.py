@@ -1,23 +1,27 @@
 """The gallery: photo, painting, first look and finished pictures, for looking at.
 
-    python -m benchmarks.gallery               docs/gallery.md and its pictures: the page's pairs
-    python -m benchmarks.gallery --portraits   sheets of four portraits with all paintings
+    python -m benchmarks.gallery                        docs/gallery.md and its pictures
+    python -m benchmarks.gallery --portraits            four portraits with all paintings
+    python -m benchmarks.gallery --portraits a.jpg cat  these, files or examples
 
 The portraits are where style transfer goes wrong first: a face without eyes is seen at once. Their
-sheets are for whoever changes a default, and stay in `results/portraits`.
+sheets are for whoever changes a default, and stay in `results/portraits`, as does each picture: a
+run that was cut off goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from benchmarks import report
 from nst_core import Frame, Settings, stream
+from nst_core.presets import PRESETS
 from page import examples
 
 PAGE = report.ROOT / "docs" / "gallery.md"
@@ -26,29 +30,27 @@ PORTRAITS = ("astronaut", "cat", "owl", "dog")
 
 
 @dataclass(frozen=True)
-class Preset:
-    """One column of the gallery."""
+class Column:
+    """One painted column of the gallery."""
 
     title: str
     settings: Settings
 
 
-PRESETS = (
-    Preset("384 px, 30 steps", Settings(style_loss="gram", size=384, steps=30)),
-    Preset("512 px, 60 steps", Settings(style_loss="gram", size=512)),
-    Preset("768 px, 80 steps", Settings(style_loss="gram", size=768, steps=80)),
+COLUMNS = (
+    Column("at 384 px", Settings(size=384)),
+    Column("at 512 px", Settings(size=512)),
+    Column("Classic, at 512 px", replace(PRESETS["classic"].settings, time_budget=None)),
 )
 
 CELL_HEIGHT, GAP = 300, 6  # pixels, of a row of the gallery
-PORTRAIT_SETTINGS = Settings(size=384, steps=50)
+PORTRAIT_SETTINGS = Settings(size=512, steps=48)
 PORTRAIT_COLUMNS, PORTRAIT_WIDTH = 5, 384
 
 
-def paint(content: str, style: str, settings: Settings) -> tuple[Frame, Frame]:
+def paint(content: Path, style: str, settings: Settings) -> tuple[Frame, Frame]:
     """The first and the last frame."""
-    first, *_, last = stream(
-        examples.path_of("content", content), examples.path_of("style", style), settings
-    )
+    first, *_, last = stream(content, examples.path_of("style", style), settings)
     return first, last
 
 
@@ -57,11 +59,11 @@ def paint(content: str, style: str, settings: Settings) -> tuple[Frame, Frame]:
 
 def make_page() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    columns = ["photo", "painting", "first look", *(preset.title for preset in PRESETS)]
+    columns = ["photo", "painting", "first look", *(column.title for column in COLUMNS)]
     lines = [
         "# Gallery",
         "",
-        "The pairs that the page offers, painted with Gram matrices (the look of Classic).",
+        f"The pairs that the page offers, in {Settings().steps} steps; Classic in as many.",
         f"From left to right: {', '.join(columns)}. Made by `python -m benchmarks.gallery`.",
     ]
     for content, style in tqdm(examples.PAIRS, unit="pair"):
@@ -76,7 +78,8 @@ def make_page() -> None:
 
 def make_row(content: str, style: str) -> Image.Image:
     """Photo, painting, first look and results side by side, all of one height."""
-    runs = [paint(content, style, preset.settings) for preset in PRESETS]
+    file = examples.path_of("content", content)
+    runs = [paint(file, style, column.settings) for column in COLUMNS]
     photo, painting = (
         Image.open(examples.path_of(*pair)).convert("RGB")
         for pair in (("content", content), ("style", style))
@@ -104,15 +107,22 @@ def side_by_side(cells: Iterable[Image.Image]) -> Image.Image:
 
 
 def make_portraits(names: Iterable[str]) -> None:
-    folder = report.RESULTS / "portraits"
-    folder.mkdir(parents=True, exist_ok=True)
-    styles = sorted(examples.NAMES["style"])
-    for content in names:
+    for name in names:
+        file = Path(name) if Path(name).is_file() else examples.path_of("content", name)
+        folder = report.RESULTS / "portraits" / file.stem
+        folder.mkdir(parents=True, exist_ok=True)
         cells = [
-            labelled(paint(content, style, PORTRAIT_SETTINGS)[1].to_pil(), style)
-            for style in tqdm(styles, desc=content)
+            labelled(portrait(file, style, folder / f"{style}.png"), style)
+            for style in tqdm(sorted(examples.NAMES["style"]), desc=file.stem)
         ]
-        sheet(cells).save(folder / f"{content}.jpg", quality=92)
+        sheet(cells).save(folder.with_suffix(".jpg"), quality=92)
+
+
+def portrait(content: Path, style: str, kept: Path) -> Image.Image:
+    """The picture in this file, painted first if it is not there."""
+    if not kept.exists():
+        paint(content, style, PORTRAIT_SETTINGS)[1].to_pil().save(kept)
+    return Image.open(kept).convert("RGB")
 
 
 def labelled(picture: Image.Image, text: str) -> Image.Image:
@@ -138,7 +148,7 @@ def sheet(cells: list[Image.Image]) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--portraits", nargs="*", metavar="NAME", help="sheets of these portraits, or of all"
+        "--portraits", nargs="*", metavar="PHOTO", help="sheets of these: files or examples"
     )
     arguments = parser.parse_args()
     if arguments.portraits is None:
