@@ -47,11 +47,14 @@ def still(height: int, width: int) -> Motion:
     return Motion(np.zeros([height, width, 2], np.float32), np.ones([height, width], bool))
 
 
-def estimated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The flow from `one` to `other`, as DIS sees it."""
+def estimated(one: np.ndarray, other: np.ndarray, *, is_quick: bool = False) -> np.ndarray:
+    """The flow from `one` to `other`, as DIS sees it; a quick one to half a pixel or so."""
     height, width = one.shape[:2]
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(0)
+    if is_quick:
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    else:
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        search.setFinestScale(0)
     here, there = (_padded(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in (one, other))
     nothing = np.zeros([*here.shape, 2], np.float32)
     return np.asarray(search.calc(here, there, nothing), np.float32)[:height, :width]
