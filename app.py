@@ -41,10 +41,12 @@ BRUSHES = "".join(
 )
 
 # Functions without arguments, which the browser runs once the page is there.
-SCRIPTS = "() => {{ ({})(); ({})(); ({})(); }}".format(
-    *(
-        re.sub(r"^//.*\n", "", (PARTS / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for name in ("presenter.js", "page.js", "strokes.js")
+SCRIPTS = "() => {{ {} }}".format(
+    " ".join(
+        "({})();".format(
+            re.sub(r"^//.*\n", "", (PARTS / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        )
+        for name in ("presenter.js", "page.js", "strokes.js", "mirror.js")
     )
 )
 

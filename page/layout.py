@@ -11,9 +11,10 @@ import gradio as gr
 from nst_core import __version__
 from nst_core.pictures import film
 from nst_core.presets import PRESETS
-from page import choose, controls, examples, gradio_inside, looks, regions
+from page import choose, controls, examples, gradio_inside, looks, mirror, mirror_tab, regions
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, PictureInput
+from page.mirror_tab import MirrorTab
 from page.paint import Tools
 from page.stage import Shown
 from page.texts import say
@@ -118,6 +119,7 @@ class Stage:
     moments: Moments
     strokes: Strokes
     film: Film
+    mirror: MirrorTab | None  # None where the host has switched it off
     shown: Shown  # what a run changes, but for the losses
 
 
@@ -358,11 +360,12 @@ def _stage() -> Stage:
             moments = _moments()
             strokes = _strokes()
             run_film = _film()
+            live = mirror_tab.lay_out() if mirror.MAX_CAMERAS else None
         status = gr.Markdown(opening.status, elem_id="status")
         gr.Markdown(say("stage.keys"), elem_id="keys")
     progress = gr.JSON(visible=False)
     shown = Shown(result, status, token=_hidden(), title=title, progress=progress)
-    return Stage(views, comparison, moments, strokes, run_film, shown)
+    return Stage(views, comparison, moments, strokes, run_film, live, shown)
 
 
 def _comparison() -> Comparison:

@@ -60,13 +60,14 @@ def example_files() -> list[str]:
 def _look(photo: Picture, painting: str) -> str:
     def make() -> np.ndarray:
         with device.LOCK:  # between two steps of a run, not beside them
-            return images.to_uint8(look(photo.rgb, _vector(painting)))
+            return images.to_uint8(look(photo.rgb, vector(painting)))
 
     return studio.save_small(f"{photo.checksum} {examples.checksum(Path(painting))}", make)
 
 
 @functools.lru_cache(MAX_VECTORS)
-def _vector(painting: str) -> np.ndarray:
+def vector(painting: str) -> np.ndarray:
+    """The style of a painting's file, for `nst_core.networks.stylizer.look`."""
     return style_vector(studio.load(painting, examples.PAINTED.size).rgb)
 
 

@@ -55,10 +55,20 @@
     showView(isShown ? VIEWS.picture : VIEWS.strokes);
   };
 
-  const paintOrStop = () => (find("#stop").disabled ? find("#paint") : find("#stop")).click();
+  const showMirror = () => {
+    if (window.mirror.isOpen()) showView(VIEWS.picture);
+    else find("#mirror-tab-button")?.click();
+  };
 
+  const paintOrStop = () => {
+    if (window.mirror.isOpen()) find("#mirror-moment").click();
+    else (find("#stop").disabled ? find("#paint") : find("#stop")).click();
+  };
+
+  // Another pair, or in the mirror another painting.
   const showPair = (move) => {
-    const pairs = [...document.querySelectorAll("#pairs .thumbnail-lg")];
+    const picker = window.mirror.isOpen() ? "#pick-style" : "#pairs";
+    const pairs = [...document.querySelectorAll(`${picker} .thumbnail-lg`)];
     // None is selected at first, when the page shows the first.
     const current = Math.max(0, pairs.findIndex((pair) => pair.classList.contains("selected")));
     before.hidden = true;
@@ -113,6 +123,7 @@
     ArrowLeft: () => showPair(-1),
     b: showBefore,
     s: showStrokes,
+    m: showMirror,
     q: showLink,
     p: startOrStopPlaylist,
     Escape: leave,

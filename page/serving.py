@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_core import NSTError, __version__
 from nst_core.engine.warm_up import is_warm, warm_up
 from nst_core.presets import PRESETS
-from page import choose, examples, gradio_inside, journal, studio, texts, turns, wiring
+from page import choose, examples, gradio_inside, journal, mirror, studio, texts, turns, wiring
 
 SWEEP_EVERY = 60.0  # s
 END_SECONDS = 10.0  # s, that runs may take to stop when the server ends
@@ -117,8 +117,8 @@ async def forget(_request: Request, _error: Exception) -> Response:
 
 async def health(_request: Request) -> JSONResponse:
     """For whoever watches over the server; answers during a run as well."""
-    jobs = turns.TURNS.count()
-    return JSONResponse({"status": "ok", "version": __version__, "warm": is_warm(), "jobs": jobs})
+    counts = {"jobs": turns.TURNS.count(), "mirrors": mirror.CAMERAS.count()}
+    return JSONResponse({"status": "ok", "version": __version__, "warm": is_warm(), **counts})
 
 
 # For `gr.Blocks.launch`.
@@ -130,7 +130,7 @@ OPTIONS: dict[str, Any] = {
             ClientDisconnect: forget,
         },
         "middleware": [Middleware(Headers), Middleware(Speaking), Middleware(UploadLimit)],
-        "routes": [Route("/health", health)],
+        "routes": [Route("/health", health), *mirror.routes()],
     },
     "allowed_paths": [str(examples.FOLDER)],
     "share": False,

@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, look, paint, regions, share, texts
+from page import choice, choose, controls, look, mirror, paint, regions, share, texts
 from page.layout import Page
+from page.mirror_tab import MirrorTab
 from page.turns import MAX_WAITING
 
 # How many events of a kind are answered at once, for all visitors together. Gradio's own limit is
@@ -49,10 +50,8 @@ def _private(group: str) -> dict[str, Any]:
 # For what the browser does by itself.
 BROWSER: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-# Presses Paint as soon as it can be pressed, and brings the picture into view on phones. Only for
-# the first painting: who mixes several has more to choose.
-PAINT_NOW = """(number) => {
-    if (number !== 1) return;
+# Presses Paint as soon as it can be pressed, and brings the picture into view on phones.
+PAINT_NOW = """() => {
     const press = (patience) => {
         const button = document.querySelector("#paint");
         if (!button.disabled) button.click();
@@ -63,12 +62,25 @@ PAINT_NOW = """(number) => {
     if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView();
 }"""
 
+# Only for the first painting: who mixes several has more to choose. And not in the mirror, which
+# shows the painting at once.
+PAINT_FIRST = f"(number) => {{ if (number === 1 && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
+
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
 COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
 
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
 NO_PRESET = "() => null"
+
+# What the mirror does in the browser.
+ASK_CAMERA = "async (_, ...styles) => [await window.mirror.ask(), ...styles]"
+BEGIN_MIRROR = "(camera, told) => { window.mirror.begin(camera, told); }"
+STOP_MIRROR = "() => window.mirror.stop()"
+OPEN_MIRROR = "() => window.mirror.open()"
+RENEW_MIRROR = "() => window.mirror?.renew()"
+FREEZE_MIRROR = "() => { window.mirror.freeze(); }"
+SAME = "(...values) => values"
 
 
 def wire(blocks: gr.Blocks, page: Page) -> None:
@@ -82,6 +94,8 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _settings(page)
     _sharing(page)
     _looking(page)
+    if page.stage.mirror:
+        _mirror(page, page.stage.mirror)
     _endpoints(page)
 
 
@@ -172,7 +186,7 @@ def _pictures(page: Page) -> None:
         page.fields.row(choice.STYLES),
         **_private("clicks"),
     ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
-        None, pickers.which, None, js=PAINT_NOW
+        None, pickers.which, None, js=PAINT_FIRST
     )
     for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
         field.upload(choose.check_upload, field, field, **_private("uploads"))
@@ -302,6 +316,38 @@ def _looking(page: Page) -> None:
     film.ending.input(look.no_film, None, film.save, **_private("clicks")).then(
         look.film_button, [token, film.ending], film.save, **_private("films")
     )
+
+
+def _mirror(page: Page, live: MirrorTab) -> None:
+    """The camera, painted live in the paintings that are chosen."""
+    styles, weights = page.fields.row(choice.STYLES), page.fields.row(choice.WEIGHTS)
+    live.tab.select(None, None, None, js=OPEN_MIRROR)
+    live.tab.select(choose.show_which, None, page.pickers.which, **_private("clicks"))
+    gr.on(
+        [live.tab.select, live.renew.click],
+        mirror.take_paintings,
+        [live.camera, *styles],
+        live.weights,
+        **_private("pictures"),
+    )
+    gr.on([style.change for style in styles], None, None, None, js=RENEW_MIRROR)
+    live.start.click(
+        mirror.begin,
+        [live.told, *styles],
+        [live.camera, live.told],
+        js=ASK_CAMERA,
+        **_private("pictures"),
+    ).then(None, [live.camera, live.told], None, js=BEGIN_MIRROR)
+    live.stop.click(None, None, None, js=STOP_MIRROR)
+    live.moment.click(None, None, None, js=FREEZE_MIRROR)
+    photo, tabs = page.fields.of["content"], page.pickers.tabs
+    live.upload.upload(
+        mirror.take_moment, live.upload, [photo, tabs], **_private("uploads")
+    ).success(None, live.weights, weights, js=SAME).then(None, None, None, js=PAINT_NOW).then(
+        **_show_looks(page)
+    )
+    for own, other in zip(weights, live.weights, strict=True):
+        own.change(None, own, other, js=SAME)
 
 
 def _endpoints(page: Page) -> None:

@@ -120,7 +120,7 @@ def test_it_goes_on_with_what_moves(vectors, rng):
     edges = [
         np.abs(np.diff(np.float32(picture), axis=1)).mean() for picture in (steady[-1], alone[-1])
     ]
-    assert edges[0] > 0.7 * edges[1]
+    assert edges[0] > 0.6 * edges[1]
 
 
 def test_of_another_scene_nothing_is_left(vectors, photo):
@@ -137,19 +137,30 @@ def test_of_another_scene_nothing_is_left(vectors, photo):
     assert np.corrcoef(after.ravel(), alone.ravel())[0, 1] > 0.9
 
 
-def test_the_contrast_does_not_jump_when_somebody_walks_in(vectors, photo):
+def test_the_rest_keeps_its_contrast_when_somebody_walks_in(vectors, photo):
     visited = photo.copy()
     visited[:, :60] = 250
     live = Mirror()
     for _ in range(3):
         before = live.paint(photo, [(vectors[0], 1.0)])
     after = live.paint(visited, [(vectors[0], 1.0)])
-    one, two, by_itself = (
-        Contrast.of(np.float32(picture))
-        for picture in (before, after, painted(visited, vectors[0]))
-    )
-    jump, free = np.abs(two.mean - one.mean), np.abs(by_itself.mean - one.mean)
-    assert jump.max() < free.max() / 2
+    alone = painted(visited, vectors[0])
+    rest = [np.float32(picture[:, 90:]) for picture in (before, after, alone)]
+    jump, free = (np.abs((one - rest[0]).mean(axis=(0, 1))).max() for one in rest[1:])
+    assert free > 5
+    assert jump < free / 4
+
+
+def test_a_contrast_comes_slowly_to_what_is_there(vectors, photo):
+    """It is held, and not for ever."""
+    visited = photo.copy()
+    visited[:, :60] = 250
+    live = Mirror()
+    live.paint(photo, [(vectors[0], 1.0)])
+    for _ in range(60):
+        after = live.paint(visited, [(vectors[0], 1.0)])
+    away = np.float32(after[:, 90:]) - painted(visited, vectors[0])[:, 90:]
+    assert np.abs(away.mean(axis=(0, 1))).max() < 3
 
 
 def test_other_paintings_are_there_at_once(vectors, photo):
@@ -175,10 +186,21 @@ def test_small_and_odd_frames(vectors, side):
     assert (picture.shape, picture.dtype) == (frame.shape, np.uint8)
 
 
-def test_a_picture_is_of_finite_levels_where_there_is_no_contrast():
-    flat = Contrast.of(np.zeros([4, 4, 3], np.float32))
-    assert np.isfinite(flat.deviation).all()
-    assert (flat.deviation > 0).all()
+def test_a_contrast_is_given_and_taken(rng):
+    picture, weights = rng.uniform(0.4, 0.6, [9, 7, 3]), rng.uniform(0, 1, [9, 7])
+    own = Contrast.of(picture, weights)
+    np.testing.assert_allclose(own.mean, np.average(picture, (0, 1), np.dstack([weights] * 3)))
+    wanted = Contrast(own.mean + 0.1, own.deviation * 1.5)
+    found = Contrast.of(wanted.given(picture, own), weights)
+    np.testing.assert_allclose(found.mean, wanted.mean, atol=1e-3)
+    np.testing.assert_allclose(found.deviation, wanted.deviation, atol=2e-3)
+
+
+def test_where_there_is_no_contrast_none_is_made():
+    flat = np.full([4, 4, 3], 0.5, np.float32)
+    own = Contrast.of(flat, np.ones([4, 4]))
+    found = Contrast(own.mean, own.deviation * 1000).given(flat, own)
+    np.testing.assert_allclose(found, flat, atol=1e-6)
 
 
 def test_one_that_runs_on_holds_no_more(vectors, photo):

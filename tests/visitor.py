@@ -89,8 +89,12 @@ def _wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser."""
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """A browser, whose camera shows a moving test picture.
+
+    Args:
+        arguments: more of its command line; of two that contradict each other the last one counts.
+    """
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
         try:
@@ -102,6 +106,7 @@ def chromium() -> Iterator[Browser]:
                     "--disable-sync",
                     "--use-fake-device-for-media-stream",
                     "--use-fake-ui-for-media-stream",
+                    *arguments,
                 ],
             )
         except Error as error:

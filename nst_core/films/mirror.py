@@ -1,13 +1,13 @@
 """A camera's frames, painted one after another at once: by the feed-forward stylizer, and steady.
 
 The stylizer normalises each frame by its own means and variances, and answers to a camera's noise.
-By itself its pictures flicker, and change their contrast when somebody walks in. So
+By itself its pictures flicker, and when somebody walks in, everything else changes its contrast. So
 
 - a painting's style vector is found once, and several are mixed as vectors (Ghiasi et al. 2017,
   arXiv 1705.06830, section 3.6);
-- mean and deviation of each channel follow those of the pictures so far, slowly;
-- where a place has moved to and still looks the same, most of the picture before is kept, brought
-  there along the optical flow.
+- of places that look as they did, most of the picture before is kept, brought there along the
+  optical flow;
+- the whole picture has the contrast by which these places change but slowly.
 
 Frames and pictures are uint8 RGB [H, W, 3]; a vector is float32 [1, 1, 1, 100].
 """
@@ -32,7 +32,11 @@ KEPT = 0.7
 ALIKE, COMPARED = 10.0, 5
 
 # How much of what is new enters at each frame: into the contrast, and into the frame's own style.
-CONTRAST_PACE, OWN_PACE = 0.1, 0.2
+CONTRAST_PACE, OWN_PACE = 0.2, 0.2
+
+ENOUGH_ALIKE = 0.1  # of a frame, for its contrast to be known from the one before
+MOST_CONTRAST = 2.0  # times; more is no change of contrast, but another picture
+
 OWN_EVERY = 10  # frames; finding a style takes a third of a picture's time
 
 Mix = Sequence[tuple[np.ndarray, float]]  # vectors of paintings, with their weights
@@ -52,13 +56,22 @@ class Contrast(NamedTuple):
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, picture: np.ndarray) -> Contrast:
-        """Those of a picture, float32 [H, W, 3]."""
-        return cls(picture.mean(axis=(0, 1)), picture.std(axis=(0, 1)) + np.float32(1e-3))
+    def of(cls, picture: np.ndarray, weights: np.ndarray) -> Contrast:
+        """Those of a picture, float32 [H, W, 3], by weights [H, W] that do not sum to 0."""
+        shares = (weights / weights.sum()).ravel()
+        colours = picture.reshape(-1, 3)
+        mean = shares @ colours
+        variance = shares @ np.square(colours - mean)
+        return cls(mean, np.sqrt(variance) + np.float32(1e-3))
 
     def towards(self, other: Contrast, share: float) -> Contrast:
         """So much of the way to another one."""
         return Contrast(*(one + share * (two - one) for one, two in zip(self, other, strict=True)))
+
+    def given(self, picture: np.ndarray, own: Contrast) -> np.ndarray:
+        """A picture of the contrast `own` with this one instead."""
+        gain = np.clip(self.deviation / own.deviation, 1 / MOST_CONTRAST, MOST_CONTRAST)
+        return (picture * gain + (self.mean - own.mean * gain)).clip(0, 1)
 
 
 class Mirror:
@@ -67,7 +80,6 @@ class Mirror:
     def __init__(self) -> None:
         self._wanted: object = None  # mix and strength so far
         self._before: Before | None = None
-        self._contrast: Contrast | None = None
         self._own: np.ndarray | None = None  # the style that the frames have by themselves
         self._own_goal: np.ndarray | None = None
         self._frames = 0
@@ -83,10 +95,10 @@ class Mirror:
         """
         wanted = [(vector.tobytes(), weight) for vector, weight in paintings], strength
         if wanted != self._wanted:  # of another style nothing is kept, or it would come slowly
-            self._wanted, self._contrast, self._before = wanted, None, None
+            self._wanted, self._before = wanted, None
         small = frame[np.newaxis] / np.float32(255)
         picture = look(small, self._style(small, paintings, strength))[0]
-        picture = self._steadied(frame, self._evened(picture))
+        picture = self._steadied(frame, picture)
         self._before = Before(frame, picture)
         self._frames += 1
         return images.to_uint8(picture[np.newaxis])
@@ -107,22 +119,18 @@ class Mirror:
         self._own = own + np.float32(OWN_PACE) * (self._own_goal - own)
         return self._own
 
-    def _evened(self, picture: np.ndarray) -> np.ndarray:
-        """The picture with the contrast of the pictures so far; float32 [H, W, 3]."""
-        found = Contrast.of(picture)
-        self._contrast = (self._contrast or found).towards(found, CONTRAST_PACE)
-        mean, deviation = self._contrast
-        even = (picture - found.mean) * (deviation / found.deviation) + mean
-        return even.clip(0, 1)
-
     def _steadied(self, frame: np.ndarray, picture: np.ndarray) -> np.ndarray:
         """The picture with most of the one before, where that is still to be seen."""
         before = self._before
         if before is None or before.frame.shape != frame.shape:
             return picture
         flow = estimated(frame, before.frame, is_quick=True)
-        kept = KEPT * likeness(frame, warped(before.frame, flow)) * is_inside(flow)
-        return picture + kept[..., np.newaxis] * (warped(before.picture, flow) - picture)
+        alike = likeness(frame, warped(before.frame, flow)) * is_inside(flow)
+        moved = warped(before.picture, flow)
+        if alike.mean() > ENOUGH_ALIKE:
+            own = Contrast.of(picture, alike)
+            picture = Contrast.of(moved, alike).towards(own, CONTRAST_PACE).given(picture, own)
+        return picture + (KEPT * alike)[..., np.newaxis] * (moved - picture)
 
 
 def mixed(paintings: Mix) -> np.ndarray | None:
