@@ -49,17 +49,27 @@ def lay_out() -> MirrorTab:
                 value=100,
                 step=1,
                 label=say("mirror.strength"),
+                interactive=True,
                 elem_id="mirror-strength",
-                scale=3,
+                scale=2,
+                min_width=160,
             )
             gr.Radio(
                 [(say("mirror.side", side=side), side) for side in mirror.SIDES],
                 value=mirror.SIDES[0],
                 label=say("mirror.sides"),
+                interactive=True,
                 elem_id="mirror-side",
-                scale=2,
+                scale=3,
+                min_width=290,
             )
-            gr.Checkbox(True, label=say("mirror.flip"), elem_id="mirror-flip", scale=1)
+            gr.Checkbox(
+                True,
+                label=say("mirror.flip"),
+                interactive=True,
+                elem_id="mirror-flip",
+                min_width=130,
+            )
         with gr.Row(elem_classes="away"):  # by itself, for `mirror.js` to find its input
             upload = gr.UploadButton(say("mirror.moment"), elem_id="upload-moment")
         renew = gr.Button(say("mirror.start"), elem_id="mirror-renew", elem_classes="away")
@@ -86,6 +96,7 @@ def _weight(number: int) -> Any:
         value=1.0,
         step=0.01,
         label=say("more.weight", number=number),
+        interactive=True,
         visible=False,
         elem_id=f"mirror-weight-{number}",
         min_width=100,

@@ -145,8 +145,8 @@ def test_a_camera_that_is_missing_is_told(browser, page_address):
     with visit(browser, page_address) as page:
         open_mirror(page)
         page.evaluate(
-            "navigator.mediaDevices.getUserMedia = async () => {"
-            ' throw new DOMException("", "NotFoundError"); }'
+            "() => { navigator.mediaDevices.getUserMedia = async () => {"
+            ' throw new DOMException("", "NotFoundError"); }; }'
         )
         page.click("#mirror-start")
         expect(note(page)).to_contain_text("No camera was found")

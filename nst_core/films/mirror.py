@@ -5,8 +5,8 @@ By itself its pictures flicker, and when somebody walks in, everything else chan
 
 - a painting's style vector is found once, and several are mixed as vectors (Ghiasi et al. 2017,
   arXiv 1705.06830, section 3.6);
-- of places that look as they did, most of the picture before is kept, brought there along the
-  optical flow;
+- of places that look as they did, most of what was seen and painted before is kept, brought there
+  along the optical flow: of the frame, so that less noise is painted, and of the picture;
 - the whole picture has the contrast by which these places change but slowly.
 
 Frames and pictures are uint8 RGB [H, W, 3]; a vector is float32 [1, 1, 1, 100].
@@ -30,9 +30,10 @@ KEPT = 0.7
 # Levels of 255, that a place may differ from where it was and still count as the same, and the side
 # of the square that is compared, in pixels: one pixel differs by its noise alone.
 ALIKE, COMPARED = 10.0, 5
+STILL = 0.8  # so much alike without any flow, a place has not moved
 
 # How much of what is new enters at each frame: into the contrast, and into the frame's own style.
-CONTRAST_PACE, OWN_PACE = 0.2, 0.2
+CONTRAST_PACE, OWN_PACE = 0.05, 0.2
 
 ENOUGH_ALIKE = 0.1  # of a frame, for its contrast to be known from the one before
 MOST_CONTRAST = 2.0  # times; more is no change of contrast, but another picture
@@ -43,10 +44,23 @@ Mix = Sequence[tuple[np.ndarray, float]]  # vectors of paintings, with their wei
 
 
 class Before(NamedTuple):
-    """The frame before, and what was painted of it, float32 [H, W, 3] in [0, 1]."""
+    """The frame before, uint8, and what was painted of it, float32 [H, W, 3] in [0, 1]."""
 
     frame: np.ndarray
-    picture: np.ndarray
+    painted: np.ndarray  # from this frame alone: pictures that were mixed have less contrast
+    picture: np.ndarray  # with what was kept of those before
+
+
+class Link(NamedTuple):
+    """The way from a frame to the one before."""
+
+    flow: np.ndarray  # float32 [H, W, 2]
+    alike: np.ndarray  # float32 [H, W] in [0, 1], how much a place looks as it did
+
+    def kept(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+        """What is new, with most of what it was where that looks alike; both [H, W, 3]."""
+        share = (KEPT * self.alike)[..., np.newaxis]
+        return (1 - share) * new + share * warped(old, self.flow)
 
 
 class Contrast(NamedTuple):
@@ -96,12 +110,23 @@ class Mirror:
         wanted = [(vector.tobytes(), weight) for vector, weight in paintings], strength
         if wanted != self._wanted:  # of another style nothing is kept, or it would come slowly
             self._wanted, self._before = wanted, None
-        small = frame[np.newaxis] / np.float32(255)
-        picture = look(small, self._style(small, paintings, strength))[0]
-        picture = self._steadied(frame, picture)
-        self._before = Before(frame, picture)
+        before = self._before
+        if before is None or before.frame.shape != frame.shape:
+            painted = picture = self._painted(frame, paintings, strength)
+        else:
+            way = link(frame, before.frame)
+            frame = np.rint(way.kept(frame, before.frame)).astype(np.uint8)
+            painted = self._painted(frame, paintings, strength)
+            painted = contrasted(painted, warped(before.painted, way.flow), way.alike)
+            picture = way.kept(painted, before.picture)
+        self._before = Before(frame, painted, picture)
         self._frames += 1
         return images.to_uint8(picture[np.newaxis])
+
+    def _painted(self, frame: np.ndarray, paintings: Mix, strength: float) -> np.ndarray:
+        """A frame by itself, float32 [H, W, 3]."""
+        small = frame[np.newaxis] / np.float32(255)
+        return look(small, self._style(small, paintings, strength))[0]
 
     def _style(self, frame: np.ndarray, paintings: Mix, strength: float) -> np.ndarray:
         """The vector between the frame's own style and that of the paintings."""
@@ -119,19 +144,6 @@ class Mirror:
         self._own = own + np.float32(OWN_PACE) * (self._own_goal - own)
         return self._own
 
-    def _steadied(self, frame: np.ndarray, picture: np.ndarray) -> np.ndarray:
-        """The picture with most of the one before, where that is still to be seen."""
-        before = self._before
-        if before is None or before.frame.shape != frame.shape:
-            return picture
-        flow = estimated(frame, before.frame, is_quick=True)
-        alike = likeness(frame, warped(before.frame, flow)) * is_inside(flow)
-        moved = warped(before.picture, flow)
-        if alike.mean() > ENOUGH_ALIKE:
-            own = Contrast.of(picture, alike)
-            picture = Contrast.of(moved, alike).towards(own, CONTRAST_PACE).given(picture, own)
-        return picture + (KEPT * alike)[..., np.newaxis] * (moved - picture)
-
 
 def mixed(paintings: Mix) -> np.ndarray | None:
     """The vector between those of several paintings; None if none of them counts."""
@@ -141,8 +153,24 @@ def mixed(paintings: Mix) -> np.ndarray | None:
     return sum(np.float32(weight / total) * vector for vector, weight in paintings)  # type: ignore
 
 
-def likeness(frame: np.ndarray, moved: np.ndarray) -> np.ndarray:
+def link(frame: np.ndarray, before: np.ndarray) -> Link:
+    """Where the places of a frame were in the one before, and how much they look as they did."""
+    flow = estimated(frame, before, is_quick=True)
+    # In flat places any flow fits, and would drag the strokes along.
+    flow[likeness(frame, before) > STILL] = 0
+    return Link(flow, likeness(frame, warped(before, flow)) * is_inside(flow))
+
+
+def likeness(frame: np.ndarray, other: np.ndarray) -> np.ndarray:
     """How much places look alike in two frames, float32 [H, W] in [0, 1]."""
-    gap = cv2.absdiff(frame, moved).mean(axis=-1, dtype=np.float32)
+    gap = cv2.absdiff(frame, other).mean(axis=-1, dtype=np.float32)
     gap = cv2.blur(gap, (COMPARED, COMPARED))
     return np.exp(-np.square(gap / np.float32(ALIKE)))
+
+
+def contrasted(picture: np.ndarray, before: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """A picture with nearly the contrast that the one before has in the places that look alike."""
+    if alike.mean() < ENOUGH_ALIKE:
+        return picture
+    own = Contrast.of(picture, alike)
+    return Contrast.of(before, alike).towards(own, CONTRAST_PACE).given(picture, own)
