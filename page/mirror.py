@@ -29,7 +29,7 @@ from starlette.routing import Route
 from nst_core import ImageError, NSTError
 from nst_core.engine import device
 from nst_core.films.mirror import Mirror
-from page import choose, journal, looks, turns
+from page import choose, examples, journal, looks, turns
 from page.choice import NUMBERS
 from page.texts import say
 from page.turns import BusyError
@@ -275,7 +275,17 @@ def take_paintings(name: str | None, *styles: str | None) -> list[Any]:
         except (NSTError, MemoryError) as error:
             gr.Warning(told(error))
     is_mixed = sum(map(bool, styles)) > 1
-    return [gr.update(visible=is_mixed and style is not None) for style in styles]
+    return [
+        gr.update(visible=is_mixed and style is not None, label=_weight_label(number, style))
+        for number, style in zip(NUMBERS, styles, strict=True)
+    ]
+
+
+def _weight_label(number: int, style: str | None) -> str:
+    """What the weight of a painting is called: by its title, so that one knows what to move."""
+    name = choose.example_name("style", style)
+    title = examples.title("style", name) if name else say("pictures.your_painting")
+    return say("mirror.weight", number=number, painting=title)
 
 
 def take_moment(path: str) -> tuple[Any, Any]:

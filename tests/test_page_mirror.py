@@ -258,6 +258,14 @@ def test_weights_are_seen_of_several_paintings_only():
     assert seen(WAVE, None, OTHER, None) == [True, False, True, False]
 
 
+def test_a_weight_is_called_as_its_painting(tmp_path):
+    own = tmp_path / "own.jpg"
+    own.write_bytes(frame())
+    first, second, *_ = mirror.take_paintings("", WAVE, str(own), None, None)
+    assert first["label"] == "1: The Great Wave off Kanagawa"
+    assert second["label"] == "2: Your painting"
+
+
 def test_a_moment_becomes_the_photo(turns):
     with turns.join("somebody else") as other:
         path, _ = mirror.take_moment(CASTLE)
