@@ -259,7 +259,7 @@ def begin(problem: str, *styles: str | None) -> tuple[str, str]:
         problem: one of `PROBLEMS`, or nothing.
     """
     if problem:
-        return "", say(f"mirror.{problem if problem in PROBLEMS else PROBLEMS[0]}")
+        return "", say(f"camera.{problem if problem in PROBLEMS else PROBLEMS[0]}")
     try:
         return CAMERAS.admit(turns.session(), vectors(styles)), say("mirror.ready")
     except (NSTError, MemoryError) as error:

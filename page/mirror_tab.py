@@ -71,7 +71,7 @@ def lay_out() -> MirrorTab:
                 min_width=130,
             )
         with gr.Row(elem_classes="away"):  # by itself, for `mirror.js` to find its input
-            upload = gr.UploadButton(say("mirror.moment"), elem_id="upload-moment")
+            upload = gr.UploadButton(say("mirror.paint_moment"), elem_id="upload-moment")
         renew = gr.Button(say("mirror.start"), elem_id="mirror-renew", elem_classes="away")
         camera, told = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
     return MirrorTab(tab, start, stop, moment, upload, renew, weights, camera, told)
@@ -79,12 +79,13 @@ def lay_out() -> MirrorTab:
 
 def _view() -> str:
     """The picture, and the line under it; with what the browser has to say."""
-    said = html.escape(json.dumps({name: say(f"mirror.{name}") for name in SAID}))
+    texts = {name: say(f"camera.{name}") for name in SAID}
+    said, idle = html.escape(json.dumps(texts)), html.escape(texts["idle"])
     described = html.escape(say("mirror.described"))
     return (
         f'<div class="mirror" data-said="{said}">'
         f'<canvas role="img" aria-label="{described}" width="4" height="3"></canvas>'
-        f'<p><span class="note" role="status">{html.escape(say("mirror.idle"))}</span> '
+        f'<p><span class="note" role="status">{idle}</span> '
         '<span class="rate"></span></p></div>'
     )
 

@@ -19,7 +19,7 @@ from visits import CASTLE, OTHER, WAVE, told
 
 import app
 from nst_core import ImageError
-from page import looks, mirror, serving, texts
+from page import looks, mirror, mirror_tab, serving, texts
 from page.mirror import Cameras
 from page.turns import BusyError
 
@@ -229,7 +229,12 @@ def test_a_camera_that_has_ended_is_told(client):
 def test_why_there_is_no_camera_is_told(cameras, problem):
     name, text = mirror.begin(problem, *ONE)
     assert (name, cameras.count()) == ("", 0)
-    assert text in {texts.say(f"mirror.{one}") for one in mirror.PROBLEMS}
+    assert text in {texts.say(f"camera.{one}") for one in mirror.PROBLEMS}
+
+
+def test_all_that_is_said_of_a_camera_is_known_to_the_browser_or_the_server():
+    keys = {key.removeprefix("camera.") for key in texts.OWN_ENGLISH if key.startswith("camera.")}
+    assert keys == {*mirror_tab.SAID, *mirror.PROBLEMS}
 
 
 def test_no_painting_or_a_broken_one_is_told(cameras, tmp_path, monkeypatch):
