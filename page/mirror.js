@@ -93,7 +93,7 @@
       track.onended = () => mine === now && end(said("lost"));
     }
     video.srcObject = mine.stream;
-    await video.play();
+    await video.play().catch(() => mine === now && end(said("lost")));
     await paintAll(mine);
   };
 
@@ -128,7 +128,9 @@
       try {
         const answer = await fetch(`mirror/${mine.name}${wanted()}`, { method: "POST", body, headers, signal });
         if (answer.ok) {
-          show(await createImageBitmap(await answer.blob()), moment);
+          const picture = await createImageBitmap(await answer.blob());
+          if (mine !== now) return;
+          show(picture, moment);
           shown.push(performance.now());
           tellPace(shown);
         } else {

@@ -56,6 +56,7 @@ def on(browser, page_address) -> Iterator[Page]:
 
 def open_mirror(page: Page, name: str = "Mirror") -> None:
     page.evaluate(COUNT)
+    assert page.locator("#mirror").count() == 0  # it costs nothing before it is opened
     tab = page.locator("#views").get_by_role("tab", name=name)
     if not tab.is_visible():
         page.locator("#views .overflow-menu button").first.click()

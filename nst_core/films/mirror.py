@@ -150,7 +150,7 @@ def mixed(paintings: Mix) -> np.ndarray | None:
     total = sum(weight for _, weight in paintings)
     if not total > 0:
         return None
-    return sum(np.float32(weight / total) * vector for vector, weight in paintings)  # type: ignore
+    return np.sum([np.float32(weight / total) * vector for vector, weight in paintings], axis=0)
 
 
 def link(frame: np.ndarray, before: np.ndarray) -> Link:
