@@ -111,6 +111,7 @@ def test_the_camera_is_painted_until_stop(live):
     assert (width, height) == (256, 192)
     shoot(live, f"mirror-{size}", full_page=False)
     assert live.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(live.locator("#mirror-stop")).to_be_in_viewport()
     live.click("#mirror-stop")
     expect(note(live)).to_have_text("Stopped; the camera is off.")
     expect(live.locator("#mirror-start")).to_be_visible()
