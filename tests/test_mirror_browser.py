@@ -14,7 +14,7 @@ from test_german import serious
 from visitor import (
     LIMIT,
     LONG,
-    chromium,
+    launch,
     open_view,
     settle,
     shoot,
@@ -131,11 +131,9 @@ def test_leaving_the_view_ends_it_and_is_told(on):
     wait_for_cameras(address, 0)
 
 
-def test_a_browser_that_may_not_use_the_camera_is_told(page_address):
-    with (
-        chromium("--use-fake-ui-for-media-stream=deny") as browser,
-        visit(browser, page_address) as page,
-    ):
+def test_a_browser_that_may_not_use_the_camera_is_told(browser, page_address):
+    refusing = launch(browser.browser_type, "--use-fake-ui-for-media-stream=deny")
+    with refusing, visit(refusing, page_address) as page:
         open_mirror(page)
         page.click("#mirror-start")
         expect(note(page)).to_contain_text("may not use the camera")

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Error, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 ARTIFACTS = ROOT / "test-artifacts"
@@ -90,29 +90,34 @@ def _wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def chromium(*arguments: str) -> Iterator[Browser]:
-    """A browser, whose camera shows a moving test picture.
+    """A browser, whose camera shows a moving test picture; `arguments` as for `launch`."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright.chromium, *arguments)
+        yield browser
+        browser.close()
+
+
+def launch(kind: BrowserType, *arguments: str) -> Browser:
+    """A browser of this kind.
 
     Args:
         arguments: more of its command line; of two that contradict each other the last one counts.
     """
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(
-                executable_path=found,
-                args=[
-                    "--no-sandbox",
-                    "--disable-background-networking",
-                    "--disable-sync",
-                    "--use-fake-device-for-media-stream",
-                    "--use-fake-ui-for-media-stream",
-                    *arguments,
-                ],
-            )
-        except Error as error:
-            pytest.fail(f"no browser: {error}; install Chromium")
-        yield browser
-        browser.close()
+    try:
+        return kind.launch(
+            executable_path=found,
+            args=[
+                "--no-sandbox",
+                "--disable-background-networking",
+                "--disable-sync",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+                *arguments,
+            ],
+        )
+    except Error as error:
+        pytest.fail(f"no browser: {error}; install Chromium")
 
 
 # Keeps what the page has asked of Gradio's queue, and has no final answer to yet. The streams of
