@@ -89,6 +89,7 @@
     const mine = now;
     tell(text);
     document.body.classList.add("mirroring");
+    if (view().getBoundingClientRect().bottom > innerHeight) view().scrollIntoView({ block: "center" });
     for (const track of mine.stream.getTracks()) {
       track.onended = () => mine === now && end(said("lost"));
     }
