@@ -113,6 +113,12 @@ def test_the_camera_is_painted_until_stop(live):
     assert live.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for part in ("#mirror canvas", "#mirror-stop"):
         expect(live.locator(part)).to_be_in_viewport(ratio=1)
+    covered = "([x, y]) => !document.elementFromPoint(x, y).closest('#mirror-buttons')"
+    for name in ("#mirror-stop", "#mirror-moment"):
+        box = live.locator(name).bounding_box()
+        for y in (box["y"] + 4, box["y"] + box["height"] - 4):
+            assert not live.evaluate(covered, [box["x"] + box["width"] / 2, y])
+    assert live.locator("#mirror-flip").evaluate("one => one.scrollWidth <= one.clientWidth + 1")
     live.click("#mirror-stop")
     expect(note(live)).to_have_text("Stopped; the camera is off.")
     expect(live.locator("#mirror-start")).to_be_visible()
