@@ -238,8 +238,8 @@ def test_a_first_look_that_nobody_waits_for_ends_while_it_waits(
     wait_for(lambda: turns.count() == 1)
     assert turns.tickets[1].stop.reason == "unread"
     assert not turns.tickets[0].stop.is_set(), "who reads is not given up"
-    job.cancel()
     steps.release()
+    job.cancel()
 
 
 def test_the_share_of_the_queue_is_the_network_addresss(server, turns):

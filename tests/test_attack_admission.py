@@ -119,14 +119,14 @@ WRITERS = 200
 
 
 def slow_writer(server: Server, path: str, number: int) -> socket.socket:
-    """One who has sent a request's head and will send the body a byte a second."""
+    """One who has begun a body, and will send the rest a byte a second."""
     host, port = server.address.removeprefix("http://").rstrip("/").split(":")
     connection = socket.create_connection((host, int(port)))
     head = (
         f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n"
-        f"X-Forwarded-For: 10.1.0.{number}\r\nContent-Type: application/json\r\n\r\n"
+        f"X-Forwarded-For: 10.1.0.{number}\r\nContent-Type: {FORM}\r\n\r\n"
     )
-    connection.sendall(head.encode())
+    connection.sendall(head.encode() + BEGINNINGS[FORM])
     return connection
 
 
