@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 
 from cachetools import LRUCache
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from page import gradio_inside
@@ -66,8 +66,14 @@ class RefusedError(Exception):
 
     def __init__(self, status: int, text: str, again: int | None = None) -> None:
         super().__init__(text)
-        headers = {"connection": "close"} | ({"retry-after": str(again)} if again else {})
-        self.answer = JSONResponse({"error": text}, status, headers)
+        self._status, self._text = status, text
+        self._headers = {"connection": "close"} | ({"retry-after": str(again)} if again else {})
+
+    def answer(self, kind: Kind) -> Response:
+        """The answer as Gradio's clients show it: of an upload's, they show the whole body."""
+        if kind is Kind.UPLOAD:
+            return PlainTextResponse(self._text, self._status, self._headers)
+        return JSONResponse({"error": self._text}, self._status, self._headers)
 
 
 class Rates:
@@ -242,7 +248,7 @@ class Admission:
 
 async def _tell(refusal: RefusedError, body: Body, send: Send) -> None:
     """Answer, take for a moment what still comes, and hang up."""
-    answer = refusal.answer
+    answer = refusal.answer(body.route.kind)
     head = {"status": answer.status_code, "headers": answer.raw_headers}
     await send({"type": "http.response.start", **head})
     await send({"type": "http.response.body", "body": answer.body, "more_body": True})

@@ -39,7 +39,8 @@ class Told:
 
     @property
     def error(self) -> str:
-        return json.loads(self.body)["error"]
+        text = self.body.decode()
+        return json.loads(text)["error"] if text.startswith("{") else text
 
 
 class Site:
@@ -156,6 +157,12 @@ def test_what_comes_to_an_app_is_never_more_than_the_limit():
 
 def test_the_limit_is_named():
     assert "larger than 1 kB" in Site().send(CALL, length=2000).error
+
+
+@pytest.mark.parametrize(("path", "kind"), [(UPLOAD, "text/plain"), (CALL, "application/json")])
+def test_told_in_the_way_that_gradios_clients_show(path, kind):
+    """Of an upload's answer they show all that there is, of others' what is called an error."""
+    assert Site().send(path, length=10**9).headers["content-type"].startswith(kind)
 
 
 def test_below_a_path_that_the_page_is_mounted_at():
