@@ -65,6 +65,7 @@ class Site:
         length: int | None = None,
         method: str = "POST",
         is_endless: bool = False,
+        is_chunked: bool = False,
     ) -> Told:
         """The same, inside of an event loop.
 
@@ -88,6 +89,7 @@ class Site:
             told.body += message.get("body", b"")
 
         headers = [] if length is None else [(b"content-length", str(length).encode())]
+        headers += [(b"transfer-encoding", b"chunked")] if is_chunked else []
         scope = {"type": "http", "path": path, "method": method, "headers": headers}
         await self.app(scope | {"client": (client, 1), "query_string": b""}, receive, send)
         return told
@@ -238,7 +240,10 @@ def test_bytes_have_a_rate_and_who_has_begun_may_end(clock):
     told = site.send(UPLOAD, b"x")
     assert (told.status, told.headers["retry-after"]) == (429, "81")
     assert site.send(UPLOAD, b"x", client="10.0.0.2").status == 200
-    clock[0] = 81.0
+    assert site.send(CALL, bytes(101), length=101).status == 429
+    assert site.send(CALL, b"x", is_chunked=True).status == 429
+    assert site.send(CALL, bytes(100), length=100).status == 200, "a click has no bytes to speak of"
+    clock[0] = 82.0
     assert site.send(UPLOAD, b"x").status == 200
 
 
