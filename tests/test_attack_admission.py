@@ -110,7 +110,7 @@ def test_pictures_inside_of_calls_do_not_stay_in_memory(hasty, attack):
         hasty.call("preview", **payload | {"content": one})
     grown = (status_of(hasty.pid, "VmRSS") - before) / 1e6
     attack.tell(f"12 calls with a picture of {len(content) / 1e6:.0f} MB inside: {grown:+.0f} MB")
-    assert grown < 60
+    assert grown < 100  # MB; twelve of them are 180
 
 
 # --- Slow writers -------------------------------------------------------------------------------
