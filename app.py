@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import math
 import re
 import threading
 from pathlib import Path
@@ -19,6 +20,7 @@ import gradio as gr
 
 from page import gradio_inside, journal, layout, regions, serving, studio, texts, wiring
 from page.gradio_inside import Multilingual
+from page.limits import LIMITS
 
 PARTS = Path(__file__).parent / "page"
 
@@ -50,8 +52,6 @@ SCRIPTS = "() => {{ {} }}".format(
     )
 )
 
-MAX_EVENTS = 500  # that wait at once for anything, most of them for a moment only
-
 
 def launch_options() -> dict[str, Any]:
     """How the page is served, here and in the tests; Gradio adds to it, so it is made anew."""
@@ -64,9 +64,10 @@ def launch_options() -> dict[str, Any]:
 
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
+    serving.shut()
     page, *others = gradio_inside.numbered_alike(_lay_out, texts.LANGUAGES)
     page.others = dict(zip(texts.LANGUAGES[1:], others, strict=True))
-    page.queue(max_size=MAX_EVENTS, api_open=False)
+    page.queue(max_size=math.ceil(LIMITS.events), api_open=False)
     return page
 
 
@@ -82,6 +83,7 @@ def _lay_out(language: str) -> Multilingual:
 def main() -> None:
     """Serve the page, and load TensorFlow while the visitor looks around."""
     journal.start()
+    gradio_inside.move_in(studio.FOLDER)
     serving.end_when_told()
     page = make_page()
     shown = json.dumps(page.get_config_file(), default=str)

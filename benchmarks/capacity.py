@@ -36,7 +36,7 @@ import simpy
 from benchmarks import report
 from nst_core import Settings, stylize
 from nst_core.presets import PRESETS
-from page.turns import MAX_SECONDS, MAX_WAITING
+from page.limits import LIMITS
 
 FOLDER = report.ROOT / "docs" / "capacity"
 MEASURED, CHECK = FOLDER / "measured.json", FOLDER / "check.json"
@@ -95,7 +95,9 @@ def least_busy(machines: Sequence[simpy.Resource], rng: np.random.Generator) -> 
 POLICIES: dict[str, Choose] = {"least busy": least_busy, "any": any_machine}
 
 
-def simulate(crowd: Crowd, machines: int, policy: str, max_waiting: float = MAX_WAITING) -> Outcome:
+def simulate(
+    crowd: Crowd, machines: int, policy: str, max_waiting: float = LIMITS.waiting
+) -> Outcome:
     """Let a crowd come to so many machines."""
     environment, rng = simpy.Environment(), np.random.default_rng(SEED)
     resources = [simpy.Resource(environment) for _ in range(machines)]
@@ -112,8 +114,8 @@ def simulate(crowd: Crowd, machines: int, policy: str, max_waiting: float = MAX_
         with machine.request() as turn:
             yield turn
             waits.append(environment.now - came)
-            painted += min(service, MAX_SECONDS)
-            yield environment.timeout(min(service, MAX_SECONDS))
+            painted += min(service, LIMITS.turn_seconds)
+            yield environment.timeout(min(service, LIMITS.turn_seconds))
 
     def come() -> Generator[simpy.Event, Any, Any]:
         for arrival, service in zip(crowd.arrivals, crowd.services, strict=True):

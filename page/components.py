@@ -7,9 +7,8 @@ from typing import Any
 import gradio as gr
 
 from page import gradio_inside
+from page.limits import LIMITS, in_words
 from page.texts import say
-
-MAX_BASE64 = 30_000_000  # characters of a picture inside a request; larger ones are uploaded
 
 
 @gradio_inside.drawn_as_parent
@@ -25,9 +24,9 @@ class PictureInput(gr.Image):
         if payload is None or payload.path is not None:
             return payload and payload.path
         text = payload.url or ""
-        if not text.startswith("data:") or len(text) > MAX_BASE64:
-            limit = MAX_BASE64 * 3 // 4_000_000
-            raise gr.Error(say("notices.no_upload", megabytes=limit), print_exception=False)
+        if not text.startswith("data:"):
+            limit = in_words(LIMITS.request_bytes * 3 / 4, "B")  # base64 is a third longer
+            raise gr.Error(say("notices.no_upload", limit=limit), print_exception=False)
         try:
             return gradio_inside.store_base64(self, text)
         except ValueError:

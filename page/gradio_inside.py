@@ -5,20 +5,39 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
+from gradio import processing_utils, route_utils
 from gradio.blocks import Block
 from gradio.context import Context, LocalContext
 from gradio.processing_utils import save_base64_to_cache
 from gradio.queueing import Queue
+from gradio.routes import App
+from gradio.state_holder import SessionState
 from gradio.utils import get_upload_folder
+from starlette.types import Scope
 
-# The path of uploads, below whatever the page is mounted at.
+# Paths, below whatever the page is mounted at: of uploads; of calls, whose parameters Gradio keeps
+# until they are answered; and of what the page has no use for, but that would store what anybody
+# sends, or give it to ffmpeg.
 UPLOAD_PATH = "/gradio_api/upload"
+CALL_PATHS = ("/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/mcp")
+UNUSED_PATHS = ("/gradio_api/process_recording", "/gradio_api/deep_link", "/gradio_api/vibe-")
+
+# The packages that an error may come of.
+GRADIO, OWN = ("gradio", "gradio_client"), ("page", "nst_core")
+
+# What Gradio raises for an endpoint that there is not.
+UnknownEndpoint = route_utils.FnIndexInferError
+
+# Where a request's scope has what `marked` puts there.
+MARK = "page.mark"
 
 Component = TypeVar("Component", bound=Block)
 
@@ -48,6 +67,40 @@ def session() -> str | None:
     return getattr(LocalContext.request.get(None), "session_hash", None)
 
 
+def client() -> str | None:
+    """The network address whose event this thread answers; None outside of Gradio."""
+    address = getattr(LocalContext.request.get(None), "client", None)
+    return None if address is None else str(address.host)
+
+
+def marked(scope: Scope, mark: Any) -> Scope:
+    """A request that is known again when its call is one of those `unanswered`."""
+    return {**scope, MARK: mark}
+
+
+def unanswered(scope: Scope) -> set[Any]:
+    """The marks of all calls that wait or are being answered, of the app that a request came to."""
+    if not isinstance(scope.get("app"), App):
+        return set()
+    events = scope["app"].get_blocks()._queue.event_ids_to_events.values()
+    marks = {event.request.scope.get(MARK) for event in events}
+    return marks - {None}
+
+
+def is_wrong_call(error: Exception) -> bool:
+    """Whether it is a call that an error comes of, and not our code.
+
+    For parameters and types that an endpoint does not have, Gradio's routes raise whatever they run
+    into before they call anything of ours.
+    """
+    modules = [
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    packages = [module.partition(".")[0] for module in modules]
+    *_, last = [name for name in packages if name in (*GRADIO, *OWN)] or [""]
+    return last in GRADIO
+
+
 def is_wanted(event: Event) -> bool:
     """Whether the client still waits for the answer: it has neither hung up nor cancelled."""
     jobs = [job for jobs in list(event.queue.active_jobs) for job in jobs or ()]
@@ -60,11 +113,29 @@ def count_unread(event: Event) -> int:
     return messages.qsize() if messages else 0
 
 
+def oldest_unread(event: Event) -> object:
+    """The answer that the client is to read next; None when it has read all.
+
+    The event itself when there is nothing any more that could be read.
+    """
+    messages = event.queue.pending_messages_per_session.get(event.session)
+    return event if messages is None else next(iter(messages._queue), None)
+
+
 def accepted_languages() -> str | None:
     """The Accept-Language of the event that this thread answers; None outside of Gradio."""
     request = LocalContext.request.get(None)
     headers = getattr(request, "headers", None)
     return None if headers is None else str(headers.get("accept-language", ""))
+
+
+def keep_no_values() -> None:
+    """Let sessions keep nothing of what they send.
+
+    Gradio keeps each component's last value, whole, of a hundred sessions: for a kind of link that
+    the page does not have.
+    """
+    SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign]
 
 
 # --- Languages ----------------------------------------------------------------------------------
@@ -120,6 +191,13 @@ def numbered_alike(make: Callable[[str], Component], languages: Sequence[str]) -
 # --- Files --------------------------------------------------------------------------------------
 
 
+def move_in(name: str) -> None:
+    """Give this program a folder of its own in Gradio's, which all programs of a machine share."""
+    folder = upload_folder() / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+
+
 def upload_folder() -> Path:
     """Where uploads arrive, and where files are served from."""
     return Path(get_upload_folder())
@@ -128,6 +206,19 @@ def upload_folder() -> Path:
 def store_base64(component: Block, text: str) -> str:
     """The file of a picture that came inside a request; raises `ValueError` for damaged base64."""
     return save_base64_to_cache(text, component.GRADIO_CACHE)
+
+
+def fetch_nothing(error: Callable[[], Exception]) -> None:
+    """Let no address be fetched that a client gives for a file; raises `error()` instead.
+
+    Gradio would download it whole, for any component, and before that looks at the value.
+    """
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise error()
+
+    processing_utils.async_ssrf_protected_download = refuse
+    processing_utils.async_ssrf_protected_get = refuse
 
 
 # --- Components ---------------------------------------------------------------------------------

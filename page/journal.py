@@ -1,4 +1,7 @@
-"""One line for each job, for whoever runs the server: no pictures, no names, no addresses."""
+"""One line for each job, for whoever runs the server: no pictures, no names, no addresses.
+
+Errors of this program's own have their traceback besides.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
+
+JOB = "job "  # begins the note that an error carries of its job
 
 LOG = logging.getLogger("studio")
 
@@ -21,7 +26,7 @@ def job(kind: str) -> Iterator[dict[str, Any]]:
     the name of the error that ends it.
     """
     facts: dict[str, Any] = {}
-    began, outcome = time.monotonic(), "done"
+    name, began, outcome = secrets.token_hex(4), time.monotonic(), "done"
     try:
         yield facts
     except GeneratorExit:
@@ -29,10 +34,21 @@ def job(kind: str) -> Iterator[dict[str, Any]]:
         raise
     except Exception as error:
         outcome = type(error).__name__
+        error.add_note(JOB + name)
         raise
     finally:
-        line = {"job": secrets.token_hex(4), "kind": kind, "outcome": outcome, **facts}
+        line = {"job": name, "kind": kind, "outcome": outcome, **facts}
         LOG.info(json.dumps(line | {"seconds": round(time.monotonic() - began, 3)}))
+
+
+def fault(error: Exception) -> str:
+    """Log an error of this program's own, traceback and all; returns the job that it ended."""
+    notes = getattr(error, "__notes__", ())
+    names = [note.removeprefix(JOB) for note in notes if note.startswith(JOB)]
+    name = names[0] if names else secrets.token_hex(4)
+    line = {"job": name, "kind": "fault", "outcome": type(error).__name__}
+    LOG.exception(json.dumps(line), exc_info=error)
+    return name
 
 
 def start() -> None:

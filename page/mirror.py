@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import os
 import secrets
 import threading
 import time
@@ -26,25 +25,24 @@ from fastapi.responses import JSONResponse, Response
 from PIL import Image
 from starlette.routing import Route
 
-from nst_core import ImageError, NSTError
+from nst_core import ImageError, NSTError, SettingsError
 from nst_core.engine import device
 from nst_core.films.mirror import Mirror
 from page import choose, examples, journal, looks, turns
+from page.admission import FRAMES
 from page.choice import NUMBERS
+from page.limits import LIMITS
 from page.texts import say
 from page.turns import BusyError
 from page.words import told
 
-# How many cameras are painted at once; they share the machine's pictures. A host sets it, and 0
-# switches the mirror off.
-MAX_CAMERAS = int(os.environ.get("NST_MIRRORS", "3"))
+MAX_CAMERAS = round(LIMITS.mirrors)  # at once; they share what the machine can paint
 
 FAIR_SECONDS = 300.0  # after which a camera makes room for one that waits
 SILENT_SECONDS = 10.0  # without a frame, after which a camera is gone
 
 SIDES = (256, 320, 384)  # px, long side of a frame, to choose from
 LEAST_SIDE = 32  # px
-MAX_BYTES = 300_000  # of a frame's JPEG, which has some 30,000
 QUALITY = 85  # of the pictures' JPEGs
 
 # What may keep a browser from giving the camera, as `mirror.js` calls it.
@@ -179,10 +177,9 @@ def read_frame(body: bytes) -> np.ndarray:
 
 def _no_frame() -> ImageError:
     return ImageError(
-        "A frame must be a JPEG of {least} to {most} px a side and at most {kilobytes} kB.",
+        "A frame must be a JPEG of {least} to {most} px a side.",
         least=LEAST_SIDE,
         most=max(SIDES),
-        kilobytes=MAX_BYTES // 1000,
     )
 
 
@@ -203,10 +200,10 @@ async def take_frame(request: Request) -> Response:
         return _in_words(410, say("mirror.over"))
     if turns.TURNS.count():
         return _in_words(503, say("mirror.paused"))
-    weights = shares(request.query_params.get("weights", ""), len(NUMBERS))
-    (strength,) = shares(request.query_params.get("strength", "1"), 1)
     try:
-        picture = await camera.paint(await _body(request), weights, strength)
+        weights = shares(request.query_params.get("weights", ""), len(NUMBERS))
+        (strength,) = shares(request.query_params.get("strength", "1"), 1)
+        picture = await camera.paint(await request.body(), weights, strength)
     except BusyError as error:
         return _in_words(429, told(error))
     except (NSTError, MemoryError) as error:
@@ -224,25 +221,21 @@ def routes() -> list[Route]:
     """What a camera is painted by, below whatever the page is mounted at."""
     if not MAX_CAMERAS:
         return []
-    path = "/mirror/{camera}"
+    path = FRAMES + "{camera}"
     return [Route(path, take_frame, methods=["POST"]), Route(path, end, methods=["DELETE"])]
 
 
 def shares(text: str, count: int) -> list[float]:
-    """So many numbers of 0 to 1, with commas between; raises `ValueError` for anything else."""
-    found = [float(part) for part in text.split(",")]
+    """So many numbers of 0 to 1, with commas between; raises `SettingsError` for anything else."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
     if len(found) != count or not all(0 <= share <= 1 for share in found):
-        raise ValueError(f"{count} numbers of 0 to 1 are needed, but {text!r} arrived.")
+        raise SettingsError(
+            "{count} numbers of 0 to 1 are needed, but {text!r} arrived.", count=count, text=text
+        )
     return found
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise _no_frame()
-    return bytes(body)
 
 
 def _in_words(status: int, text: str) -> JSONResponse:

@@ -26,6 +26,7 @@ from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
 from page import choice, choose, controls, gradio_inside, journal, look, studio, turns
 from page.choice import Choice
+from page.limits import LIMITS
 from page.stage import Shown, is_skipped, progress
 from page.studio import STUDIO, Painting
 from page.texts import say
@@ -41,8 +42,7 @@ from page.words import (
     waiting_text,
 )
 
-# Events of a run that nobody reads before it ends: with four pictures a second, for 25 s.
-MAX_UNREAD = 100
+MAX_UNREAD = 100  # events of a run that lie unread before it ends, however quickly they came
 
 FOLLOW_EVERY = 0.5  # s, that another tab is behind the one that paints
 
@@ -257,7 +257,7 @@ def shown_again(token: str, painting: Painting) -> Shown:
 
 def _turn() -> contextlib.AbstractContextManager[Ticket]:
     """Join those who wait to paint, as long as the client of this event is there and reads."""
-    return turns.TURNS.join(turns.session(), *_client_conditions())
+    return turns.join_own(*_client_conditions())
 
 
 def _client_conditions() -> list[Condition]:
@@ -267,8 +267,23 @@ def _client_conditions() -> list[Condition]:
         return []
     return [
         lambda: "" if gradio_inside.is_wanted(event) else "hung up",
-        lambda: "unread" if gradio_inside.count_unread(event) > MAX_UNREAD else "",
+        _Unread(event),
     ]
+
+
+class _Unread:
+    """The reason to stop once a client reads no answers; it may never have opened their stream."""
+
+    def __init__(self, event: gradio_inside.Event) -> None:
+        self._event = event
+        self._oldest, self._since = gradio_inside.oldest_unread(event), time.monotonic()
+
+    def __call__(self) -> str:
+        oldest, now = gradio_inside.oldest_unread(self._event), time.monotonic()
+        if oldest is None or oldest is not self._oldest:
+            self._oldest, self._since = oldest, now
+        is_left = now - self._since > LIMITS.unread_seconds
+        return "unread" if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""
 
 
 def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
@@ -282,15 +297,19 @@ def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
                 is_array = isinstance(shown.picture, np.ndarray)
                 picture = studio.save_frame(shown.picture) if is_array else shown.picture
                 yield shown._replace(picture=picture)
-    except OSError as error:
-        yield from _told(plain(say("notices.cannot_write", reason=error.strerror)))
-    except (NSTError, MemoryError) as error:
-        yield from _told(told(error))
+    except Exception as error:
+        text = _reason(error)
+        yield Shown(status=text)
+        raise gr.Error(text, print_exception=False) from None
 
 
-def _told(text: str) -> Iterator[Shown]:
-    yield Shown(status=text)
-    raise gr.Error(text, print_exception=False)
+def _reason(error: Exception) -> str:
+    """What went wrong, for the visitor; what nobody foresaw is in the log under the job's name."""
+    if isinstance(error, OSError):
+        return plain(say("notices.cannot_write", reason=error.strerror))
+    if isinstance(error, (NSTError, MemoryError)):
+        return told(error)
+    return say("notices.our_fault", job=journal.fault(error))
 
 
 def label(time_budget: Any, steps: Any) -> Any:
@@ -368,10 +387,11 @@ def preview(*row: Any) -> str:
                 with contextlib.closing(frames):
                     frame = next(frames, None)
             if frame is None:
+                facts["outcome"] = ticket.stop.reason
                 raise SettingsError("Stopped before the first look.")
-    except (NSTError, MemoryError) as error:
-        raise gr.Error(told(error), print_exception=False) from None
-    return studio.save_image(frame.to_pil(), "preview")
+        return studio.save_image(frame.to_pil(), "preview")
+    except Exception as error:
+        raise gr.Error(_reason(error), print_exception=False) from None
 
 
 choice.describe(

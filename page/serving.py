@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
+import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware import Middleware
@@ -20,12 +21,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_core import NSTError, __version__
+from nst_core.engine import engine
 from nst_core.engine.warm_up import is_warm, warm_up
 from nst_core.presets import PRESETS
 from page import choose, examples, gradio_inside, journal, mirror, studio, texts, turns, wiring
+from page.admission import Admission
+from page.limits import LIMITS
 
 SWEEP_EVERY = 60.0  # s
 END_SECONDS = 10.0  # s, that runs may take to stop when the server ends
+
+MAX_REASON = 1000  # characters of what a stranger is told of a call
 
 # On every answer. No frame options: a Space is shown inside of another page.
 HEADERS = {
@@ -64,50 +70,13 @@ class Speaking:
             await self._app(scope, receive, send)
 
 
-# What all visitors together may upload: a talk's whole audience at once, and then a disk's worth of
-# pictures an hour and not a minute.
-UPLOAD_BURST = 500e6  # bytes
-UPLOAD_RATE = 2e6  # bytes/s
-
-
-class UploadLimit:
-    """Refuses uploads that come faster than `rate`, once `burst` is used up."""
-
-    def __init__(
-        self, app: ASGIApp, burst: float = UPLOAD_BURST, rate: float = UPLOAD_RATE
-    ) -> None:
-        self._app, self._burst, self._rate = app, burst, rate
-        self._room, self._at = burst, time.monotonic()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].endswith(gradio_inside.UPLOAD_PATH):
-            await self._app(scope, receive, send)
-            return
-        self._refill()
-        if self._room <= 0:
-            seconds = round(1 - self._room / self._rate)
-            text = texts.say("notices.too_many_uploads", seconds=seconds)
-            headers = {"retry-after": str(seconds)}
-            await JSONResponse({"detail": text}, 429, headers)(scope, receive, send)
-            return
-
-        async def charged() -> Message:
-            message = await receive()
-            self._room -= len(message.get("body", b""))
-            # One request of many files, which has no end, is hung up on.
-            return message if self._room > -self._burst else {"type": "http.disconnect"}
-
-        await self._app(scope, charged, send)
-
-    def _refill(self) -> None:
-        now = time.monotonic()
-        self._room = min(self._burst, self._room + self._rate * (now - self._at))
-        self._at = now
-
-
-async def refuse(_request: Request, error: Exception) -> JSONResponse:
-    """Gradio's answer to a parameter that an endpoint does not have, in its own words."""
-    return JSONResponse({"detail": str(error)}, status_code=422)
+async def fail(_request: Request, error: Exception) -> JSONResponse:
+    """For what went wrong on the way to an endpoint: by a wrong call, which is told, or by us."""
+    if gradio_inside.is_wrong_call(error):
+        text = texts.say("notices.wrong_call", reason=str(error)[:MAX_REASON])
+        return JSONResponse({"detail": text}, status_code=422)
+    text = texts.say("notices.our_fault", job=journal.fault(error))
+    return JSONResponse({"error": text}, status_code=500)
 
 
 async def forget(_request: Request, _error: Exception) -> Response:
@@ -125,11 +94,11 @@ async def health(_request: Request) -> JSONResponse:
 OPTIONS: dict[str, Any] = {
     "app_kwargs": {
         "exception_handlers": {
-            TypeError: refuse,
-            ValueError: refuse,
+            **dict.fromkeys((TypeError, ValueError, LookupError, AttributeError), fail),
+            gradio_inside.UnknownEndpoint: fail,
             ClientDisconnect: forget,
         },
-        "middleware": [Middleware(Headers), Middleware(Speaking), Middleware(UploadLimit)],
+        "middleware": [Middleware(Headers), Middleware(Speaking), Middleware(Admission)],
         "routes": [Route("/health", health), *mirror.routes()],
     },
     "allowed_paths": [str(examples.FOLDER)],
@@ -137,10 +106,18 @@ OPTIONS: dict[str, Any] = {
     "ssr_mode": False,
     "enable_monitoring": False,
     "run_history": False,
-    "max_file_size": "50mb",
+    "max_file_size": int(LIMITS.upload_bytes),
     "max_threads": sum(wiring.GROUPS.values()),
     "state_session_capacity": 100,  # some 1 MB each; nothing that the page needs is in there
 }
+
+
+def shut() -> None:
+    """Keep Gradio from what the page has no use for: to fetch addresses, to keep what is sent."""
+    gradio_inside.fetch_nothing(
+        lambda: gr.Error(texts.say("notices.no_address"), print_exception=False)
+    )
+    gradio_inside.keep_no_values()
 
 
 def warm_up_quietly() -> None:
@@ -153,8 +130,12 @@ def warm_up_quietly() -> None:
 
 def keep_tidy(kept: Collection[Path]) -> NoReturn:
     """Let go what is too old, for a thread of its own; `kept` are the page's own files."""
+    emptied = time.monotonic()
     while True:
         studio.STUDIO.expire()
+        if time.monotonic() - emptied > LIMITS.age_seconds:
+            engine.forget_pictures()
+            emptied = time.monotonic()
         try:
             studio.sweep(kept)
         except OSError as error:

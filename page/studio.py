@@ -31,22 +31,10 @@ from nst_core.pictures.images import ImageSource, Picture
 from nst_core.recipe import Recipe
 from page import gradio_inside
 from page.choice import Choice
+from page.limits import LIMITS, Limits
 from page.words import LossHistory
 
-# What is kept in memory for those who come back. Of a server's 16 GB, TensorFlow and the networks
-# take 1, the largest run 6, and reading a hostile picture 1: of the 8 that are left, these take 4.
-#
-# Pictures: photo, paintings and film, at 512 px some 15 MB a painting, at 2048 px some 200.
-PICTURE_BYTES = 2e9
-# Optimizers' memories, of which only those who press Continue have any use: 45 MB each at 512 px,
-# 730 at 2048 px. The others go on from their picture alone, so these go first.
-MEMORY_BYTES = 2e9
-
-# How long anything of visitors stays, in memory and on the disk.
-MAX_AGE = 6 * 3600.0  # s
-
-# And how many bytes of files. A film's 10 MB, a run's pictures 20 MB.
-MAX_BYTES = 2e9
+FOLDER = "neural-style-transfer"  # of the visitors' files: whatever else is in it is swept, too
 
 # Files by path and last change, and when `sweep` saw them first, by a clock that never jumps.
 _SEEN: dict[tuple[Path, float], float] = {}
@@ -128,15 +116,16 @@ class Studio:
 
     Args:
         picture_bytes: of all paintings together, without the optimizers' memories.
-        memory_bytes: of all of these.
+        memory_bytes: of all of these; only those who press Continue have any use for them, and the
+            others go on from their picture alone, so these go first.
         max_age: seconds that a painting stays after its last change.
     """
 
     def __init__(
         self,
-        picture_bytes: float = PICTURE_BYTES,
-        memory_bytes: float = MEMORY_BYTES,
-        max_age: float = MAX_AGE,
+        picture_bytes: float = LIMITS.picture_bytes,
+        memory_bytes: float = LIMITS.optimizer_bytes,
+        max_age: float = LIMITS.age_seconds,
     ) -> None:
         # One that is larger than all room counts as all room: it is kept, and nothing beside it.
         self._paintings: TTLCache[str, Painting] = TTLCache(
@@ -295,7 +284,7 @@ def _folder_of_last(token: str) -> Path:
     return gradio_inside.upload_folder() / _digest(token.encode())
 
 
-def sweep(kept: Collection[Path]) -> None:
+def sweep(kept: Collection[Path], limits: Limits = LIMITS) -> None:
     """Delete files that are old, and the oldest of those that are too many; not those `kept`.
 
     They are as old as they have been seen here: a clock that jumps makes none of them older.
@@ -307,11 +296,11 @@ def sweep(kept: Collection[Path]) -> None:
     seen = {one: _SEEN.get(one, now) for one in found}
     _SEEN.clear()
     _SEEN.update(seen)
-    room = MAX_BYTES
+    room = limits.file_bytes
     for one in sorted(found, key=lambda one: (seen[one], one[1]), reverse=True):
         path = found[one]
         room -= path.stat().st_size
-        if room < 0 or now - seen[one] > MAX_AGE:
+        if room < 0 or now - seen[one] > limits.age_seconds:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # others are in it
                 path.parent.rmdir()

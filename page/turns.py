@@ -21,11 +21,9 @@ from nst_core import StopToken
 from nst_core.errors import NSTError
 from nst_core.stop import Condition
 from page import gradio_inside
+from page.limits import LIMITS, one_client
 
-MAX_WAITING = 32  # visitors; each holds a thread, but no picture
-MAX_PER_SESSION = 4  # of them with the same session
 MAX_EXPECTED, EXPECTED_SECONDS = 1000, 60.0  # who are about to join, and for how long
-MAX_SECONDS = 600.0  # s, of one turn
 LOOK_AGAIN = 0.5  # s, between two looks of one who waits
 USUAL = 30.0  # s, of a turn as long as none was taken yet
 TURN_OVER = "turn over"  # a reason to stop
@@ -41,6 +39,7 @@ class Ticket:
     """One who waits, or whose turn it is."""
 
     session: str
+    client: str  # whose share of the queue it takes
     joined: float  # of the monotonic clock, as is the next
     ends: float = float("inf")
     stop: StopToken = field(default_factory=StopToken)  # ends the waiting or the work
@@ -60,21 +59,22 @@ class Place:
 
 
 class Turns:
-    """Hands out turns; safe to use from many threads."""
+    """Hands out turns; safe to use from many threads.
+
+    Fair between clients, which are network addresses, and between the sessions of each: of these a
+    client may make as many as it likes. No client takes more than half of the room to wait.
+    """
 
     def __init__(
-        self,
-        max_waiting: int = MAX_WAITING,
-        max_per_session: int = MAX_PER_SESSION,
-        max_seconds: float = MAX_SECONDS,
+        self, max_waiting: float = LIMITS.waiting, max_seconds: float = LIMITS.turn_seconds
     ) -> None:
-        self._max_waiting, self._max_per_session = max_waiting, max_per_session
-        self._max_seconds = max_seconds
+        self._max_waiting, self._max_seconds = max_waiting, max_seconds
         self._changed = threading.Condition()
         self._running: Ticket | None = None
         self._began = 0.0  # when the turn that is running did
         self._waiting: list[Ticket] = []
-        self._served: OrderedDict[str, float] = OrderedDict()  # session -> when, the latest last
+        # When a client, or a session of it, was served last; the latest last.
+        self._served: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lengths: deque[float] = deque(maxlen=REMEMBERED)
         # Session -> the reason to stop what it is about to join with, if there is one already.
         self._expected: TTLCache[str, str] = TTLCache(MAX_EXPECTED, EXPECTED_SECONDS)
@@ -85,17 +85,22 @@ class Turns:
             self._expected[session] = ""
 
     @contextlib.contextmanager
-    def join(self, session: str, *conditions: Condition) -> Iterator[Ticket]:
+    def join(
+        self, session: str, *conditions: Condition, client: str | None = None
+    ) -> Iterator[Ticket]:
         """Join those who wait; leaving the block ends the waiting or the turn.
 
         The ticket's stop token is set when the turn has lasted as long as one may, by `stop`, or
         by one of the conditions. Raises `BusyError` when there are too many.
+
+        Args:
+            client: whose session it is; without one, a client of its own.
         """
-        ticket = Ticket(session, time.monotonic())
+        ticket = Ticket(session, client or session, time.monotonic())
         ticket.stop = StopToken(lambda: TURN_OVER if ticket.is_over else "", *conditions)
         with self._changed:
             reason = self._expected.pop(session, "")
-            self._check_room(session)
+            self._check_room(ticket.client)
             if reason:
                 ticket.stop.stop(reason)
             self._waiting.append(ticket)
@@ -156,12 +161,13 @@ class Turns:
         with self._changed:
             return len(self._waiting) + (self._running is not None)
 
-    def _check_room(self, session: str) -> None:
-        own = sum(ticket.session == session for ticket in self._waiting)
-        if own < self._max_per_session and len(self._waiting) < self._max_waiting:
+    def _check_room(self, client: str) -> None:
+        own = sum(ticket.client == client for ticket in self._waiting)
+        has_share = own < max(1, self._max_waiting / 2)
+        if has_share and len(self._waiting) < self._max_waiting:
             return
         seconds = round(max(LOOK_AGAIN, self._until_next()))
-        if own >= self._max_per_session:
+        if not has_share:
             raise BusyError(
                 "{count} pictures of yours are waiting already; try again in {seconds} s.",
                 count=own,
@@ -177,7 +183,7 @@ class Turns:
         """Who was served longest ago, if ever; of several the one who came first."""
         if self._running is not None or not self._waiting:
             return
-        ticket = min(self._waiting, key=lambda one: self._served.get(one.session, 0.0))
+        ticket = min(self._waiting, key=self._was_served)
         self._waiting.remove(ticket)
         self._running, self._began = ticket, time.monotonic()
         ticket.ends = self._began + self._max_seconds
@@ -190,18 +196,23 @@ class Turns:
             return
         now = time.monotonic()
         self._lengths.append(now - self._began)
-        self._served[ticket.session] = now
-        self._served.move_to_end(ticket.session)
-        while len(self._served) > REMEMBERED + self._max_waiting:
+        for who in _as_whom(ticket):
+            self._served[who] = now
+            self._served.move_to_end(who)
+        while len(self._served) > 2 * (REMEMBERED + self._max_waiting):
             self._served.popitem(last=False)
         self._running = None
         self._call_next()
 
     def _place(self, ticket: Ticket) -> Place:
         """As if nobody who was served before came in between."""
-        order = sorted(self._waiting, key=lambda one: self._served.get(one.session, 0.0))
+        order = sorted(self._waiting, key=self._was_served)
         before = order.index(ticket)
         return Place(before + 1, self._until_next() + before * self._usual())
+
+    def _was_served(self, ticket: Ticket) -> list[float]:
+        """When its client was served last, then its session."""
+        return [self._served.get(who, 0.0) for who in _as_whom(ticket)]
 
     def _until_next(self) -> float:
         """Seconds until the turn that is running ends, at a guess."""
@@ -211,7 +222,17 @@ class Turns:
         return statistics.fmean(self._lengths) if self._lengths else USUAL
 
 
+def _as_whom(ticket: Ticket) -> tuple[tuple[str, ...], ...]:
+    return (ticket.client,), (ticket.client, ticket.session)
+
+
 TURNS = Turns()
+
+
+def join_own(*conditions: Condition) -> contextlib.AbstractContextManager[Ticket]:
+    """`Turns.join` for the visitor of this event."""
+    host = gradio_inside.client()
+    return TURNS.join(session(), *conditions, client=None if host is None else one_client(host))
 
 
 def session() -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import gradio as gr
 
 from page import choice, choose, controls, look, mirror, paint, regions, share, texts
 from page.layout import Page
+from page.limits import LIMITS
 from page.mirror_tab import MirrorTab
-from page.turns import MAX_WAITING
 
 # How many events of a kind are answered at once, for all visitors together. Gradio's own limit is
 # one of each function: a visitor whose film takes half a minute would keep all others from theirs.
@@ -18,9 +19,9 @@ from page.turns import MAX_WAITING
 GROUPS = {
     # They wait for their turn by themselves, see `page/turns.py`, each in a thread. Those that are
     # refused have to be told.
-    "runs": 2 * MAX_WAITING,
+    "runs": 2 * math.ceil(LIMITS.waiting),
     # They sleep until the run before them has ended: one for each that may be waiting.
-    "rests": MAX_WAITING,
+    "rests": math.ceil(LIMITS.waiting),
     # They watch a run of another tab. Those who come when there are more see it when it is done.
     "followers": 16,
     # Stop and whatever else is answered at once: never behind anything that takes a while.

@@ -9,8 +9,9 @@ import pandas as pd
 
 from nst_core import Frame
 from nst_core.engine.warm_up import is_warm
+from page.limits import LIMITS
 from page.texts import count, name_of, retell, say, translated
-from page.turns import MAX_SECONDS, Place
+from page.turns import Place
 
 LOSS_COLUMNS = ["step", "term", "loss"]
 MAX_POINTS = 200  # of a term's line, which is some 400 pixels wide
@@ -65,7 +66,7 @@ def waiting_text(place: Place) -> str:
 
 def turn_over_text(frame: Frame) -> str:
     """The status line of a run that took as long as one may."""
-    minutes = round(MAX_SECONDS / 60)
+    minutes = round(LIMITS.turn_seconds / 60)
     return say("status.turn_over", stopped=stopped_text(frame), minutes=minutes)
 
 

@@ -150,8 +150,10 @@ class WatchedTurns(Turns):
         self.tickets: list[Ticket] = []
 
     @contextlib.contextmanager
-    def join(self, session: str, *conditions: Condition) -> Iterator[Ticket]:
-        with super().join(session, *conditions) as ticket:
+    def join(
+        self, session: str, *conditions: Condition, client: str | None = None
+    ) -> Iterator[Ticket]:
+        with super().join(session, *conditions, client=client) as ticket:
             self.tickets.append(ticket)
             yield ticket
 
@@ -180,7 +182,8 @@ def server(tmp_path_factory, attack) -> Iterator[Server]:
     """
     folder = tmp_path_factory.mktemp("attacked")
     script = visitor.APP if attack.is_full else visitor.FAKE_APP
-    with visitor.started(folder, script) as address:
+    many = {"NST_REQUESTS_AT_ONCE": "1e6", "NST_BYTES_AT_ONCE": "1e12"}  # as they are one client
+    with visitor.started(folder, script, **many) as address:
         yield Server(address, folder)
 
 

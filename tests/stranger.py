@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 
+from page import studio
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CASTLE, WAVE = EXAMPLES / "content" / "castle.jpg", EXAMPLES / "style" / "great-wave.jpg"
 
@@ -23,11 +25,25 @@ LONG = {"steps": 5000, "frame_interval": 0.1}  # a run that only ends when it is
 
 
 class Server:
-    """The app in a process of its own, and its log."""
+    """The app in a process of its own, and its log.
 
-    def __init__(self, address: str, folder: Path) -> None:
+    Args:
+        client: a network address to come from, as a proxy on this machine would tell it.
+    """
+
+    def __init__(self, address: str, folder: Path, client: str | None = None) -> None:
         self.address, self.folder = address, folder
-        self.http = httpx.Client(base_url=address, timeout=LIMIT)
+        headers = {"x-forwarded-for": client} if client else {}
+        self.http = httpx.Client(base_url=address, timeout=LIMIT, headers=headers)
+
+    def as_seen_from(self, client: str) -> Server:
+        """The same server, for somebody with this network address."""
+        return Server(self.address, self.folder, client)
+
+    @property
+    def cache(self) -> Path:
+        """The visitors' files."""
+        return self.folder / "cache" / studio.FOLDER
 
     @property
     def pid(self) -> int:
@@ -61,9 +77,9 @@ class Server:
         event, data = events[-1].split("\n")
         return event.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 
-    def begin(self, **parameters: Any) -> str:
+    def begin(self, endpoint: str = "stylize", **parameters: Any) -> str:
         """Start a run; returns where its events are."""
-        return f"gradio_api/call/stylize/{self._post('stylize', parameters).json()['event_id']}"
+        return f"gradio_api/call/{endpoint}/{self._post(endpoint, parameters).json()['event_id']}"
 
     @contextmanager
     def watch(self, path: str) -> Iterator[Iterator[str]]:
@@ -73,6 +89,14 @@ class Server:
             client.stream("GET", path) as answer,
         ):
             yield (line for line in answer.iter_lines() if line.startswith("event: generating"))
+
+    @contextmanager
+    def hold_the_turn(self, pair: dict[str, Any]) -> Iterator[None]:
+        """Paint, and hang up when it is another's turn to come."""
+        with self.watch(self.begin(**pair | LONG | {"frame_interval": 1})) as events:
+            next(events)
+            self.wait_for(lambda: self.at_work() == 1)
+            yield
 
     def read_events(self, path: str, count: int) -> None:
         """Read some events of a run, and hang up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from nst_core import Settings, Style, stylize
 from nst_core.presets import PRESETS
 from nst_core.settings import SPECS
 from page import choice, controls, paint
+from page.limits import Limits
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
@@ -221,6 +223,55 @@ def test_a_run_that_nobody_reads_ends(server, steps, turns):
     wait_for(lambda: turns.count() == 0)
     assert turns.tickets[0].stop.reason == "unread"
     assert len(steps.done) < 2 * paint.MAX_UNREAD
+
+
+def test_a_first_look_that_nobody_waits_for_ends_while_it_waits(
+    server, client, steps, turns, monkeypatch
+):
+    """Behind a run that goes on, and with nothing that it would send."""
+    monkeypatch.setattr(paint, "LIMITS", Limits(unread_seconds=0.2))
+    steps.hold_at(1)
+    job = client.submit(*pictures(), size=64, **LONG, api_name="/stylize")
+    steps.wait_until_held()
+    server.begin("preview", **server.upload_pair())
+    wait_for(lambda: len(turns.tickets) == 2)
+    wait_for(lambda: turns.count() == 1)
+    assert turns.tickets[1].stop.reason == "unread"
+    assert not turns.tickets[0].stop.is_set(), "who reads is not given up"
+    steps.release()
+    job.cancel()
+
+
+def test_the_share_of_the_queue_is_the_network_addresss(server, turns):
+    """As a proxy tells it that the host trusts; a session is as new as the call."""
+    seen = []
+    for address in ("10.0.0.1", "10.0.0.1", "2001:db8::1"):
+        one = server.as_seen_from(address)
+        assert one.call("preview", **one.upload_pair())[0] == "complete"
+        seen.append((turns.tickets[-1].client, turns.tickets[-1].session))
+    assert [client for client, _ in seen] == ["10.0.0.1", "10.0.0.1", "2001:db8::/64"]
+    assert len({session for _, session in seen}) == 3
+
+
+@pytest.mark.parametrize("endpoint", ["stylize", "preview"])
+def test_an_error_of_ours_is_told_with_its_job_and_logged(
+    endpoint, server, monkeypatch, caplog, steps, turns
+):
+    def broken(*_: Any) -> Any:
+        raise TypeError("int() cannot do that")
+
+    monkeypatch.setattr(
+        paint.studio, "check_there" if endpoint == "stylize" else "save_image", broken
+    )
+    event, data = server.call(endpoint, **server.upload_pair())
+    assert event == "error"
+    jobs = [json.loads(one.getMessage()) for one in caplog.records if one.name == "studio"]
+    (fault,) = [job for job in jobs if job["kind"] == "fault"]
+    assert fault["outcome"] == "TypeError"
+    assert data["error"].endswith(f"job {fault['job']}.")
+    assert "int()" not in data["error"]
+    (record,) = [one for one in caplog.records if one.exc_info]
+    assert "int() cannot do that" in str(record.exc_info[1])
 
 
 @pytest.mark.parametrize("endpoint", ["stylize", "preview"])

@@ -47,8 +47,8 @@ def test_told_to_end_during_a_run(tmp_path):
             assert process.wait(LIMIT) == 0
     assert '"server": "ends", "jobs": 1' in server.log()
     assert "Traceback" not in server.log()
-    assert list((tmp_path / "cache").rglob("frame.jpg"))
-    assert unfinished(tmp_path / "cache") == []
+    assert list(server.cache.rglob("frame.jpg"))
+    assert unfinished(server.cache) == []
 
 
 def test_a_full_disk_is_told_and_costs_nothing(server):
@@ -64,7 +64,7 @@ def test_a_full_disk_is_told_and_costs_nothing(server):
     event, data = server.call("stylize", **pair, seed=1, init="noise")
     assert event == "complete"
     assert recipe.read(data[0]["path"]).settings.seed == 1
-    assert unfinished(server.folder / "cache") == []
+    assert unfinished(server.cache) == []
     server.wait_for(lambda: server.jobs()[-1]["outcome"] == "done")
 
 
@@ -83,7 +83,7 @@ def read_only(folder: Path) -> Iterator[None]:
 def test_a_read_only_cache_is_told_and_costs_nothing(server):
     pair = server.upload_pair() | {"steps": 2}
     assert server.call("stylize", **pair)[0] == "complete"
-    with read_only(server.folder / "cache"):
+    with read_only(server.cache):
         event, data = server.call("stylize", **pair, seed=2, init="noise")
         assert event == "error"
         assert "cannot write pictures now" in data["error"]

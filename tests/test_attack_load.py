@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import random
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,20 +16,11 @@ import pytest
 from stranger import CASTLE, LIMIT, LONG, WAVE, Server
 
 from nst_core import recipe
-from page import turns
+from page.limits import LIMITS
 
 pytestmark = pytest.mark.attack
 
 VISITORS = 50
-
-
-@contextlib.contextmanager
-def hold_the_turn(server: Server, pair: dict[str, Any]) -> Iterator[None]:
-    """Paint, and hang up when it is another's turn to come."""
-    with server.watch(server.begin(**pair, **LONG | {"frame_interval": 1})) as events:
-        next(events)
-        server.wait_for(lambda: server.at_work() == 1)
-        yield
 
 
 # --- Going away ---------------------------------------------------------------------------------
@@ -72,7 +61,7 @@ def test_a_client_that_is_killed_ends_its_work(server, pair):
 
 def test_who_waits_and_goes_away_is_forgotten(server, pair):
     before = len(server.jobs())
-    with hold_the_turn(server, pair):
+    with server.hold_the_turn(pair):
         server.read_events(server.begin(**pair, **LONG), 1)  # its first event: the photo
         (waited,) = server.wait_for_jobs(before + 1)[before:]
         assert server.at_work() == 1
@@ -96,7 +85,7 @@ def test_runs_that_are_begun_and_left_at_once_do_not_overlap(server, pair):
 
 def paint_until_served(server: Server, pair: dict[str, Any], seed: int) -> int:
     """Ask as often as it takes; returns the seed in the recipe."""
-    own = Server(server.address, server.folder)
+    own = server.as_seen_from(f"10.0.0.{seed}")
     while True:
         event, data = own.call("stylize", **pair, steps=2, init="noise", seed=seed)
         if event == "complete":
@@ -114,10 +103,10 @@ def test_fifty_clients_at_once(server, pair, attack):
         return sum(job["outcome"] == outcome for job in server.jobs()[before:])
 
     with ThreadPoolExecutor(VISITORS) as crowd:
-        with hold_the_turn(server, pair):
+        with server.hold_the_turn(pair):
             work = [crowd.submit(paint_until_served, server, pair, n) for n in range(VISITORS)]
-            server.wait_for(lambda: count("BusyError") >= VISITORS - turns.MAX_WAITING)
-            assert server.at_work() == 1 + turns.MAX_WAITING
+            server.wait_for(lambda: count("BusyError") >= VISITORS - int(LIMITS.waiting))
+            assert server.at_work() == 1 + int(LIMITS.waiting)
         began = time.monotonic()
         health = []
         while not all(one.done() for one in work):
@@ -136,9 +125,16 @@ def test_fifty_clients_at_once(server, pair, attack):
     )
 
 
-def test_one_session_does_not_keep_the_others_waiting(server, pair):
-    """Four runs of one visitor, then one of another, who comes second and not fifth."""
-    greedy, other = (gradio_client.Client(server.address, verbose=False) for _ in range(2))
+@pytest.mark.parametrize("addresses", [("10.0.1.1", "10.0.1.1"), ("10.0.2.1", "10.0.2.2")])
+def test_one_visitor_does_not_keep_the_others_waiting(addresses, server, pair):
+    """Four runs of one visitor, then one of another, who comes second and not fifth.
+
+    From the same network address, or from another.
+    """
+    greedy, other = (
+        gradio_client.Client(server.address, verbose=False, headers={"x-forwarded-for": address})
+        for address in addresses
+    )
     files = [gradio_client.handle_file(str(path)) for path in (CASTLE, WAVE)]
     before = len(server.jobs())
 
@@ -148,11 +144,9 @@ def test_one_session_does_not_keep_the_others_waiting(server, pair):
     def submit(client: gradio_client.Client, size: int) -> Any:
         return client.submit(*files, size=size, steps=2, api_name="/stylize")
 
-    with hold_the_turn(server, pair):
+    with server.hold_the_turn(pair):
         mine = [submit(greedy, 64) for _ in range(4)]
         server.wait_for(lambda: server.at_work() == 5)
-        with pytest.raises(Exception, match="4 pictures of yours are waiting already; try again"):
-            submit(greedy, 64).result(LIMIT)
         theirs = submit(other, 80)
         server.wait_for(lambda: server.at_work() == 6)
     for job in [*mine, theirs]:
@@ -181,7 +175,7 @@ def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
     third = len(samples) // 3
     early, late = np.array(samples[third : 2 * third]), np.array(samples[2 * third :])
     memory, threads, files = np.median(late, axis=0) / np.median(early, axis=0) - 1
-    cache = sum(file.stat().st_size for file in (server.folder / "cache").rglob("*"))
+    cache = sum(file.stat().st_size for file in server.cache.rglob("*"))
     attack.tell(
         f"{rounds * len(VISITS)} visits in {time.monotonic() - began:.0f} s, "
         f"{len(server.jobs()) - jobs} jobs: memory {memory:+.1%}, threads {threads:+.1%}, "

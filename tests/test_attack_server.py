@@ -18,7 +18,7 @@ import pytest
 from conftest import ROOT
 from stranger import CASTLE, file, inline
 
-from page import components
+from page.limits import LIMITS
 
 pytestmark = pytest.mark.attack
 
@@ -198,13 +198,13 @@ def test_hostile_files_through_the_interface(hostile_files, server, pair, attack
 
 
 def test_base64_that_is_damaged_or_too_long(server, pair):
-    for text, message in (
-        ("@@@@", "damaged|picture"),
-        ("A" * (components.MAX_BASE64 + 1), "upload it"),
+    for text, event, message in (
+        ("@@@@", "error", "damaged|picture"),
+        ("A" * int(LIMITS.request_bytes), "status 413", "larger than 16 MB.*upload"),
     ):
         payload = inline(b"") | {"url": f"data:image/png;base64,{text}"}
-        event, data = server.call("preview", **pair | {"content": payload})
-        assert event == "error"
+        told, data = server.call("preview", **pair | {"content": payload})
+        assert told == event
         assert re.search(message, data["error"])
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from nst_core import Engine, Settings
 from nst_core.engine import tiles
-from nst_core.engine.engine import compiled_step
+from nst_core.engine.engine import compiled_step, forget_pictures
 from nst_core.engine.objective import Objective
 from nst_core.pictures import images
 from nst_core.pictures.images import Picture
@@ -53,6 +53,17 @@ def looked_at(monkeypatch) -> list[tuple[int, ...]]:
 
 
 # --- Caches -------------------------------------------------------------------------------------
+
+
+def test_what_is_forgotten_is_found_again(photo, painting, looked_at):
+    engine, layout = Engine(Settings(style_loss="gram", **QUICK)), everywhere(painting)
+    engine.problem(photo, layout)
+    first = len(looked_at)
+    engine.problem(photo, layout)
+    assert len(looked_at) == first
+    forget_pictures()
+    engine.problem(photo, layout)
+    assert len(looked_at) == 2 * first
 
 
 def test_a_second_photo_does_not_measure_the_painting_again(photo, painting, looked_at):

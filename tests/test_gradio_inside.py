@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
 import io
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import gradio as gr
 import gradio_client
 import httpx
 import pytest
-from gradio import blocks, context, processing_utils, queueing, utils
+from gradio import (
+    blocks,
+    context,
+    processing_utils,
+    queueing,
+    route_utils,
+    routes,
+    state_holder,
+    utils,
+)
+from gradio_client import utils as client_utils
 from PIL import Image
 
 from page import gradio_inside
@@ -31,6 +44,12 @@ ATTRIBUTES = [
     (gr.TextArea, "is_template", "drawn_as_parent"),
     (gr.ImageEditor, "accept_blobs", "without_blobs"),
     (gr.Slider, "preprocess", "take_anything"),
+    (context.LocalContext, "request", "client"),
+    (state_holder.SessionState, "_update_value_in_config", "keep_no_values"),
+    (processing_utils, "async_ssrf_protected_download", "fetch_nothing"),
+    (processing_utils, "async_ssrf_protected_get", "fetch_nothing"),
+    (routes.App, "get_blocks", "unanswered"),
+    (route_utils, "FnIndexInferError", "UnknownEndpoint"),
 ]
 
 # What is made at the start, as it is spelled where it is made.
@@ -40,6 +59,11 @@ SPELLED = [
     (queueing.Event, "self._id", "is_wanted"),
     (queueing.Event, "self.alive", "is_wanted"),
     (blocks.Blocks, "self._queue", "event"),
+    (queueing.Queue, "self.event_ids_to_events", "unanswered"),
+    (queueing.Event, "self.request", "marked"),
+    (asyncio.Queue, "self._queue", "oldest_unread"),
+    (utils, '"GRADIO_TEMP_DIR"', "move_in"),
+    (client_utils.construct_args, "raise TypeError", "is_wrong_call"),
 ]
 
 
@@ -66,7 +90,15 @@ def test_every_function_is_held_against_gradio():
         for name, one in vars(gradio_inside).items()
         if inspect.isfunction(one) and one.__module__ == gradio_inside.__name__
     }
-    assert functions == {function for *_, function in ATTRIBUTES + SPELLED}
+    held = {function for *_, function in ATTRIBUTES + SPELLED}
+    assert functions == held - {"UnknownEndpoint"}
+
+
+@pytest.mark.parametrize("path", [*gradio_inside.CALL_PATHS, *gradio_inside.UNUSED_PATHS])
+def test_gradios_routes_still_have_these_paths(path):
+    source = inspect.getsource(routes.App.create_app)
+    tail = path.removeprefix("/gradio_api")
+    assert f'"{tail}' in source or f'"{path}' in source or tail == "/mcp", lost(path, "the gate")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +112,8 @@ def served() -> Iterator[tuple[str, dict[str, Any]]]:
         seen["session"], seen["session of the event"] = gradio_inside.session(), event.session
         seen["wanted"] = gradio_inside.is_wanted(event)
         seen["unread"] = gradio_inside.count_unread(event)
+        seen["client"] = gradio_inside.client()
+        seen["oldest"] = gradio_inside.oldest_unread(event)
         seen["languages"] = gradio_inside.accepted_languages()
         return "seen"
 
@@ -107,6 +141,7 @@ def test_an_event_knows_its_client(served):
     assert seen["wanted"], lost("Event.alive", "is_wanted")
     assert seen["unread"] >= 0
     assert seen["languages"] == "", lost("Request.headers", "accepted_languages")
+    assert seen["client"] == "127.0.0.1", lost("Request.client", "client")
     client.close()
 
 
@@ -116,6 +151,61 @@ def test_an_event_knows_the_languages_of_its_browser(served):
     client.predict(api_name="/look")
     assert seen["languages"] == "de-DE,de;q=0.9", lost("Request.headers", "accepted_languages")
     client.close()
+
+
+class Counter(BaseHTTPRequestHandler):
+    """A picture at an address, and how often it was asked for."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        Counter.asked += 1
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"a picture")
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def address(monkeypatch) -> Iterator[str]:
+    """A file at a public address, as far as Gradio can tell."""
+    Counter.asked = 0
+    monkeypatch.setattr(processing_utils, "PUBLIC_HOSTNAME_WHITELIST", ["127.0.0.1"])
+    with HTTPServer(("127.0.0.1", 0), Counter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/castle.jpg"
+        server.shutdown()
+
+
+# Before any other test lays out the page.
+GRADIOS_OWN = {
+    name: getattr(processing_utils, name)
+    for name in ("async_ssrf_protected_download", "async_ssrf_protected_get")
+}
+
+
+@pytest.mark.parametrize("is_shut", [False, True])
+def test_no_address_is_fetched(is_shut, address, monkeypatch, tmp_path):
+    """As a file of any component; Gradio would, which shows that the address is a public one."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    for name, own in GRADIOS_OWN.items():
+        monkeypatch.setattr(processing_utils, name, own)
+    if is_shut:
+        gradio_inside.fetch_nothing(lambda: gr.Error("not fetched"))
+    file = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
+    for component in (PictureInput(), gr.File(), gr.Textbox()):
+        moved = processing_utils.async_move_files_to_cache(
+            {"nested": [file]}, component, check_in_upload_folder=True
+        )
+        if is_shut:
+            with pytest.raises(gr.Error, match="not fetched"):
+                asyncio.run(moved)
+        else:
+            asyncio.run(moved)
+    assert bool(Counter.asked) != is_shut
+    assert bool(list(tmp_path.rglob("*"))) != is_shut
 
 
 def test_a_page_is_laid_out_alike_in_each_language_and_told_to_browsers_in_theirs():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
 
+import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import nst_core
 
@@ -70,7 +74,8 @@ def test_no_private_name_is_taken_from_another_module():
     pattern = (
         r"^\s*from (?:nst_core|page|benchmarks)\S* import .*\b_[a-z]|\b(?!self\b)[a-z]\w*\._[a-z]"
     )
-    allowed = r"blocks\._queue|job\._id|easel\._|sys\._getframe|os\._exit|_replace|_asdict|_fields"
+    allowed = r"(blocks|messages)\._queue|job\._id|easel\._|sys\._getframe|os\._exit"
+    allowed += "|_replace|_asdict|_fields"
     for folder in (*PACKAGES, "benchmarks", "tests"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for line in path.read_text().splitlines():
@@ -105,6 +110,42 @@ def test_requirements_and_project_agree():
         project["dependencies"] + extras["app"] + extras["video"]
     )
     assert _requirements("requirements-ray.txt") == extras["ray"]
+
+
+def test_the_lock_has_a_version_and_checksums_of_all_that_is_required():
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", "")
+    locked = {
+        canonicalize_name(match[1]): match[2]
+        for match in re.finditer(r"^(\S+)==(\S+)((?: +--hash=sha256:[0-9a-f]{64})+)$", text, re.M)
+    }
+    assert len(locked) == len(text.splitlines())
+    for line in _requirements("requirements.txt"):
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), line
+    gradio = re.search(r"^sdk_version: ([\d.]+)$", README, re.MULTILINE)
+    assert locked["gradio"] == gradio[1], "a Space installs Gradio by itself"
+
+
+@pytest.mark.parametrize(
+    ("stated", "is_allowed"),
+    [
+        ([{"license": {"id": "MIT"}}], True),
+        ([{"expression": "MPL-2.0 AND (Apache-2.0 OR MIT)"}], True),
+        ([{"license": {"name": "License :: OSI Approved :: BSD License"}}], True),
+        ([{"license": {"id": "GPL-3.0-only"}}], False),
+        ([{"expression": "MIT AND GPL-3.0-only"}], False),
+        ([{"license": {"id": "MIT"}}, {"license": {"name": "Proprietary"}}], False),
+        ([], False),
+    ],
+)
+def test_licences_that_do_not_go_with_ours_are_named(stated, is_allowed, tmp_path):
+    component = {"name": "thing", "version": "1.0", "licenses": stated}
+    bill = tmp_path / "sbom.json"
+    bill.write_text(json.dumps({"components": [component]}))
+    command = [sys.executable, ROOT / ".ci" / "licences", bill]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode == 0) == is_allowed, done
+    assert ("thing 1.0" in done.stdout) != is_allowed
 
 
 def _requirements(file: str) -> list[str]:

@@ -2,68 +2,84 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 import signal
+from typing import Any
 
-import httpx
+import numpy as np
 import psutil
 import pytest
 import visitor
 from fake_engine import LIMIT
+from gradio_client import utils as client_utils
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 from starlette.testclient import TestClient
 from stranger import Server
 
-from page import gradio_inside, serving
+from page import serving
+from page.limits import LIMITS
 
 
-async def count(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(str(len(await request.body())))
+def broken(*_: Any) -> Any:
+    raise TypeError("int() cannot do that")
 
 
 @pytest.fixture
-def clock(monkeypatch) -> list[float]:
-    """The time that it is, to be changed."""
-    now = [0.0]
+def served() -> TestClient:
+    """The page's own routes, with its way of telling errors."""
+    options = serving.OPTIONS["app_kwargs"]
+    app = Starlette(
+        routes=options["routes"],
+        exception_handlers=options["exception_handlers"],
+        middleware=options["middleware"],
+    )
+    return TestClient(app)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_error_of_ours_is_a_500_with_a_job_in_the_log(language, served, monkeypatch, caplog):
+    monkeypatch.setattr(serving.turns.TURNS, "count", broken)
+    answer = served.get("/health", headers={"accept-language": language})
+    assert answer.status_code == 500
+    (record,) = caplog.records
+    job = json.loads(record.getMessage())
+    assert (job["kind"], job["outcome"]) == ("fault", "TypeError")
+    assert answer.json()["error"].endswith(f"{job['job']}.")
+    assert "int() cannot do that" in str(record.exc_info[1])
+    assert "int()" not in answer.text
+
+
+def test_a_wrong_call_is_the_callers_error(served, monkeypatch, caplog):
+    """What Gradio raises for a parameter that an endpoint does not have."""
+    wrong = functools.partial(client_utils.construct_args, [], (), {"nothing": 1})
+    monkeypatch.setattr(serving.turns.TURNS, "count", wrong)
+    answer = served.get("/health")
+    assert answer.status_code == 422
+    assert "nothing" in answer.json()["detail"]
+    assert caplog.records == []
+
+
+def test_what_was_found_of_pictures_is_forgotten_when_it_is_too_old(monkeypatch):
+    """Not before, and again and again; by a clock that never jumps."""
+    now, forgotten = [0.0], []
+
+    class EndOfTestError(Exception):
+        pass
+
+    def sleep(_seconds: float) -> None:
+        now[0] += LIMITS.age_seconds / 10
+        if now[0] > LIMITS.age_seconds * 2.25:
+            raise EndOfTestError
+
     monkeypatch.setattr(serving.time, "monotonic", lambda: now[0])
-    return now
-
-
-@pytest.fixture
-def ask(clock):
-    """Send so many bytes to a path; an upload limit of 1000 bytes and 100 a second."""
-    routes = [
-        Route(path, count, methods=["POST"]) for path in (gradio_inside.UPLOAD_PATH, "/other")
-    ]
-    app = serving.UploadLimit(Starlette(routes=routes), burst=1000, rate=100)
-
-    def send(size: int, path: str = gradio_inside.UPLOAD_PATH) -> httpx.Response:
-        return TestClient(app).post(path, content=bytes(size))
-
-    return send
-
-
-def test_uploads_beyond_the_rate_are_told_when_to_come_again(ask, clock):
-    assert ask(600).text == "600"
-    assert ask(600).text == "600"  # begun while there was room
-    refused = ask(1)
-    assert refused.status_code == 429
-    assert refused.headers["retry-after"] == "3"
-    assert "try again in 3 s" in refused.json()["detail"]
-    assert ask(5000, "/other").text == "5000"
-    clock[0] = 3.0
-    assert ask(50).text == "50"
-    clock[0] = 1000.0  # no more room than at first
-    assert ask(1000).text == "1000"
-    assert ask(1).status_code == 429
-
-
-def test_an_upload_that_never_ends_is_hung_up_on(ask):
-    with pytest.raises(ClientDisconnect):
-        ask(2500)
+    monkeypatch.setattr(serving.time, "sleep", sleep)
+    monkeypatch.setattr(serving.studio, "sweep", lambda kept: None)
+    monkeypatch.setattr(serving.engine, "forget_pictures", lambda: forgotten.append(now[0]))
+    with pytest.raises(EndOfTestError):
+        serving.keep_tidy([])
+    assert np.diff([0, *forgotten]) == pytest.approx(LIMITS.age_seconds, rel=0.11)
 
 
 def test_told_to_end_a_server_ends_its_run_within_the_step(tmp_path):

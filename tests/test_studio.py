@@ -19,8 +19,9 @@ from PIL import Image
 from nst_core import Easel, Settings, recipe
 from nst_core.pictures import film, images
 from nst_core.pictures.film import ThinnedFrames
-from page import studio
+from page import gradio_inside, studio
 from page.choice import Choice
+from page.limits import LIMITS, Limits
 from page.studio import Painting, Studio
 from page.words import LossHistory
 
@@ -140,7 +141,7 @@ def test_bytes_are_those_of_the_arrays(painting):
 
 def test_visitors_of_a_talk_find_their_pictures_again():
     """A hundred paintings at 512 px, some 15 MB each, have room."""
-    assert studio.PICTURE_BYTES / 15e6 > 100
+    assert LIMITS.picture_bytes / 15e6 > 100
 
 
 def test_a_saved_picture_is_its_frame_with_the_recipe_inside(painting):
@@ -193,9 +194,9 @@ def cache(monkeypatch, tmp_path) -> Path:
 def sweep_at(monkeypatch) -> Callable[..., None]:
     """Sweep when the clock that never jumps shows so many seconds."""
 
-    def sweep(now: float, *kept: Path) -> None:
+    def sweep(now: float, *kept: Path, limits: Limits = LIMITS) -> None:
         monkeypatch.setattr(studio.time, "monotonic", lambda: now)
-        studio.sweep(kept)
+        studio.sweep(kept, limits)
 
     return sweep
 
@@ -247,13 +248,25 @@ def test_the_last_picture_stays_until_the_new_one_is_whole(cache, painting, monk
 def test_old_files_are_swept_and_the_pages_own_are_not(cache, sweep_at):
     own, old = put(cache / "a" / "own.jpg"), put(cache / "b" / "old.png")
     sweep_at(0, own)
-    sweep_at(studio.MAX_AGE, own)
+    sweep_at(LIMITS.age_seconds, own)
     assert old.exists()
     new = put(cache / "c" / "new.png")
-    sweep_at(studio.MAX_AGE + 1, own)
+    sweep_at(LIMITS.age_seconds + 1, own)
     assert own.exists()
     assert new.exists()
     assert not old.parent.exists()
+
+
+def test_files_of_other_programs_are_never_swept(cache, sweep_at):
+    """They share Gradio's folder; what is in our own is ours."""
+    others = put(cache / "a" / "theirs.png"), put(cache / "theirs.jpg")
+    gradio_inside.move_in(studio.FOLDER)
+    own = put(gradio_inside.upload_folder() / "b" / "own.png")
+    sweep_at(0)
+    sweep_at(LIMITS.age_seconds + 1)
+    assert not own.exists()
+    assert all(other.exists() for other in others)
+    assert gradio_inside.upload_folder().stat().st_mode & 0o077 == 0, "nobody else's to read"
 
 
 @pytest.mark.parametrize("jump", [-1e6, 1e6])
@@ -275,23 +288,21 @@ def test_a_copy_of_an_old_file_is_new(cache, sweep_at):
     assert original.exists()
 
 
-def test_the_oldest_make_room(cache, monkeypatch, sweep_at):
+def test_the_oldest_make_room(cache, sweep_at):
     files = []
     for now, name in enumerate("abc"):
         files.append(put(cache / name / "x.png", 40))
         sweep_at(now)
-    monkeypatch.setattr(studio, "MAX_BYTES", 100)
-    sweep_at(3)
+    sweep_at(3, limits=Limits(file_bytes=100))
     assert [path.exists() for path in files] == [False, True, True]
 
 
-def test_a_picture_that_is_made_again_counts_as_new(cache, painting, monkeypatch, sweep_at):
+def test_a_picture_that_is_made_again_counts_as_new(cache, painting, sweep_at):
     path = Path(studio.save_picture(painting))
     other = put(cache / "b" / "x.png", path.stat().st_size)
     sweep_at(0)
     wait_for_the_clock_of_files(path)
     assert studio.save_picture(painting) == str(path)
-    monkeypatch.setattr(studio, "MAX_BYTES", path.stat().st_size * 1.5)
-    sweep_at(1)
+    sweep_at(1, limits=Limits(file_bytes=path.stat().st_size * 1.5))
     assert path.exists()
     assert not other.exists()

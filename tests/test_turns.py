@@ -11,6 +11,7 @@ import pytest
 from fake_engine import LIMIT
 
 from page import turns
+from page.limits import LIMITS
 from page.turns import BusyError, Place, Ticket, Turns
 
 
@@ -21,11 +22,11 @@ class Visitors:
         self.turns = turns
         self.held: dict[Ticket, ExitStack] = {}
 
-    def join(self, *sessions: str) -> list[Ticket]:
+    def join(self, *sessions: str, client: str | None = None) -> list[Ticket]:
         tickets = []
         for session in sessions:
             stack = ExitStack()
-            ticket = stack.enter_context(self.turns.join(session))
+            ticket = stack.enter_context(self.turns.join(session, client=client))
             self.held[ticket] = stack
             tickets.append(ticket)
         return tickets
@@ -54,7 +55,7 @@ def list_places(turns: Turns, ticket: Ticket) -> list[Place]:
 
 @pytest.fixture
 def visitors() -> Visitors:
-    return Visitors(Turns(max_waiting=8, max_per_session=4))
+    return Visitors(Turns(max_waiting=8))
 
 
 @pytest.fixture
@@ -84,6 +85,27 @@ def test_in_order_of_arrival(visitors):
 def test_who_comes_often_does_not_keep_the_others_waiting(visitors):
     visitors.join(*"aaaabc")
     assert visitors.serve_all() == "abcaaa"
+
+
+def test_fair_between_clients_and_then_between_the_sessions_of_each(visitors):
+    """One who makes a session for each picture has no more turns than another."""
+    for client, sessions in (("x", "abc"), ("y", "d"), ("x", "a"), ("y", "d")):
+        visitors.join(*sessions, client=client)
+    assert visitors.serve_all() == "adbdca"
+
+
+def test_no_client_takes_more_than_half_of_the_room_whatever_its_sessions(visitors):
+    visitors.join(*"abcde", client="x")  # one turn, four who wait
+    with pytest.raises(BusyError, match="4 pictures of yours are waiting already"):
+        visitors.join("f", client="x")
+    visitors.join(*"abcd", client="y")
+
+
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_however_small_the_room_one_may_wait(room):
+    small = Visitors(Turns(max_waiting=room))
+    small.join("a", "b", client="x")
+    assert small.turns.count() == 2
 
 
 def test_who_goes_away_while_waiting_is_left_out(visitors):
@@ -161,7 +183,7 @@ def test_many_threads_never_have_a_turn_at_once():
 
 def test_a_turn_does_not_last_for_ever(visitors, clock):
     first, second = visitors.join("a", "b")
-    clock[0] += turns.MAX_SECONDS
+    clock[0] += LIMITS.turn_seconds
     assert not first.stop.is_set()
     clock[0] += 1
     assert first.stop.reason == turns.TURN_OVER
@@ -171,7 +193,7 @@ def test_a_turn_does_not_last_for_ever(visitors, clock):
 def test_a_turn_that_nobody_ends_is_taken_over(visitors, clock):
     first, second = visitors.join("a", "b")
     assert list_places(visitors.turns, second)
-    clock[0] += turns.MAX_SECONDS + 1
+    clock[0] += LIMITS.turn_seconds + 1
     assert list_places(visitors.turns, second) == []
     assert first.stop.is_set()
     assert not second.stop.is_set()

@@ -316,6 +316,12 @@ def _measure_of_painting(
     return term.measure(_painting_parts(painting(), extractor, side))
 
 
+def forget_pictures() -> None:
+    """Let go what was found of photos and paintings; the next run finds it again."""
+    _features_of_photo.cache_clear()
+    _measure_of_painting.cache_clear()
+
+
 def _painting_parts(
     painting: Picture, extractor: Extractor, side: int | None
 ) -> Iterator[PaintingPart]:

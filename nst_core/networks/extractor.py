@@ -11,7 +11,7 @@ from typing import Any
 
 from nst_core.errors import WeightsError
 from nst_core.lazy import tf
-from nst_core.networks import NETWORKS
+from nst_core.networks import NETWORKS, embedded
 from nst_core.networks.network import POOLINGS, Network
 from nst_core.sentence import Sentence
 
@@ -142,13 +142,13 @@ def _check_files(file: Path, network: Network) -> None:
         except OSError as error:
             reason = Sentence("it is truncated or not an HDF5 file")
             raise _weights_error(part, network, reason) from error
+    if file == network.weights and (part := embedded.damaged(network.name)):
+        raise _weights_error(part, network, Sentence("it is not the file that was shipped"))
 
 
 def _weights_error(file: Path, network: Network, reason: Sentence) -> WeightsError:
     if network.weights is not None and file.parent == network.weights.parent:
-        remedy = Sentence(
-            "Restore nst_core/weights, for example with `git checkout -- nst_core/weights`."
-        )
+        remedy = embedded.REMEDY
     else:
         remedy = Sentence(
             "Give a file saved by keras.applications.{keras_class}(include_top=False)"

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import functools
 import threading
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nst_core.errors import WeightsError
 from nst_core.lazy import tf
+from nst_core.networks import embedded
 from nst_core.pictures.pyramid import resize
-
-WEIGHTS = Path(__file__).parents[1] / "weights"
 
 FACE_SIDE, CELLS = 192, 48  # px of what the face net sees, and its cells along a side
 PERSON_SIDE = 256  # px of what the other net sees
@@ -125,4 +124,8 @@ def _net(name: str) -> Any:
 
 @functools.cache
 def _loaded(name: str) -> Any:
-    return tf.saved_model.load(str(WEIGHTS / name))
+    if file := embedded.damaged(f"{name}/"):
+        raise WeightsError(
+            "{file} is not the file that was shipped. {remedy}", file=file, remedy=embedded.REMEDY
+        )
+    return tf.saved_model.load(str(embedded.FOLDER / name))

@@ -11,17 +11,17 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nst_core.errors import PreviewError
 from nst_core.lazy import tf
+from nst_core.networks import embedded
 from nst_core.pictures.pyramid import resize
 from nst_core.sentence import Sentence
 
-EMBEDDED_STYLIZER = Path(__file__).parents[1] / "weights" / "preview"
+EMBEDDED_STYLIZER = embedded.FOLDER / "preview"
 
 # What the net sees, in pixels. The long side of the content: at 256 windows dissolve, at 1024 a
 # grid shows in flat areas. The style: the geometric mean of its sides, as in the net's training.
@@ -115,6 +115,9 @@ def load_stylizer(handle: str | None) -> Callable[..., Any]:
 
 @functools.cache
 def _load_stylizer(handle: str | None) -> Callable[..., Any]:
+    if handle is None and (file := embedded.damaged("preview/")):
+        reason = Sentence("{file} is not the file that was shipped", file=file.name)
+        raise _preview_error(handle, reason)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # says tensorflow_hub
         import tensorflow_hub as hub  # at first use, like TensorFlow
@@ -131,7 +134,7 @@ def _load_stylizer(handle: str | None) -> Callable[..., Any]:
 def _preview_error(handle: str | None, reason: Sentence) -> PreviewError:
     name = EMBEDDED_STYLIZER if handle is None else handle
     remedy = (
-        Sentence("Restore nst_core/weights, for example with `git checkout -- nst_core/weights`.")
+        embedded.REMEDY
         if handle is None
         else Sentence(
             "Check the name and the network, or leave the setting empty for the embedded one."

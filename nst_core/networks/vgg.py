@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nst_core.lazy import tf
+from nst_core.networks import embedded
 from nst_core.networks.network import Layer, Network
 
-EMBEDDED_WEIGHTS = Path(__file__).parents[1] / "weights" / "vgg16.weights.json"
+EMBEDDED_WEIGHTS = embedded.FOLDER / "vgg16.weights.json"
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 CHANNELS = (64, 128, 256, 512, 512)  # of each block
 
