@@ -18,6 +18,15 @@ ENDING = ".parts"  # behind the film's name
 RECORD = "film.json"
 
 
+def is_whole(film: Path) -> bool:
+    """Whether a film is there to its end, and not only begun."""
+    return film.exists() and not _parts_of(film).exists()
+
+
+def _parts_of(film: Path) -> Path:
+    return film.with_name(film.name + ENDING)
+
+
 @dataclass(frozen=True)
 class Folder:
     """The folder of one film.
@@ -38,10 +47,10 @@ class Folder:
 
         Raises `FilmError` where another film is, or was begun, unless it is to be overwritten.
         """
-        path = film.with_name(film.name + ENDING)
+        path = _parts_of(film)
         if film.is_dir() or not film.parent.is_dir():
             raise FilmError(
-                f"{str(film)!r} cannot be written: give a file in a folder that exists."
+                "{path!r} cannot be written: give a file in a folder that exists.", path=str(film)
             )
         if overwrite:
             shutil.rmtree(path, ignore_errors=True)
@@ -49,7 +58,7 @@ class Folder:
         if path.exists():
             return cls(path, _same(path, made, quality), quality)
         if film.exists():
-            raise FilmError(f"{film.name!r} exists; give another name, or overwrite it.")
+            raise FilmError("{name!r} exists; give another name, or overwrite it.", name=film.name)
         return cls(path, made, quality)
 
     def keep(self, plan: Plan) -> None:
@@ -73,7 +82,9 @@ class Folder:
         """The same; raises `FilmError` where there is nothing."""
         found = self.load(kind, number)
         if found is None:
-            raise FilmError(f"{self.path.name!r} is damaged; remove it to begin the film anew.")
+            raise FilmError(
+                "{name!r} is damaged; remove it to begin the film anew.", name=self.path.name
+            )
         return found
 
     def save(self, kind: str, number: int, picture: np.ndarray) -> np.ndarray:
@@ -102,7 +113,8 @@ def _same(path: Path, made: Recipe, quality: str) -> Recipe:
         is_same = False
     if not is_same:
         raise FilmError(
-            f"Another film was begun in {path.name!r}, of another clip or painting or with other "
-            "settings; remove it, give another name, or overwrite it."
+            "Another film was begun in {name!r}, of another clip or painting or with other "
+            "settings; remove it, give another name, or overwrite it.",
+            name=path.name,
         )
     return begun

@@ -32,7 +32,7 @@ from nst_core.films.folder import Folder
 from nst_core.films.motion import Motion, composed, motions, still
 from nst_core.films.reel import Reel, check_ending
 from nst_core.pictures.regions import StyleSource, as_styles
-from nst_core.settings import SPECS, Settings
+from nst_core.settings import SPECS, Settings, one_of, unwanted
 from nst_core.stop import StoppedError, StopToken
 
 FILM_SIZE = 384  # px, long side of a film whose size was left open
@@ -75,7 +75,7 @@ class FilmFrame:
     image: np.ndarray  # uint8 [H, W, 3]
     number: int  # from 0
     total: int  # frames that the film has in the end
-    elapsed: float  # seconds since this run began
+    elapsed: float  # seconds of this run, without what the caller did between frames
     eta: float | None  # seconds left; None before a frame of each kind was measured
     done: bool  # whether it is the last one
 
@@ -120,8 +120,7 @@ class Film:
         overwrite: bool = False,
     ) -> None:
         if quality not in QUALITIES:
-            known = ", ".join(QUALITIES)
-            raise SettingsError(f"quality is {quality!r}, but it must be one of: {known}.")
+            raise unwanted("quality", quality, one_of(QUALITIES))
         settings = settings or Settings()
         if settings.time_budget is not None:
             raise SettingsError("A film takes what its frames take; leave time_budget out.")
@@ -163,6 +162,7 @@ class Film:
                         reel.save(self.path)
                         saved = time.monotonic()
                     yield pace.frame(pixels)
+                    pace.go_on()
             finally:
                 if len(reel):
                     reel.save(self.path)
@@ -297,17 +297,19 @@ class Pace:
         self._kinds = list(
             itertools.chain.from_iterable(_kinds(shot, stride) for shot in footage.shots)
         )
-        self._number, self._began = there, time.monotonic()
-        self._sent = self._began
+        self._number, self._worked, self._went_on = there, 0.0, time.monotonic()
         self._measured: dict[str, list[float]] = {}
 
     def frame(self, pixels: np.ndarray) -> FilmFrame:
         """Count a frame that was painted, and tell of it."""
-        now, number = time.monotonic(), self._number
-        self._measured.setdefault(self._kinds[number], []).append(now - self._sent)
-        self._sent, self._number = now, number + 1
-        total = len(self._kinds)
-        return FilmFrame(pixels, number, total, now - self._began, self._eta(), number + 1 == total)
+        number, total, seconds = self._number, len(self._kinds), time.monotonic() - self._went_on
+        self._measured.setdefault(self._kinds[number], []).append(seconds)
+        self._worked, self._number = self._worked + seconds, number + 1
+        return FilmFrame(pixels, number, total, self._worked, self._eta(), number + 1 == total)
+
+    def go_on(self) -> None:
+        """The next frame is asked for: what was done since the last one does not count."""
+        self._went_on = time.monotonic()
 
     def _eta(self) -> float | None:
         left = collections.Counter(self._kinds[self._number :])
