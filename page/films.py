@@ -191,7 +191,7 @@ def _paint(clip: str | None, quality: str, row: Sequence[Any]) -> Generator[Show
         yield Shown(order.first_frame(), ready_text(), token=order.token)
         with contextlib.closing(Work(order)) as work:
             while not work.is_over:
-                yield from _take_turn(work, facts)
+                yield from take_turn(work, facts)
         facts |= {"size": order.settings.size, "quality": quality}
         facts["frames"] = work.last.number + 1 if work.last else 0
         if work.reason:
@@ -199,7 +199,8 @@ def _paint(clip: str | None, quality: str, row: Sequence[Any]) -> Generator[Show
         yield Shown(status=work.ended_text())
 
 
-def _take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
+def take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
+    """Wait for a turn, and paint in it; whatever else ends the turn ends the work before it."""
     join = turns.TURNS.join(own_session(), *paint.client_conditions())
     with join as ticket, contextlib.ExitStack() as ending:
         ending.callback(work.close)  # before the turn ends

@@ -62,8 +62,9 @@ class Quality:
         return max(1, min(LONGEST_STRIDE, round(self.key_seconds * clip.rate)))
 
 
+QUICK = "quick"  # unless another one is asked for
 QUALITIES: dict[str, Quality] = {
-    "quick": Quality("Quick", "key frames are painted, those between are drawn along", 0.5, 8),
+    QUICK: Quality("Quick", "key frames are painted, those between are drawn along", 0.5, 8),
     "full": Quality("Full", "every frame is painted", 0.0, 10),
 }
 
@@ -114,7 +115,7 @@ class Film:
         style: StyleSource,
         output: ClipSource,
         settings: Settings | None = None,
-        quality: str = "quick",
+        quality: str = QUICK,
         *,
         limits: Limits = LIMITS,
         overwrite: bool = False,
@@ -122,14 +123,11 @@ class Film:
         if quality not in QUALITIES:
             raise unwanted("quality", quality, one_of(QUALITIES))
         settings = settings or Settings()
-        if settings.time_budget is not None:
-            raise SettingsError("A film takes what its frames take; leave time_budget out.")
         self.path, self.quality = Path(output), QUALITIES[quality]
         check_ending(self.path)
         self.clip, self._limits = probe(clip, limits), limits
         self.size = self.clip.size_at(settings.size or FILM_SIZE)  # width and height, pixels
-        least = int(SPECS["size"].minimum or 0)  # a smaller clip is not enlarged
-        settings = replace(settings, size=max(least, *self.size), frame_interval=3600)
+        settings = settings_for(self.clip, settings)
         made, styles = recipe.make(clip, style, settings), as_styles(style)
         self._folder = Folder.beside(self.path, made, quality, overwrite)
         first = next(self.clip.frames(self.size))
@@ -148,11 +146,10 @@ class Film:
             DivergenceError, OutOfMemoryError: as for `stream`.
             OSError: the folder cannot be written any more.
         """
-        stop = stop or StopToken()
-        self._folder.keep(self.plan)
+        stop, note = stop or StopToken(), self._folder.keep(self.plan)
         with contextlib.suppress(StoppedError):
             footage = look_through(self.clip, self._limits, stop)
-            reel = Reel(self._folder.path, self.clip, footage.times)
+            reel = Reel(self._folder.path, self.clip, footage.times, note)
             pace = Pace(footage, self.quality.stride(self.clip), len(reel))
             saved = time.monotonic()
             try:
@@ -167,6 +164,15 @@ class Film:
                 if len(reel):
                     reel.save(self.path)
             self._folder.clear()
+
+    def paint_shot(self, shot: Shot) -> list[bytes]:
+        """One shot of the clip alone, in pieces for `Reel.join`; raises what `paint` does."""
+        self._folder.keep(self.plan)
+        reel = Reel(self._folder.path, self.clip, np.arange(shot.start, shot.stop))
+        for pixels in self._shot(shot, shot.start, StopToken()):
+            reel.add(pixels)
+        with reel.pieces() as pieces:
+            return [piece.read_bytes() for piece in pieces]
 
     def _frames(self, footage: Footage, reel: Reel, stop: StopToken) -> Iterator[np.ndarray]:
         """The frames that are not yet there, as they are shown; each is in the reel when the next
@@ -238,6 +244,18 @@ class Film:
         """A key frame's picture: painted, unless it was before."""
         found = self._folder.load(WANTED, frame.number)
         return self._folder.save(WANTED, frame.number, paint()) if found is None else found
+
+
+def settings_for(clip: Clip, settings: Settings) -> Settings:
+    """Settings of pictures as they are for the frames of a clip.
+
+    Raises `SettingsError` for a time, and `ClipError` for a size that is too small.
+    """
+    if settings.time_budget is not None:
+        raise SettingsError("A film takes what its frames take; leave time_budget out.")
+    least = int(SPECS["size"].minimum or 0)  # a smaller clip is not enlarged
+    size = max(least, *clip.size_at(settings.size or FILM_SIZE))
+    return replace(settings, size=size, frame_interval=3600)
 
 
 def keys_of(shot: Shot, stride: int) -> list[int]:
