@@ -7,6 +7,7 @@ So the same film is gone on with where it was, after Stop, a reload, or a restar
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ class Order:
         studio.check_there(*chosen.files)
         return cls(Path(clip), tuple(chosen.paintings()), settings_for(chosen.settings), quality)
 
-    @property
+    @functools.cached_property
     def token(self) -> str:
         """Of the film's folder, the same for the same film."""
         made = recipe.make(self.clip, list(self.styles), self.settings)
@@ -181,8 +182,9 @@ class Work:
 
 def paint_film(clip: str | None, quality: str, *row: Any) -> Iterator[tuple[Any, Any, Any]]:
     """What "Paint video" does: picture, status, and the token of the film."""
-    for shown in paint.in_words(_paint(clip, quality, row)):
-        yield shown.picture, shown.status, shown.token
+    with contextlib.closing(paint.in_words(_paint(clip, quality, row))) as run:
+        for shown in run:
+            yield shown.picture, shown.status, shown.token
 
 
 def _paint(clip: str | None, quality: str, row: Sequence[Any]) -> Generator[Shown, None, None]:

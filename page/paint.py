@@ -271,7 +271,7 @@ def client_conditions() -> list[Condition]:
     ]
 
 
-def in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
+def in_words(run: Generator[Shown, None, None]) -> Generator[Shown, None, None]:
     """What goes wrong, told as a notice and in the status line; the picture so far stays.
 
     Pictures become files here: Gradio would write them where no error of ours is left to tell.

@@ -372,13 +372,12 @@ def _films(page: Page) -> None:
         [tab.frame, tab.status, tab.token],
         **_private("runs"),
     )
-    shown = [tab.nothing_yet, tab.video, tools.save]
+    film = [tab.nothing_yet, tab.video]
     for ended in (run.success, run.failure):
-        ended(films.at_rest, tab.token, [tab.views, tab.nothing_yet, tab.video, *tools],
-              **_private("rests"))  # fmt: skip
+        ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))
     tools.stop.click(None, None, tab.status, js=_stopping(), **BROWSER)
     tools.stop.click(films.stop, None, None, **_private("clicks"))
-    tab.so_far.select(films.show_so_far, tab.token, shown, **_private("films"))
+    tab.so_far.select(films.show_so_far, tab.token, [*film, tools.save], **_private("films"))
 
 
 def _endpoints(page: Page) -> None:

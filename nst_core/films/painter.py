@@ -13,6 +13,7 @@ import collections
 import contextlib
 import functools
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -151,7 +152,7 @@ class Film:
             footage = look_through(self.clip, self._limits, stop)
             reel = Reel(self._folder.path, self.clip, footage.times, note)
             pace = Pace(footage, self.quality.stride(self.clip), len(reel))
-            saved = time.monotonic()
+            saved = -math.inf  # the first frame plays at once
             try:
                 for pixels in self._frames(footage, reel, stop):
                     reel.add(pixels)
