@@ -12,7 +12,7 @@ import pytest
 from fake_engine import LIMIT
 from visits import CASTLE, WAVE, told, values_of
 
-from nst_core import Settings
+from nst_core import FilmError, Settings
 from nst_core.films import painter
 from page import choice, films, gradio_inside, paint, studio, turns
 from page.stage import is_skipped
@@ -91,21 +91,22 @@ def test_what_is_there_plays_while_it_is_painted(clip, monkeypatch):
         if not is_skipped(picture) and status.startswith("Frame"):
             _, video, _ = films.show_so_far(token)
             seen.append(video["value"])
-    assert [len(clips.read(path)) for path in seen] == [*range(1, COUNT)]  # each a file of its own
+    assert [len(clips.read(path)) for path in seen] == [
+        *range(1, COUNT + 1)
+    ]  # each a file of its own
 
 
 def test_stop_keeps_a_film_that_is_gone_on_with(clip, steps):
     status, token = last(film(clip))
     whole, done = clips.read(films.so_far(token)), len(steps.done)
-    studio_folder = studio.folder_of(token)
-    for file in studio_folder.iterdir():
+    for file in studio.folder_of(token).iterdir():
         file.unlink()
     run = film(clip)
     for _, status, _ in run:
         if not is_skipped(status) and status.startswith("Frame"):
             films.stop()
             break
-    status, token = last(run)
+    status, _ = last(run)
     assert status == (
         f"Stopped at frame 1 of {COUNT}; the video so far is kept. **Paint video** goes on from "
         "there."
@@ -169,13 +170,18 @@ def test_a_film_that_is_there_is_shown_at_once(clip, steps):
     assert (again, len(steps.done)) == (token, done)
 
 
-def test_the_same_film_is_not_painted_twice_at_once(clip):
-    run = film(clip)
-    shown = [next(run) for _ in range(3)]
-    assert shown[2][1].startswith("Frame 1")
-    with pytest.raises(gr.Error, match="already being painted"):
-        list(films.take_turn(films.Work(films.Order.from_row(clip, "full", row())), {}))
-    run.close()
+def test_the_same_film_is_not_painted_twice_at_once(clip, turns):
+    """Another tab has its turn while the first one waits for its next."""
+    order = films.Order.from_row(clip, "full", row())
+    work, other = films.Work(order), films.Work(order)
+    with turns.join("visitor") as ticket:
+        next(work.turn(ticket))
+        with pytest.raises(FilmError, match="already being painted"):
+            list(other.turn(ticket))
+        other.close()
+        with pytest.raises(FilmError, match="already being painted"):
+            list(films.Work(order).turn(ticket))
+        work.close()
     assert last(film(clip))[0].startswith("Done:")
 
 
