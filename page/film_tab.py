@@ -46,9 +46,11 @@ def lay_out() -> FilmTab:
         info=say("films.quality_hint"),
         elem_id="quality",
     )
-    tools = _tools()
+    with gr.Row(elem_id="film-buttons"):
+        paint = gr.Button(say("films.paint"), variant="primary", elem_id="film-paint")
+        stop = gr.Button(say("tools.stop"), variant="stop", interactive=False, elem_id="film-stop")
     status = gr.Markdown(elem_id="film-status")
-    with gr.Tabs(elem_id="film-views") as views:
+    with gr.Tabs(visible=False, elem_id="film-views") as views:
         with gr.Tab(say("films.frame"), id="frame"):
             frame = gr.Image(
                 label=say("films.frame"),
@@ -57,6 +59,7 @@ def lay_out() -> FilmTab:
                 interactive=False,
                 buttons=[],
                 alt_text=say("films.described"),
+                elem_id="film-frame",
                 height=260,
             )
         with gr.Tab(say("films.so_far"), id="film") as so_far:
@@ -71,14 +74,16 @@ def lay_out() -> FilmTab:
                 elem_id="painted-film",
                 height=260,
             )
-    token = gr.Textbox(visible="hidden")
-    return FilmTab(clip, quality, tools, status, views, frame, so_far, nothing_yet, video, token)
-
-
-def _tools() -> Tools:
-    with gr.Row(elem_id="film-buttons"):
-        return Tools(
-            gr.Button(say("films.paint"), variant="primary", elem_id="film-paint"),
-            gr.Button(say("tools.stop"), variant="stop", interactive=False, elem_id="film-stop"),
-            gr.DownloadButton(say("films.save"), interactive=False, elem_id="film-save"),
-        )
+    save = gr.DownloadButton(say("films.save"), interactive=False, elem_id="film-save")
+    return FilmTab(
+        clip,
+        quality,
+        Tools(paint, stop, save),
+        status,
+        views,
+        frame,
+        so_far,
+        nothing_yet,
+        video,
+        token=gr.Textbox(visible="hidden"),
+    )

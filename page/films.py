@@ -299,7 +299,7 @@ def at_work() -> tuple[Any, ...]:
         stop=gr.update(interactive=True),
         save=look.file_button(None),
     )
-    return say("status.joining"), gr.update(selected="frame"), *tools
+    return say("status.joining"), gr.update(selected="frame", visible=True), *tools
 
 
 def at_rest(token: str | None) -> tuple[Any, ...]:

@@ -237,7 +237,7 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
             paintings = _picker("style", say("pictures.paintings"), looks.paintings())
         with gr.Tab(say("pictures.photos"), id="content"):
             photos = _picker("content", say("pictures.photos"), examples.thumbnails("content"))
-        with gr.Tab(say("films.tab"), id="clip"):
+        with gr.Tab(say("films.tab"), id="clip", elem_id="film-tab"):
             clip = film_tab.lay_out()
     uploads = {name: _upload(name) for name in made}
     return made, Pickers(pairs, _hidden(), tabs, photos, paintings, clip, which, uploads)

@@ -31,7 +31,7 @@ def choose(page, clip) -> None:
 
 def test_a_clip_is_painted_stopped_played_saved_and_gone_on_with(short, clip, tmp_path):
     choose(short, clip)
-    short.get_by_label("Full").check()
+    short.get_by_role("radio", name="Full").check()
     settle(short)
     short.click("#film-paint")
     expect(short.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
@@ -58,7 +58,7 @@ def test_a_clip_is_painted_stopped_played_saved_and_gone_on_with(short, clip, tm
 def test_what_is_there_plays_on_the_way_beside_a_picture(short, clip):
     """Also while the photo waits to be painted, whose status and picture are its own."""
     choose(short, clip)
-    short.get_by_label("Full").check()
+    short.get_by_role("radio", name="Full").check()
     short.click("#film-paint")
     expect(short.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
     short.click("#paint")
