@@ -20,6 +20,13 @@ def clip(tmp_path_factory, castle_512):
     return clips.write(tmp_path_factory.mktemp("clip") / "walk.mp4", frames, sound="aac")
 
 
+@pytest.fixture(scope="module")
+def backwards(tmp_path_factory, castle_512):
+    """Another clip: the server knows what was painted of the first one."""
+    frames = clips.moving(castle_512[100:], COUNT, (192, 128))[::-1]
+    return clips.write(tmp_path_factory.mktemp("clip") / "back.mp4", frames)
+
+
 def choose(page, clip) -> None:
     """Give a clip, and wait until the forecast stands on the button."""
     open_view(page, "Video")
@@ -55,9 +62,9 @@ def test_a_clip_is_painted_stopped_played_saved_and_gone_on_with(short, clip, tm
     shoot(short, "video-done")
 
 
-def test_what_is_there_plays_on_the_way_beside_a_picture(short, clip):
+def test_what_is_there_plays_on_the_way_beside_a_picture(short, backwards):
     """Also while the photo waits to be painted, whose status and picture are its own."""
-    choose(short, clip)
+    choose(short, backwards)
     short.get_by_role("radio", name="Full").check()
     short.click("#film-paint")
     expect(short.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
