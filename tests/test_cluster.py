@@ -219,14 +219,18 @@ def test_a_task_whose_worker_was_lost_for_good_fails_and_the_others_do_not(
 # --- Clips --------------------------------------------------------------------------------------
 
 
+def write_clip(file, photo, first=9, second=8):
+    """A clip of two shots of so many frames, with sound."""
+    frames = [
+        *clips.moving(photo[100:], first, (96, 64)),
+        *clips.moving(photo[:, ::-1], second, (96, 64), right=1),
+    ]
+    return clips.write(file, frames, sound="aac")
+
+
 @pytest.fixture
 def film_task(tmp_path, castle_512):
-    """A clip of two shots, with sound."""
-    frames = [
-        *clips.moving(castle_512[100:], 9, (96, 64)),
-        *clips.moving(castle_512[:, ::-1], 8, (96, 64), right=1),
-    ]
-    clip = clips.write(tmp_path / "clip.mp4", frames, sound="aac")
+    clip = write_clip(tmp_path / "clip.mp4", castle_512)
     settings = Settings(size=96, steps=2, subject=False, precision="float32")
     wave = example("style/great-wave")
     return batch.Task(clip, ((wave, 1.0),), settings, tmp_path / "film.mp4", "full")
@@ -290,8 +294,8 @@ def test_what_is_no_clip_fails_before_it_is_sent(fake_ray, film_task, tmp_path):
 
 
 @pytest.mark.ray
-def test_a_clip_on_a_real_cluster(film_task, folders, tmp_path):
-    shutil.copy(film_task.content, folders[0])
+def test_a_clip_on_a_real_cluster(folders, castle_512, tmp_path):
+    write_clip(folders[0] / "clip.mp4", castle_512, 4, 3)
     for name in ("castle", "cat", "dog"):
         (folders[0] / f"{name}.jpg").unlink()
     (folders[1] / "ejiri.jpg").unlink()
