@@ -13,7 +13,7 @@ from nst_core.settings import Settings
 
 # Seconds for each pixel of a frame, beside its steps: decoding, cuts, motion both ways, warping,
 # filling, and H.264.
-FRAME_PACE = 4e-6
+FRAME_PACE = 5e-6
 
 
 def expected_seconds(clip: Clip, settings: Settings, quality: Quality) -> float | None:
