@@ -7,6 +7,9 @@ motion is known; levels of 0 to 1. The motion is the clip's, found on its own fr
 size, and warping is linear. Films are measured as they are saved, H.264 included. Clips are those
 that Gradio brings, and one of a photo that moves as one knows: 0.7 px to the right and 0.4 px down
 from frame to frame.
+
+`--strip` also paints five consecutive frames of each clip by themselves, and keeps them under the
+clip's and the films', to be looked at.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any
 import av
 import gradio
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from benchmarks import report
@@ -36,6 +40,7 @@ from page import examples
 VIDEOS = Path(gradio.__file__).parent / "media_assets" / "videos"
 CLIPS = ("a.mp4", "b.mp4", "world.mp4")
 MOVING, PER_FRAME = "moving photo", (0.7, 0.4)  # px to the right and down
+SHOWN, GAP, LINE = 5, 6, 24  # frames of a strip; px between them, and of a line of text
 PHOTO, PAINTING = examples.path_of("content", "castle"), examples.path_of("style", "great-wave")
 
 
@@ -99,6 +104,26 @@ def alone(
     return float(np.mean(found))
 
 
+def strip(rows: dict[str, Sequence[np.ndarray]], file: Path) -> None:
+    """Frames side by side, a row for each name, which stands above it."""
+    height, width, _ = next(iter(rows.values()))[0].shape
+    step = height + LINE + GAP
+    sheet = Image.new("RGB", (SHOWN * (width + GAP) - GAP, step * len(rows) - GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(LINE - 6)
+    for row, (name, frames) in enumerate(rows.items()):
+        draw.text((2, row * step + 1), name, "black", font)
+        for column, frame in enumerate(frames):
+            place = column * (width + GAP), row * step + LINE
+            sheet.paste(Image.fromarray(frame), place)
+    sheet.save(file, quality=88)
+
+
+def shown(frames: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """Consecutive frames from the middle, which were not painted as a shot's first."""
+    start = max(0, (len(frames) - SHOWN) // 2)
+    return frames[start : start + SHOWN]
+
+
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[list[Any]]:
     """A row for each quality."""
     clip, count = folder / f"{name}.mkv", round(options.seconds * options.rate)
@@ -115,6 +140,7 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
     own = flicker(frames, moved)
     settings = Settings(size=options.size, steps=options.steps)
     by_itself = alone(frames, moved, options.pairs, settings) if options.pairs else float("nan")
+    looks = {"The clip": shown(frames)}
     for quality in options.quality:
         file, began = folder / f"{name}-{quality}.mp4", time.monotonic()
         painted = [
@@ -125,7 +151,14 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
         ]
         seconds = time.monotonic() - began
         sent, saved = flicker(painted, moved), flicker(read(file), moved)
+        looks[QUALITIES[quality].label] = shown(read(file))
         yield [name, quality, own, sent, saved, by_itself, saved / own, by_itself / saved, seconds]
+    if options.strip:
+        looks["Each frame by itself"] = [
+            stylize(frame, PAINTING, settings).image for frame in tqdm(shown(frames), "by itself")
+        ]
+        report.FIGURES.mkdir(parents=True, exist_ok=True)
+        strip(looks, report.FIGURES / f"flicker-{Path(name).stem.replace(' ', '-')}.jpg")
 
 
 def main() -> None:
@@ -138,6 +171,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=2, help="of frames painted alone; 0 for none")
     parser.add_argument("--quality", nargs="+", choices=QUALITIES, default=list(QUALITIES))
     parser.add_argument("--clips", nargs="+", choices=[*CLIPS, MOVING], default=[*CLIPS, MOVING])
+    parser.add_argument("--strip", action="store_true", help="keep five frames side by side")
     parser.add_argument("--keep", type=Path, help="a folder for the clips and films")
     options = parser.parse_args()
     head = (

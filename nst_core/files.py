@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +35,19 @@ def write_whole(data: bytes, path: Path) -> None:
     """Write a file that is there whole or not at all; raises `OSError` when it cannot be."""
     with replacing(path) as part:
         part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill, which becomes `path` at the end, or leaves no trace on failure."""
+    part = path.parent / f".{path.name}-{secrets.token_hex(6)}.part"
+    part.mkdir()
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        shutil.rmtree(part)
+        raise
 
 
 @contextlib.contextmanager

@@ -41,3 +41,12 @@ class Board(gr.ImageEditor):
     def preprocess(self, payload: Any) -> Any:
         """The path of the layer that is drawn on."""
         return payload.layers[0].path if payload and payload.layers else None
+
+
+@gradio_inside.drawn_as_parent
+class ClipInput(gr.Video):
+    """`gr.Video` that hands over the file as it came; `nst_core.films.clip` says what is wrong."""
+
+    def preprocess(self, payload: Any) -> Any:
+        """The path of the file that arrives; None for whatever was not uploaded."""
+        return payload and payload.path

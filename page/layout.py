@@ -11,9 +11,20 @@ import gradio as gr
 from nst_core import __version__
 from nst_core.pictures import film
 from nst_core.presets import PRESETS
-from page import choose, controls, examples, gradio_inside, looks, mirror, mirror_tab, regions
+from page import (
+    choose,
+    controls,
+    examples,
+    film_tab,
+    gradio_inside,
+    looks,
+    mirror,
+    mirror_tab,
+    regions,
+)
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, PictureInput
+from page.film_tab import FilmTab
 from page.mirror_tab import MirrorTab
 from page.paint import Tools
 from page.stage import Shown
@@ -42,6 +53,7 @@ class Pickers:
     tabs: gr.Tabs
     photos: gr.Gallery
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
+    clip: FilmTab
     which: gr.Radio  # the number of the painting that a click fills
     uploads: dict[str, gr.UploadButton]  # that the fields' own upload buttons press
 
@@ -225,8 +237,10 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
             paintings = _picker("style", say("pictures.paintings"), looks.paintings())
         with gr.Tab(say("pictures.photos"), id="content"):
             photos = _picker("content", say("pictures.photos"), examples.thumbnails("content"))
+        with gr.Tab(say("films.tab"), id="clip", elem_id="film-tab"):
+            clip = film_tab.lay_out()
     uploads = {name: _upload(name) for name in made}
-    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, which, uploads)
+    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, clip, which, uploads)
 
 
 # --- Behind the doors ---------------------------------------------------------------------------

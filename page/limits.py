@@ -46,6 +46,8 @@ class Limits:
     events: float = _limit(500, "calls that are not answered; of a client half")
     waiting: float = _limit(32, "pictures that wait to be painted; of a client half")
     turn_seconds: float = _limit(600, "a picture may be painted for", "s")
+    clip_seconds: float = _limit(20, "of a clip", "s")
+    film_seconds: float = _limit(3600, "a film may be painted for, in turns", "s")
     unread_seconds: float = _limit(10, "work goes on when nobody reads its answers", "s")
     mirrors: float = _limit(
         3, "cameras that are painted at once; 0 for no mirror", may_be_none=True

@@ -17,7 +17,7 @@
     event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
   });
 
-  const isElsewhere = (event) => !event.target.closest("#content, #style, #recipe");
+  const isElsewhere = (event) => !event.target.closest("#content, #style, #clip, #recipe");
   document.addEventListener("dragover", (event) => isElsewhere(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
     if (!isElsewhere(event) || !event.dataTransfer.files.length) return;

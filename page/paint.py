@@ -80,7 +80,7 @@ def paint(token: str | None, *row: Any) -> Iterator[Shown]:
         token: of the painting before, which stays if this one is stopped before its start.
         row: of a `Choice`.
     """
-    yield from _in_words(_paint(token, row))
+    yield from in_words(_paint(token, row))
 
 
 def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, None]:
@@ -93,7 +93,7 @@ def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, Non
         facts |= {"size": settings.size, "paintings": len(styles)}
         title = choose.title(chosen)
         yield Shown(_first_sight(chosen, styles), ready_text(), None, title=title)
-        yield from _wait(ticket, facts)
+        yield from wait(ticket, facts)
         if ticket.stop.is_set():
             facts["outcome"] = ticket.stop.reason
             yield _stopped_before_the_start(before)
@@ -132,7 +132,7 @@ def _stopped_before_the_start(token: str | None) -> Shown:
     )
 
 
-def _wait(ticket: Ticket, facts: dict[str, Any]) -> Iterator[Shown]:
+def wait(ticket: Ticket, facts: dict[str, Any]) -> Iterator[Shown]:
     """Say what there is to wait for, until it is the ticket's turn."""
     place = None
     for place in turns.TURNS.wait(ticket):
@@ -148,13 +148,13 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
     Args:
         values: of the settings alone, as `controls.read` takes them.
     """
-    yield from _in_words(_go_on(token, values))
+    yield from in_words(_go_on(token, values))
 
 
 def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None, None]:
     with journal.job("continue") as facts, _turn() as ticket:
         settings = _begun(token).easel.settings.resumed_with(controls.read(values))
-        yield from _wait(ticket, facts)
+        yield from wait(ticket, facts)
         painting = _begun(token)  # as it is after the wait
         if ticket.stop.is_set():
             facts["outcome"] = ticket.stop.reason
@@ -224,14 +224,14 @@ def _finished(token: str, painting: Painting) -> str:
 
 def follow(token: str | None) -> Iterator[Shown]:
     """What another tab of the same visitor paints, until it is done."""
-    yield from _in_words(_follow(token))
+    yield from in_words(_follow(token))
 
 
 def _follow(token: str | None) -> Generator[Shown, None, None]:
     if token is None or not STUDIO.is_at_work(token):
         yield Shown()
         return
-    client, seen = StopToken(*_client_conditions()), None
+    client, seen = StopToken(*client_conditions()), None
     while STUDIO.is_at_work(token) and not client.is_set():
         painting = STUDIO.find(token)
         if painting is not None and painting is not seen:
@@ -257,10 +257,10 @@ def shown_again(token: str, painting: Painting) -> Shown:
 
 def _turn() -> contextlib.AbstractContextManager[Ticket]:
     """Join those who wait to paint, as long as the client of this event is there and reads."""
-    return turns.join_own(*_client_conditions())
+    return turns.join_own(*client_conditions())
 
 
-def _client_conditions() -> list[Condition]:
+def client_conditions() -> list[Condition]:
     """Reasons to stop that lie with the client; outside of Gradio there are none."""
     event = gradio_inside.event()
     if event is None:
@@ -286,7 +286,7 @@ class _Unread:
         return "unread" if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""
 
 
-def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
+def in_words(run: Generator[Shown, None, None]) -> Generator[Shown, None, None]:
     """What goes wrong, told as a notice and in the status line; the picture so far stays.
 
     Pictures become files here: Gradio would write them where no error of ours is left to tell.
@@ -379,7 +379,7 @@ def preview(*row: Any) -> str:
         studio.check_there(*chosen.files)
         styles = chosen.paintings()
         with journal.job("preview") as facts, _turn() as ticket:
-            for _ in _wait(ticket, facts):
+            for _ in wait(ticket, facts):
                 pass
             frame = None
             if not ticket.stop.is_set():  # or it would load pictures while another one paints

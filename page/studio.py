@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import shutil
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from PIL import Image
 from nst_core import Easel, Frame, ImageError, recipe
 from nst_core.engine.memory import nbytes
 from nst_core.files import write_whole
+from nst_core.films.folder import ENDING as PARTS
 from nst_core.pictures import film, images
 from nst_core.pictures.film import ThinnedFrames
 from nst_core.pictures.images import ImageSource, Picture
@@ -199,12 +201,12 @@ STUDIO = Studio()
 
 # --- Files --------------------------------------------------------------------------------------
 
-_READING = threading.Lock()
+READING = threading.Lock()  # held while a visitor's file is decoded
 
 
 def load(source: ImageSource, size: int | None, enlarge: bool = False) -> Picture:
     """`images.load`, one at a time: a hostile file may take 600 MB, many at once must not."""
-    with _READING:
+    with READING:
         return images.load(source, size, enlarge)
 
 
@@ -226,14 +228,14 @@ def save_picture(painting: Painting, share: float = 1.0) -> str:
 def save_image(image: Image.Image, name: str, made: str = "") -> str:
     """The path of a PNG that holds `image`, where Gradio serves files from."""
     notes = {recipe.KEY: made} if made else None
-    digest = _digest(image.tobytes(), made.encode())
-    return _once(digest, f"{name}.png", lambda path: images.save(image, path, notes))
+    key = digest(image.tobytes(), made.encode())
+    return _once(key, f"{name}.png", lambda path: images.save(image, path, notes))
 
 
 def save_frame(pixels: np.ndarray) -> str:
     """The path of a JPEG of a picture on its way, uint8 [H, W, 3]: quick to write and to send."""
 
-    return _once(_digest(pixels.tobytes()), "frame.jpg", lambda path: _write_jpeg(pixels, path))
+    return _once(digest(pixels.tobytes()), "frame.jpg", lambda path: _write_jpeg(pixels, path))
 
 
 def save_shown(path: str, side: int) -> str:
@@ -246,7 +248,7 @@ def save_shown(path: str, side: int) -> str:
 
 def save_small(key: str, make: Callable[[], np.ndarray]) -> str:
     """The path of a JPEG that is made but once for a key; `make` gives uint8 [H, W, 3]."""
-    return _once(_digest(key.encode()), "small.jpg", lambda path: _write_jpeg(make(), path))
+    return _once(digest(key.encode()), "small.jpg", lambda path: _write_jpeg(make(), path))
 
 
 def _write_jpeg(pixels: np.ndarray, path: Path) -> None:
@@ -258,15 +260,21 @@ def _write_jpeg(pixels: np.ndarray, path: Path) -> None:
 
 def save_film(painting: Painting, ending: str) -> str:
     """The path of a film of the run so far; `ending` is one of `film.FORMATS`."""
-    digest = _digest(painting.frame.image.tobytes(), str(len(painting.pictures_so_far)).encode())
+    key = digest(painting.frame.image.tobytes(), str(len(painting.pictures_so_far)).encode())
     moments = painting.moments()
     name = f"{painting.name}{ending}"
-    return _once(digest, name, lambda path: film.save(moments, path))
+    return _once(key, name, lambda path: film.save(moments, path))
+
+
+def save_copy(path: Path) -> str:
+    """The path of a copy of a file as it is now, while the file itself goes on to change."""
+    key = digest(f"{path} {path.stat().st_mtime_ns}".encode())
+    return _once(key, path.name, lambda copy: write_whole(path.read_bytes(), copy))
 
 
 def store_last(token: str, path: str) -> None:
     """Keep a copy of a picture under its token, to be found when the server was started again."""
-    folder = _folder_of_last(token)
+    folder = folder_of(token)
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / Path(path).name
     write_whole(Path(path).read_bytes(), copy)
@@ -277,11 +285,12 @@ def store_last(token: str, path: str) -> None:
 
 def find_last(token: str | None) -> str | None:
     """The picture that was stored under this token."""
-    return next(map(str, _folder_of_last(token).glob("*.png")), None) if token else None
+    return next(map(str, folder_of(token).glob("*.png")), None) if token else None
 
 
-def _folder_of_last(token: str) -> Path:
-    return gradio_inside.upload_folder() / _digest(token.encode())
+def folder_of(token: str) -> Path:
+    """Where what belongs to a token is kept, whatever the token is."""
+    return gradio_inside.upload_folder() / digest(token.encode())
 
 
 def sweep(kept: Collection[Path], limits: Limits = LIMITS) -> None:
@@ -289,7 +298,8 @@ def sweep(kept: Collection[Path], limits: Limits = LIMITS) -> None:
 
     They are as old as they have been seen here: a clock that jumps makes none of them older.
     """
-    found = {(path, path.stat().st_ctime): path for path in files() if path not in kept}
+    things = {_whole(path) for path in files() if path not in kept}
+    found = {(path, path.stat().st_ctime): path for path in things}
     now = time.monotonic()
     # The time of its last change tells a file that was written anew. Not that of its modification:
     # Gradio copies it from the original.
@@ -299,11 +309,29 @@ def sweep(kept: Collection[Path], limits: Limits = LIMITS) -> None:
     room = limits.file_bytes
     for one in sorted(found, key=lambda one: (seen[one], one[1]), reverse=True):
         path = found[one]
-        room -= path.stat().st_size
+        room -= _size(path)
         if room < 0 or now - seen[one] > limits.age_seconds:
-            path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # others are in it
-                path.parent.rmdir()
+            _remove(path)
+
+
+def _whole(path: Path) -> Path:
+    """What goes or stays as one: a file, or the folder of a film that may be gone on with."""
+    parts = path.parent if path.parent.suffix == PARTS else path.with_name(path.name + PARTS)
+    return parts.parent if parts.is_dir() else path
+
+
+def _size(path: Path) -> int:
+    within = path.rglob("*") if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in within if one.is_file())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # others are in it
+        path.parent.rmdir()
 
 
 def files() -> list[Path]:
@@ -311,16 +339,16 @@ def files() -> list[Path]:
     return [path for path in gradio_inside.upload_folder().rglob("*") if path.is_file()]
 
 
-def _digest(*parts: bytes) -> str:
+def digest(*parts: bytes) -> str:
     found = hashlib.sha256()
     for part in parts:
         found.update(part)
     return found.hexdigest()[:32]
 
 
-def _once(digest: str, name: str, write: Callable[[Path], None]) -> str:
+def _once(key: str, name: str, write: Callable[[Path], None]) -> str:
     """Write a file unless it is there already; returns its path."""
-    path = gradio_inside.upload_folder() / digest / name
+    path = gradio_inside.upload_folder() / key / name
     if path.exists():
         path.touch()  # as if it were new, for `sweep`
     else:

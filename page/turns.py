@@ -229,22 +229,27 @@ def _as_whom(ticket: Ticket) -> tuple[tuple[str, ...], ...]:
 TURNS = Turns()
 
 
-def join_own(*conditions: Condition) -> contextlib.AbstractContextManager[Ticket]:
+def join_own(*conditions: Condition, work: str = "") -> contextlib.AbstractContextManager[Ticket]:
     """`Turns.join` for the visitor of this event."""
     host = gradio_inside.client()
-    return TURNS.join(session(), *conditions, client=None if host is None else one_client(host))
+    client = None if host is None else one_client(host)
+    return TURNS.join(session(work), *conditions, client=client)
 
 
-def session() -> str:
-    """Whose event this is; outside of Gradio everybody is a visitor of their own."""
-    return gradio_inside.session() or secrets.token_hex(8)
+def session(work: str = "") -> str:
+    """Whose event this is; outside of Gradio everybody is a visitor of their own.
+
+    Args:
+        work: other work than pictures, which has turns of its own.
+    """
+    return f"{gradio_inside.session() or secrets.token_hex(8)} {work}".rstrip()
 
 
-def expect_own() -> None:
-    """The visitor of this event is about to paint."""
-    TURNS.expect(session())
+def expect_own(work: str = "") -> None:
+    """The visitor of this event is about to have something painted."""
+    TURNS.expect(session(work))
 
 
-def stop_own() -> None:
+def stop_own(work: str = "") -> None:
     """End what the visitor of this event has waiting or running, within a step."""
-    TURNS.stop(session())
+    TURNS.stop(session(work))

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, look, mirror, paint, regions, share, texts
+from page import choice, choose, controls, films, look, mirror, paint, regions, share, texts
 from page.layout import Page
 from page.limits import LIMITS
 from page.mirror_tab import MirrorTab
@@ -97,6 +97,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _looking(page)
     if page.stage.mirror:
         _mirror(page, page.stage.mirror)
+    _films(page)
     _endpoints(page)
 
 
@@ -349,6 +350,35 @@ def _mirror(page: Page, live: MirrorTab) -> None:
     )
     for own, other in zip(weights, live.weights, strict=True):
         own.change(None, own, other, js=SAME)
+
+
+def _films(page: Page) -> None:
+    """A clip that is chosen, painted, stopped, and looked at on the way."""
+    tab = page.pickers.clip
+    tools, wanted = tab.tools, [tab.clip, tab.quality]
+    tab.clip.upload(films.check_clip, tab.clip, tab.clip, **_private("uploads"))
+    gr.on(
+        [tab.clip.change, tab.quality.input, *(f.change for f in page.fields.row(films.SLOWING))],
+        films.label,
+        [*wanted, *page.fields.row(controls.NAMES)],
+        tools.paint,
+        trigger_mode="always_last",
+        **_private("looks"),
+    )
+    run = tools.paint.click(
+        films.at_work, None, [tab.status, tab.views, *tools], **_private("clicks")
+    ).then(
+        films.paint_film,
+        [*wanted, *page.fields.row()],
+        [tab.frame, tab.status, tab.token],
+        **_private("runs"),
+    )
+    film = [tab.nothing_yet, tab.video]
+    for ended in (run.success, run.failure):
+        ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))
+    tools.stop.click(None, None, tab.status, js=_stopping(), **BROWSER)
+    tools.stop.click(films.stop, None, None, **_private("clicks"))
+    tab.so_far.select(films.show_so_far, tab.token, [*film, tools.save], **_private("films"))
 
 
 def _endpoints(page: Page) -> None:

@@ -16,6 +16,8 @@ from page.turns import Place
 LOSS_COLUMNS = ["step", "term", "loss"]
 MAX_POINTS = 200  # of a term's line, which is some 400 pixels wide
 
+ROUGH_SECONDS = 90.0  # s, from which on a forecast is in minutes
+
 NO_MARKUP = str.maketrans("<>", "‹›")
 
 
@@ -76,6 +78,13 @@ def seconds_text(seconds: float) -> str:
     if minutes:
         return say("status.minutes", minutes=minutes, seconds=rest)
     return say("status.seconds", seconds=rest)
+
+
+def roughly(seconds: float) -> str:
+    """Seconds as a forecast: "about 40 s", "about 6 min"."""
+    if seconds < ROUGH_SECONDS:
+        return say("status.about_seconds", seconds=10 * math.ceil(seconds / 10))
+    return say("status.about_minutes", minutes=math.ceil(seconds / 60))
 
 
 class LossHistory:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import clips
 import numpy as np
 import pytest
 from conftest import ROOT, example
@@ -185,9 +186,9 @@ def test_a_table_without_sense_is_told_before_the_work(text, told, tmp_path, cap
 
 def test_folders_without_sense_are_told(tmp_path, folders, capsys):
     with pytest.raises(BatchError, match="not a folder"):
-        batch.pictures_in(tmp_path / "nowhere")
+        batch.files_in(tmp_path / "nowhere")
     with pytest.raises(BatchError, match="no picture in"):
-        batch.pictures_in(tmp_path)
+        batch.files_in(tmp_path)
     for arguments in ([folders[0]], [], [folders[0], folders[1], "--jobs", "x.csv"]):
         with pytest.raises(SystemExit, match="2"):
             run(*arguments, "-o", folders[2])
@@ -375,3 +376,80 @@ def test_sorting_does_not_wait_for_tensorflow(folders):
     command = [sys.executable, "-c", code, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "False", done.stderr
+
+
+# --- Clips --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_clip(folders, castle_512):
+    """The same folders with a clip of eight frames, and one painting."""
+    photos, paintings, _ = folders
+    clips.write(photos / "walk.mov", clips.moving(castle_512, 8, (96, 64)))
+    (paintings / "ejiri.jpg").unlink()
+    return folders
+
+
+CHEAP = ["--size", "64", "--steps", "2", "--no-subject"]
+
+
+def test_clips_of_a_folder_become_films(steps, with_clip):
+    photos, paintings, out = with_clip
+    assert run(photos, paintings, "-o", out, *CHEAP, "--quality", "full") == 0
+    rows = {row["output"]: row for row in summary(out)}
+    assert set(rows) == {"castle-great-wave.png", "cat-great-wave.png", "walk-great-wave.mp4"}
+    row = rows["walk-great-wave.mp4"]
+    assert (row["outcome"], row["width"], row["height"]) == ("painted", "64", "42")
+    assert float(row["seconds"]) > 0
+    assert len(clips.read(out / "walk-great-wave.mp4")) == 8
+
+
+def test_a_film_that_is_there_is_not_painted_again_and_another_is_not_lost(steps, with_clip):
+    photos, paintings, out = with_clip
+    assert run(photos, paintings, "-o", out, *CHEAP) == 0
+    done, film = len(steps.done), (out / "walk-great-wave.mp4").read_bytes()
+    assert run(photos, paintings, "-o", out, *CHEAP) == 0
+    assert outcomes(out) == ["there already"] * 3
+    assert len(steps.done) == done
+    assert run(photos, paintings, "-o", out, *CHEAP, "--quality", "full") == 4
+    assert outcomes(out) == ["there already", "there already", "failed"]
+    assert "other settings; move it away" in summary(out)[2]["reason"]
+    assert (out / "walk-great-wave.mp4").read_bytes() == film
+    assert run(photos, paintings, "-o", out, *CHEAP, "--quality", "full", "--force") == 0
+    assert (out / "walk-great-wave.mp4").read_bytes() != film
+
+
+def test_a_stopped_film_of_a_batch_is_gone_on_with(steps, with_clip):
+    photos, paintings, out = with_clip
+    out.mkdir()
+    settings = Settings(size=64, steps=2, subject=False)
+    (task,) = [
+        one for one in batch.from_folders(photos, paintings, out, settings, "full") if one.is_clip
+    ]
+    assert (
+        batch.paint(task, stop=StopToken(lambda: "" if len(steps.done) < 25 else "enough")) is None
+    )
+    assert len(steps.done) == 25
+    assert 0 < len(clips.read(task.output)) < 8
+    assert not batch.is_painted(task)
+    assert batch.paint(task).outcome == batch.PAINTED
+    assert batch.is_painted(task)
+    assert len(steps.done) <= 2 + 7 * 10 + 10  # the frame that was cut off, once more
+
+
+def test_clips_in_a_table(steps, with_clip):
+    photos, _, out = with_clip
+    table = photos / "jobs.csv"
+    table.write_text(
+        "content,style,output,quality,size,steps\n"
+        "walk.mov,../style/great-wave.jpg,a.mp4,full,64,2\n"
+        "walk.mov,../style/great-wave.jpg,a.png,,64,2\n"
+        "walk.mov,../style/great-wave.jpg,b.mp4,best,64,2\n"
+        "cat.jpg,../style/great-wave.jpg,c.mp4,,64,2\n"
+    )
+    assert run("--jobs", table, "-o", out, "--no-subject") == 4
+    assert outcomes(out) == ["painted", "failed", "failed", "failed"]
+    reasons = [row["reason"] for row in summary(out)]
+    assert "must be the name of a MP4" in reasons[1]
+    assert "one of: full, quick" in reasons[2]
+    assert "must be the name of a PNG" in reasons[3]

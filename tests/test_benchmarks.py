@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from benchmarks import nearest_race, pyramid_adam, race, report, roofline, scaling
+from benchmarks import flicker, nearest_race, pyramid_adam, race, report, roofline, scaling
 from benchmarks.nearest_race import RECIPES, Contest, Result
 from benchmarks.objective import CONTENT_LAYER, CONTENT_WEIGHT, STYLE_LAYERS, Judge
 from nst_core import Settings, stream, stylize
@@ -275,3 +276,19 @@ def test_a_table_is_aligned_markdown():
         "| longer | 1234  |",
         "| n      | 3.14  |",
     ]
+
+
+def test_a_strip_shows_consecutive_frames_under_each_other(tmp_path, castle):
+    frames = [np.full_like(castle, 20 * number) for number in range(9)]
+    middle = flicker.shown(frames)
+    assert [frame[0, 0, 0] for frame in middle] == [40, 60, 80, 100, 120]
+    assert len(flicker.shown(frames[:3])) == 3
+    flicker.strip({"one": middle, "other": middle[:2]}, tmp_path / "strip.jpg")
+    with Image.open(tmp_path / "strip.jpg") as image:
+        sheet = np.asarray(image)
+    height, width, _ = castle.shape
+    step = height + flicker.LINE + flicker.GAP
+    assert sheet.shape[:2] == (2 * step - flicker.GAP, 5 * (width + flicker.GAP) - flicker.GAP)
+    place = step + flicker.LINE + 9, width + flicker.GAP + 9
+    assert abs(int(sheet[place][0]) - 60) < 4
+    assert sheet[place[0], 4 * (width + flicker.GAP)].min() > 250  # nothing is there

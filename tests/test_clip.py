@@ -137,7 +137,7 @@ def test_what_is_too_large_or_too_long_is_told_before_it_is_decoded(tmp_path, fr
     for limits, told in (
         (Limits(seconds=0.5), r"0\.7 s long, but 0\.5 s"),
         (Limits(pixels=64 * 95), "96 x 64 pixels"),
-        (Limits(bytes=100), "of at most"),
+        (Limits(bytes=100), "MB are the most"),
     ):
         with pytest.raises(ClipError, match=told):
             probe(file, limits)

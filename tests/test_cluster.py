@@ -11,10 +11,12 @@ import sys
 import types
 from dataclasses import replace
 
+import clips
+import numpy as np
 import pytest
 from conftest import ROOT, example
 
-from nst_core import Settings, StopToken
+from nst_core import Film, Settings, StopToken
 from nst_core.cli.main import main
 from nst_core.errors import BatchError
 from nst_core.many import batch, cluster
@@ -118,6 +120,9 @@ class FakeRay(types.ModuleType):
     def get(self, reference):
         return reference.function(*reference.arguments)
 
+    def put(self, value):
+        return value
+
     def wait(self, references, timeout):
         return references[:1], references[1:]
 
@@ -209,3 +214,99 @@ def test_a_task_whose_worker_was_lost_for_good_fails_and_the_others_do_not(
     ended = dict(cluster.painter("local")(tasks, StopToken()))
     assert (ended[0].outcome, ended[0].reason) == ("failed", "the machine is gone")
     assert ended[1].outcome == "painted"
+
+
+# --- Clips --------------------------------------------------------------------------------------
+
+
+def write_clip(file, photo, first=9, second=8):
+    """A clip of two shots of so many frames, with sound."""
+    frames = [
+        *clips.moving(photo[100:], first, (96, 64)),
+        *clips.moving(photo[:, ::-1], second, (96, 64), right=1),
+    ]
+    return clips.write(file, frames, sound="aac")
+
+
+@pytest.fixture
+def film_task(tmp_path, castle_512):
+    clip = write_clip(tmp_path / "clip.mp4", castle_512)
+    settings = Settings(size=96, steps=2, subject=False, precision="float32")
+    wave = example("style/great-wave")
+    return batch.Task(clip, ((wave, 1.0),), settings, tmp_path / "film.mp4", "full")
+
+
+def test_a_clip_is_painted_shot_by_shot_and_joined(fake_ray, steps, film_task, tmp_path):
+    here = replace(film_task, output=tmp_path / "here.mp4")
+    assert batch.paint(here).outcome == batch.PAINTED
+    ((number, outcome),) = cluster.painter("local")([(7, film_task)], StopToken())
+    assert (number, outcome.outcome, outcome.reason) == (7, batch.PAINTED, "")
+    assert (outcome.width, outcome.height, outcome.output) == (96, 64, "film.mp4")
+    there = clips.read(film_task.output)
+    assert np.abs(np.float32(there) - clips.read(here.output)).mean() < 1
+    assert clips.times(film_task.output) == clips.times(here.output)
+    assert clips.sound(film_task.output) == clips.sound(here.output)
+    assert batch.is_painted(film_task)
+    assert not (tmp_path / "film.mp4.parts").exists()
+
+
+def test_shots_that_are_there_are_not_painted_again(fake_ray, steps, film_task, tmp_path):
+    stop = StopToken()
+    wait = fake_ray.wait
+
+    def one_and_stop(references, timeout):
+        stop.stop()
+        return wait(references, timeout)
+
+    fake_ray.wait = one_and_stop
+    assert list(cluster.painter("local")([(0, film_task)], stop)) == []
+    done = len(steps.done)
+    assert [path.name for path in (tmp_path / "film.mp4.parts").glob("shot-*")] == ["shot-000000"]
+    fake_ray.wait = wait
+    ((_, outcome),) = cluster.painter("local")([(0, film_task)], StopToken())
+    assert outcome.outcome == batch.PAINTED
+    assert len(steps.done) - done < done  # the other shot alone
+    assert len(clips.read(film_task.output)) == 17
+
+
+def test_a_shot_that_fails_costs_its_film_alone(fake_ray, steps, film_task, tmp_path, monkeypatch):
+    other = replace(film_task, output=tmp_path / "other.mp4")
+
+    def fail(film, shot):
+        if shot.start == 0 and film.path.name == "film.mp4":
+            raise BatchError("no room")
+        return paint_shot(film, shot)
+
+    paint_shot = Film.paint_shot
+    monkeypatch.setattr(Film, "paint_shot", fail)
+    ended = list(cluster.painter("local")([(0, film_task), (1, other)], StopToken()))
+    assert [(number, one.outcome, one.reason) for number, one in ended] == [
+        (0, batch.FAILED, "no room"),
+        (1, batch.PAINTED, ""),
+    ]
+
+
+def test_what_is_no_clip_fails_before_it_is_sent(fake_ray, film_task, tmp_path):
+    (tmp_path / "text.mp4").write_text("no clip")
+    wrong = replace(film_task, content=tmp_path / "text.mp4")
+    ((_, outcome),) = cluster.painter("local")([(0, wrong)], StopToken())
+    assert "not a clip" in outcome.reason
+
+
+@pytest.mark.ray
+def test_a_clip_on_a_real_cluster(folders, castle_512, tmp_path):
+    write_clip(folders[0] / "clip.mp4", castle_512, 4, 3)
+    for name in ("castle", "cat", "dog"):
+        (folders[0] / f"{name}.jpg").unlink()
+    (folders[1] / "ejiri.jpg").unlink()
+    flags = ["--size=96", "--steps=2", "--no-subject", "--precision=float32", "--quality=full"]
+    films = []
+    for name, where in (("there", ["--ray", "local"]), ("here", [])):
+        command = ["-m", "nst_core", "batch", *folders, "-o", tmp_path / name, *flags, *where]
+        done = run(command, **ONE_THREAD)
+        assert done.returncode == 0, done.stderr
+        films.append(tmp_path / name / "clip-great-wave.mp4")
+    there, here = films
+    assert np.abs(np.float32(clips.read(there)) - clips.read(here)).mean() < 1
+    assert clips.times(there) == clips.times(here)
+    assert clips.sound(there) == clips.sound(here)

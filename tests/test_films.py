@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import clips
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 from conftest import example
 
-from nst_core import Film, FilmError, Settings, SettingsError, StopToken
+from nst_core import Film, FilmError, Settings, SettingsError, StopToken, recipe
 from nst_core.cli.main import main
 from nst_core.films import painter
+from nst_core.films.clip import probe
+from nst_core.films.cuts import look_through
+from nst_core.films.folder import holds, is_whole
 from nst_core.films.reel import Reel
 
 WAVE = example("style/great-wave")
@@ -193,6 +197,57 @@ def test_the_disk_and_what_is_held_are_bounded(steps, castle_512, tmp_path):
     assert parts(tmp_path) == ["long.mp4", "out.mp4"]
 
 
+def test_a_film_holds_its_recipe(steps, clip, tmp_path):
+    for ending in (".mp4", ".mov"):
+        output = tmp_path / f"out{ending}"
+        task = film(clip, output)
+        assert not is_whole(output)
+        frames = task.paint()
+        next(frames)
+        frames.close()
+        assert not is_whole(output)
+        list(film(clip, output).paint())
+        assert is_whole(output)
+        settings = painter.settings_for(task.clip, CHEAP)
+        made = recipe.make(clip, WAVE, settings)
+        assert holds(output, made, "quick")
+        assert not holds(output, made, "full")
+        assert not holds(output, replace(made, settings=replace(settings, steps=5)), "quick")
+    assert not holds(clip, made, "quick")
+    assert not holds(WAVE, made, "quick")
+
+
+def test_what_is_done_between_two_frames_counts_as_no_time_of_painting(
+    steps, clip, tmp_path, monkeypatch
+):
+    now = [0.0]
+    monkeypatch.setattr(painter.time, "monotonic", lambda: now[0])
+    for frame in film(clip, tmp_path / "out.mp4").paint():
+        assert frame.elapsed == 0
+        assert frame.eta in (None, 0)
+        now[0] += 1000
+
+
+def test_shots_that_are_painted_alone_join_to_the_same_film(steps, clip, tmp_path):
+    whole = [frame.image for frame in film(clip, tmp_path / "whole.mp4").paint()]
+    footage = look_through(probe(clip))
+    assert len(footage.shots) == 2
+    pieces = []
+    for number, shot in enumerate(reversed(footage.shots)):
+        (tmp_path / str(number)).mkdir()
+        painted = film(clip, tmp_path / str(number) / "out.mp4").paint_shot(shot)
+        files = [tmp_path / f"{shot.start:06}-{n}.nut" for n in range(len(painted))]
+        for file, data in zip(files, painted, strict=True):
+            file.write_bytes(data)
+        pieces = files + pieces
+    reel = Reel(tmp_path, probe(clip), footage.times)
+    reel.join(pieces, len(footage), tmp_path / "joined.mp4")
+    joined = clips.read(tmp_path / "joined.mp4")
+    assert np.abs(np.float32(joined) - whole).mean() < 6
+    assert clips.times(tmp_path / "joined.mp4") == clips.times(tmp_path / "whole.mp4")
+    assert clips.sound(tmp_path / "joined.mp4") == clips.sound(tmp_path / "whole.mp4")
+
+
 def test_another_film_is_not_gone_on_with(steps, clip, tmp_path):
     output = tmp_path / "out.mp4"
     run = film(clip, output).paint()
@@ -212,7 +267,7 @@ def test_another_film_is_not_gone_on_with(steps, clip, tmp_path):
 
 def test_wrong_arguments_are_told_at_the_call(steps, clip, tmp_path):
     output = tmp_path / "out.mp4"
-    with pytest.raises(SettingsError, match="one of: quick, full"):
+    with pytest.raises(SettingsError, match="one of: full, quick"):
         film(clip, output, "best")
     with pytest.raises(SettingsError, match="time_budget"):
         film(clip, output, settings=Settings(time_budget=10))

@@ -152,3 +152,38 @@ def test_under_a_real_limit():
     assert re.search(r"not enough free memory for 512 px: painted at \d+ px", notice)
     assert is_done
     assert 64 <= side < 512
+
+
+LONG_FILM = """
+import itertools, json, sys, psutil, pytest
+sys.path.insert(0, "tests")
+import clips, fake_engine
+from pathlib import Path
+from nst_core import Film, Settings
+from nst_core.pictures import images
+
+fake_engine.install(pytest.MonkeyPatch(), fake_engine.Steps())
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+photo = images.to_uint8(images.load("examples/content/castle.jpg", 512).rgb)
+turns = [*range(0, 200), *range(200, 0, -1)]
+frames = [photo[100:164, turns[n % 400]:turns[n % 400] + 96] for n in range(count)]
+clip = clips.write(folder / "clip.mp4", frames, sound="aac")
+film = Film(clip, "examples/style/great-wave.jpg", folder / "out.mp4",
+            Settings(size=96, steps=2, subject=False))
+process = psutil.Process()
+print(json.dumps([process.memory_info().rss for frame in film.paint()]))
+"""
+
+
+@pytest.mark.memory
+def test_the_memory_of_a_film_does_not_grow_with_its_length(tmp_path):
+    """Between its second and its last quarter, in bytes for each frame: far less than a frame."""
+    count = 400
+    command = [sys.executable, "-c", LONG_FILM, str(tmp_path), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    held = json.loads(done.stdout.splitlines()[-1])
+    assert len(held) == count
+    quarter = count // 4
+    early, late = (max(held[start : start + quarter]) for start in (quarter, count - quarter))
+    assert (late - early) / (2 * quarter) < 96 * 64 * 3

@@ -18,8 +18,8 @@ from page import controls, gradio_inside, texts, turns, words
 
 OTHERS = texts.LANGUAGES[1:]
 
-# Of whoever starts the program, and never of a visitor. Films of clips are not on the page.
-NOT_FOR_VISITORS = ("nst_core/cli", "nst_core/many", "nst_core/films", "nst_core/weights")
+# Of whoever starts the program, and never of a visitor.
+NOT_FOR_VISITORS = ("nst_core/cli", "nst_core/many", "nst_core/weights")
 
 # What makes a sentence: its first argument is the template.
 SENTENCES = {

@@ -1,9 +1,9 @@
 """The command line of a batch: `python -m nst_core batch PHOTOS PAINTINGS -o FOLDER`.
 
-Every photo in the style of every painting, or the jobs of a table. Progress goes to standard error;
-with `--json` one JSON object goes to standard output. Exit codes: 0 all is there, 2 bad input
-(nothing is painted), 4 some failed (the summary says why), 130 stopped by Ctrl-C. Started again, it
-goes on where it was stopped.
+Every photo and clip in the style of every painting, or the jobs of a table. Progress goes to
+standard error; with `--json` one JSON object goes to standard output. Exit codes: 0 all is there, 2
+bad input (nothing is painted), 4 some failed (the summary says why), 130 stopped by Ctrl-C. Started
+again, it goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser, its flags derived from `Settings`."""
     parser = Parser(
         prog=f"python -m nst_core {NAME}",
-        description="Paint every photo of a folder in the style of every painting of another, or "
-        "the jobs of a table. Started again, it goes on where it was stopped.",
+        description="Paint every photo and clip of a folder in the style of every painting of "
+        "another, or the jobs of a table. Started again, it goes on where it was stopped.",
     )
-    parser.add_argument("photos", metavar="PHOTOS", nargs="?", type=Path, help="folder of photos")
+    parser.add_argument(
+        "photos", metavar="PHOTOS", nargs="?", type=Path, help="folder of photos and clips"
+    )
     parser.add_argument(
         "paintings", metavar="PAINTINGS", nargs="?", type=Path, help="folder of paintings"
     )
@@ -63,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="paint on a Ray cluster, like 10.0.0.1:6379, or 'local' for one on this machine",
     )
+    flags.add_quality(parser)
     parser.add_argument("--force", action="store_true", help="paint again what is there")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     flags.add_preset(parser)
@@ -106,10 +109,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _tasks(options: argparse.Namespace, settings: Settings) -> Sequence[Task | Outcome]:
     if options.jobs and not options.photos:
-        return batch.from_table(options.jobs, options.output, settings)
+        return batch.from_table(options.jobs, options.output, settings, options.quality)
     if options.jobs or not options.paintings:
         raise BatchError("Give a folder of photos and one of paintings, or --jobs with a table.")
-    return batch.from_folders(options.photos, options.paintings, options.output, settings)
+    folders = options.photos, options.paintings
+    return batch.from_folders(*folders, options.output, settings, options.quality)
 
 
 def _painter(address: str | None) -> PaintAll:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from nst_core.engine.choices import CHOICES
 from nst_core.errors import SettingsError
+from nst_core.films.painter import QUALITIES, QUICK
 from nst_core.presets import PRESETS
 from nst_core.settings import DEFAULTS, SPECS, Settings, parse, spell
 from nst_core.stop import StopToken
@@ -57,6 +58,12 @@ def add_preset(parser: Any) -> None:
         choices=PRESETS,
         help="settings that belong together; other flags overrule them",
     )
+
+
+def add_quality(parser: Any) -> None:
+    """The flag for how much of a film is painted."""
+    known = "; ".join(f"{name}: {quality.help}" for name, quality in QUALITIES.items())
+    parser.add_argument("--quality", choices=QUALITIES, default=QUICK, help=f"of films; {known}")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

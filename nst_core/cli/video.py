@@ -28,7 +28,7 @@ from nst_core.cli.flags import (
 )
 from nst_core.errors import DivergenceError, NSTError, OutOfMemoryError, SettingsError
 from nst_core.films.clip import LIMITS
-from nst_core.films.painter import FILM_SIZE, QUALITIES, Film, FilmFrame
+from nst_core.films.painter import FILM_SIZE, Film, FilmFrame
 from nst_core.pictures.regions import MAX_PAINTINGS, Style
 from nst_core.stop import StopToken
 
@@ -57,8 +57,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, type=Path, help="the film, an MP4 or MOV"
     )
-    known = "; ".join(f"{name}: {quality.help}" for name, quality in QUALITIES.items())
-    parser.add_argument("--quality", choices=QUALITIES, default="quick", help=known)
+    flags.add_quality(parser)
     parser.add_argument(
         "--mix", metavar="W,W,...", type=flags.weights, help="weights of the paintings, like 2,1"
     )

@@ -20,10 +20,11 @@ import numpy as np
 
 from nst_core.errors import ClipError
 from nst_core.pictures.images import MINIMUM_SIDE, PAPER
+from nst_core.sentence import Sentence
 
 ClipSource = str | os.PathLike[str]
 
-READABLE_TEXT = "MP4, MOV, WebM, MKV or AVI"
+READABLE_TEXT = Sentence("MP4, MOV, WebM, MKV or AVI")
 
 # FFmpeg's names of the containers that are read. Others are refused: playlists open other files,
 # and pictures are no clips.
@@ -45,8 +46,11 @@ class Limits:
         """Raise `ClipError` for a clip that is longer."""
         if seconds > self.seconds:
             raise ClipError(
-                f"{name!r} is {seconds:.1f} s long, but {self.seconds:g} s are the most; "
-                "cut it and try again."
+                "{name!r} is {seconds:.1f} s long, but {most:g} s are the most; cut it and try "
+                "again.",
+                name=name,
+                seconds=seconds,
+                most=self.seconds,
             )
 
 
@@ -82,8 +86,13 @@ class Clip:
         width, height = (2 * round(own * factor / 2) for own in (self.width, self.height))
         if min(width, height) < MINIMUM_SIDE:
             raise ClipError(
-                f"{self.path.name!r} has {self.width} x {self.height} pixels, which become {width} "
-                f"x {height} at size {side}; every side needs {MINIMUM_SIDE}."
+                "{name!r} has {before} pixels, which become {after} at size {size}; every side "
+                "needs {least}.",
+                name=self.path.name,
+                before=f"{self.width} x {self.height}",
+                after=f"{width} x {height}",
+                size=side,
+                least=MINIMUM_SIDE,
             )
         return width, height
 
@@ -113,19 +122,31 @@ def probe(source: ClipSource, limits: Limits = LIMITS) -> Clip:
     """
     path = Path(source)
     if not path.is_file():
-        raise ClipError(f"There is no clip {str(path)!r}.")
+        raise ClipError("There is no clip {path!r}.", path=str(path))
     size = path.stat().st_size
-    if not 0 < size <= limits.bytes:
-        told = "is empty" if size == 0 else f"has {size / 1e9:.1f} GB"
-        most = f"{limits.bytes / 1e9:g} GB"
-        raise ClipError(f"{path.name!r} {told}; a clip in {READABLE_TEXT} of at most {most} is "
-                        "needed.")  # fmt: skip
+    if size == 0:
+        raise ClipError(
+            "{name!r} is empty; a clip in {formats} is needed.",
+            name=path.name,
+            formats=READABLE_TEXT,
+        )
+    if size > limits.bytes:
+        raise ClipError(
+            "{name!r} has {megabytes:.0f} MB, but {most:g} MB are the most; cut it and try again.",
+            name=path.name,
+            megabytes=size / 1e6,
+            most=limits.bytes / 1e6,
+        )
     with opened(path) as container:
         if not container.streams.video:
-            raise ClipError(f"{path.name!r} has no picture, only sound; give a clip.")
+            raise ClipError("{name!r} has no picture, only sound; give a clip.", name=path.name)
         stream = container.streams.video[0]
         if stream.codec_context is None:  # damaged, or of a codec that nobody knows
-            raise ClipError(f"{path.name!r} has a picture that cannot be decoded; export it again.")
+            raise ClipError(
+                "{name!r} has a picture that cannot be decoded; export it again, as {formats}.",
+                name=path.name,
+                formats=READABLE_TEXT,
+            )
         _check_sides(stream.width, stream.height, limits, path.name)
         seconds = float(container.duration or 0) / 1e6
         limits.check_seconds(seconds, path.name)
@@ -152,7 +173,9 @@ def opened(path: Path) -> Iterator[Any]:
         container = av.open(path, container_options=options)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ClipError(
-            f"{path.name!r} is not a clip that can be read; {READABLE_TEXT} is needed."
+            "{name!r} is not a clip that can be read; {formats} is needed.",
+            name=path.name,
+            formats=READABLE_TEXT,
         ) from error
     with container:
         yield container
@@ -171,16 +194,23 @@ def _decoding_errors(path: Path) -> Iterator[None]:
         yield
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise ClipError(
-            f"{path.name!r} is truncated or damaged; export it again, as {READABLE_TEXT}, and give "
-            "the new file."
+            "{name!r} is truncated or damaged; export it again, as {formats}, and give the new "
+            "file.",
+            name=path.name,
+            formats=READABLE_TEXT,
         ) from error
 
 
 def _check_sides(width: int, height: int, limits: Limits, name: str) -> None:
     if min(width, height) < MINIMUM_SIDE or width * height > limits.pixels:
         raise ClipError(
-            f"{name!r} has {width} x {height} pixels; every side needs {MINIMUM_SIDE}, and "
-            f"{limits.pixels / 1e6:.1f} million are the most."
+            "{name!r} has {width} x {height} pixels; every side needs {least}, and {millions:.1f} "
+            "million are the most.",
+            name=name,
+            width=width,
+            height=height,
+            least=MINIMUM_SIDE,
+            millions=limits.pixels / 1e6,
         )
 
 
@@ -189,7 +219,7 @@ def _seen_size(path: Path, stream: Any) -> tuple[int, int]:
     with opened(path) as container, _decoding_errors(path):
         frame = next(container.decode(video=0), None)
     if frame is None:
-        raise ClipError(f"{path.name!r} has no frame that can be read.")
+        raise ClipError("{name!r} has no frame that can be read.", name=path.name)
     ratio = stream.sample_aspect_ratio or 1
     width, height = round(frame.width * ratio), frame.height
     return (height, width) if _quarter_turns(frame) % 2 else (width, height)

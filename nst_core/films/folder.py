@@ -10,12 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from nst_core.engine.plan import Plan
-from nst_core.errors import FilmError, SettingsError
+from nst_core.errors import ClipError, FilmError, SettingsError
 from nst_core.files import replacing, write_whole
+from nst_core.films.clip import opened
 from nst_core.recipe import Recipe
 
 ENDING = ".parts"  # behind the film's name
 RECORD = "film.json"
+
+
+def is_whole(film: Path) -> bool:
+    """Whether a film is there to its end, and not only begun."""
+    return film.exists() and not _parts_of(film).exists()
+
+
+def _parts_of(film: Path) -> Path:
+    return film.with_name(film.name + ENDING)
 
 
 @dataclass(frozen=True)
@@ -38,10 +48,10 @@ class Folder:
 
         Raises `FilmError` where another film is, or was begun, unless it is to be overwritten.
         """
-        path = film.with_name(film.name + ENDING)
+        path = _parts_of(film)
         if film.is_dir() or not film.parent.is_dir():
             raise FilmError(
-                f"{str(film)!r} cannot be written: give a file in a folder that exists."
+                "{path!r} cannot be written: give a file in a folder that exists.", path=str(film)
             )
         if overwrite:
             shutil.rmtree(path, ignore_errors=True)
@@ -49,14 +59,16 @@ class Folder:
         if path.exists():
             return cls(path, _same(path, made, quality), quality)
         if film.exists():
-            raise FilmError(f"{film.name!r} exists; give another name, or overwrite it.")
+            raise FilmError("{name!r} exists; give another name, or overwrite it.", name=film.name)
         return cls(path, made, quality)
 
-    def keep(self, plan: Plan) -> None:
-        """Note what is painted, before the first frame is."""
+    def keep(self, plan: Plan | None = None) -> str:
+        """Note what is painted, before the first frame is; returns the note."""
         self.path.mkdir(exist_ok=True)
-        record = {"quality": self.quality, "recipe": replace(self.made, plan=plan).to_json()}
-        write_whole(json.dumps(record).encode(), self.path / RECORD)
+        made = replace(self.made, plan=plan or self.made.plan)
+        note = json.dumps({"quality": self.quality, "recipe": made.to_json()})
+        write_whole(note.encode(), self.path / RECORD)
+        return note
 
     def clear(self) -> None:
         """Remove it and all that is in it."""
@@ -73,7 +85,9 @@ class Folder:
         """The same; raises `FilmError` where there is nothing."""
         found = self.load(kind, number)
         if found is None:
-            raise FilmError(f"{self.path.name!r} is damaged; remove it to begin the film anew.")
+            raise FilmError(
+                "{name!r} is damaged; remove it to begin the film anew.", name=self.path.name
+            )
         return found
 
     def save(self, kind: str, number: int, picture: np.ndarray) -> np.ndarray:
@@ -95,14 +109,33 @@ class Folder:
 def _same(path: Path, made: Recipe, quality: str) -> Recipe:
     """The recipe of a film that was begun, if that is the same one."""
     try:
-        record = json.loads((path / RECORD).read_bytes())
-        begun = Recipe.from_json(record["recipe"])
-        is_same = record["quality"] == quality and begun.is_same_picture(made)
-    except (OSError, ValueError, KeyError, TypeError, SettingsError):
-        is_same = False
-    if not is_same:
+        note = (path / RECORD).read_text()
+    except (OSError, ValueError):
+        note = ""
+    begun = _noted(note, quality)
+    if begun is None or not begun.is_same_picture(made):
         raise FilmError(
-            f"Another film was begun in {path.name!r}, of another clip or painting or with other "
-            "settings; remove it, give another name, or overwrite it."
+            "Another film was begun in {name!r}, of another clip or painting or with other "
+            "settings; remove it, give another name, or overwrite it.",
+            name=path.name,
         )
     return begun
+
+
+def holds(film: Path, made: Recipe, quality: str) -> bool:
+    """Whether a film's own note says that it is this one."""
+    try:
+        with opened(film) as container:
+            found = _noted(container.metadata.get("comment", ""), quality)
+    except ClipError:
+        return False
+    return found is not None and found.is_same_picture(made)
+
+
+def _noted(note: str, quality: str) -> Recipe | None:
+    """The recipe in a note; None for one of another quality, or what is no note."""
+    try:
+        record = json.loads(note)
+        return Recipe.from_json(record["recipe"]) if record["quality"] == quality else None
+    except (ValueError, KeyError, TypeError, SettingsError):
+        return None

@@ -13,6 +13,7 @@ import collections
 import contextlib
 import functools
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -32,7 +33,7 @@ from nst_core.films.folder import Folder
 from nst_core.films.motion import Motion, composed, motions, still
 from nst_core.films.reel import Reel, check_ending
 from nst_core.pictures.regions import StyleSource, as_styles
-from nst_core.settings import SPECS, Settings
+from nst_core.settings import SPECS, Settings, one_of, unwanted
 from nst_core.stop import StoppedError, StopToken
 
 FILM_SIZE = 384  # px, long side of a film whose size was left open
@@ -62,8 +63,9 @@ class Quality:
         return max(1, min(LONGEST_STRIDE, round(self.key_seconds * clip.rate)))
 
 
+QUICK = "quick"  # unless another one is asked for
 QUALITIES: dict[str, Quality] = {
-    "quick": Quality("Quick", "key frames are painted, those between are drawn along", 0.5, 8),
+    QUICK: Quality("Quick", "key frames are painted, those between are drawn along", 0.5, 8),
     "full": Quality("Full", "every frame is painted", 0.0, 10),
 }
 
@@ -75,7 +77,7 @@ class FilmFrame:
     image: np.ndarray  # uint8 [H, W, 3]
     number: int  # from 0
     total: int  # frames that the film has in the end
-    elapsed: float  # seconds since this run began
+    elapsed: float  # seconds of this run, without what the caller did between frames
     eta: float | None  # seconds left; None before a frame of each kind was measured
     done: bool  # whether it is the last one
 
@@ -114,23 +116,19 @@ class Film:
         style: StyleSource,
         output: ClipSource,
         settings: Settings | None = None,
-        quality: str = "quick",
+        quality: str = QUICK,
         *,
         limits: Limits = LIMITS,
         overwrite: bool = False,
     ) -> None:
         if quality not in QUALITIES:
-            known = ", ".join(QUALITIES)
-            raise SettingsError(f"quality is {quality!r}, but it must be one of: {known}.")
+            raise unwanted("quality", quality, one_of(QUALITIES))
         settings = settings or Settings()
-        if settings.time_budget is not None:
-            raise SettingsError("A film takes what its frames take; leave time_budget out.")
         self.path, self.quality = Path(output), QUALITIES[quality]
         check_ending(self.path)
         self.clip, self._limits = probe(clip, limits), limits
         self.size = self.clip.size_at(settings.size or FILM_SIZE)  # width and height, pixels
-        least = int(SPECS["size"].minimum or 0)  # a smaller clip is not enlarged
-        settings = replace(settings, size=max(least, *self.size), frame_interval=3600)
+        settings = settings_for(self.clip, settings)
         made, styles = recipe.make(clip, style, settings), as_styles(style)
         self._folder = Folder.beside(self.path, made, quality, overwrite)
         first = next(self.clip.frames(self.size))
@@ -149,13 +147,12 @@ class Film:
             DivergenceError, OutOfMemoryError: as for `stream`.
             OSError: the folder cannot be written any more.
         """
-        stop = stop or StopToken()
-        self._folder.keep(self.plan)
+        stop, note = stop or StopToken(), self._folder.keep(self.plan)
         with contextlib.suppress(StoppedError):
             footage = look_through(self.clip, self._limits, stop)
-            reel = Reel(self._folder.path, self.clip, footage.times)
+            reel = Reel(self._folder.path, self.clip, footage.times, note)
             pace = Pace(footage, self.quality.stride(self.clip), len(reel))
-            saved = time.monotonic()
+            saved = -math.inf  # the first frame plays at once
             try:
                 for pixels in self._frames(footage, reel, stop):
                     reel.add(pixels)
@@ -163,10 +160,20 @@ class Film:
                         reel.save(self.path)
                         saved = time.monotonic()
                     yield pace.frame(pixels)
+                    pace.go_on()
             finally:
                 if len(reel):
                     reel.save(self.path)
             self._folder.clear()
+
+    def paint_shot(self, shot: Shot) -> list[bytes]:
+        """One shot of the clip alone, in pieces for `Reel.join`; raises what `paint` does."""
+        self._folder.keep(self.plan)
+        reel = Reel(self._folder.path, self.clip, np.arange(shot.start, shot.stop))
+        for pixels in self._shot(shot, shot.start, StopToken()):
+            reel.add(pixels)
+        with reel.pieces() as pieces:
+            return [piece.read_bytes() for piece in pieces]
 
     def _frames(self, footage: Footage, reel: Reel, stop: StopToken) -> Iterator[np.ndarray]:
         """The frames that are not yet there, as they are shown; each is in the reel when the next
@@ -240,6 +247,18 @@ class Film:
         return self._folder.save(WANTED, frame.number, paint()) if found is None else found
 
 
+def settings_for(clip: Clip, settings: Settings) -> Settings:
+    """Settings of pictures as they are for the frames of a clip.
+
+    Raises `SettingsError` for a time, and `ClipError` for a size that is too small.
+    """
+    if settings.time_budget is not None:
+        raise SettingsError("A film takes what its frames take; leave time_budget out.")
+    least = int(SPECS["size"].minimum or 0)  # a smaller clip is not enlarged
+    size = max(least, *clip.size_at(settings.size or FILM_SIZE))
+    return replace(settings, size=size, frame_interval=3600)
+
+
 def keys_of(shot: Shot, stride: int) -> list[int]:
     """The key frames of a shot: every so many, and its last one."""
     last = shot.stop - 1
@@ -297,17 +316,19 @@ class Pace:
         self._kinds = list(
             itertools.chain.from_iterable(_kinds(shot, stride) for shot in footage.shots)
         )
-        self._number, self._began = there, time.monotonic()
-        self._sent = self._began
+        self._number, self._worked, self._went_on = there, 0.0, time.monotonic()
         self._measured: dict[str, list[float]] = {}
 
     def frame(self, pixels: np.ndarray) -> FilmFrame:
         """Count a frame that was painted, and tell of it."""
-        now, number = time.monotonic(), self._number
-        self._measured.setdefault(self._kinds[number], []).append(now - self._sent)
-        self._sent, self._number = now, number + 1
-        total = len(self._kinds)
-        return FilmFrame(pixels, number, total, now - self._began, self._eta(), number + 1 == total)
+        number, total, seconds = self._number, len(self._kinds), time.monotonic() - self._went_on
+        self._measured.setdefault(self._kinds[number], []).append(seconds)
+        self._worked, self._number = self._worked + seconds, number + 1
+        return FilmFrame(pixels, number, total, self._worked, self._eta(), number + 1 == total)
+
+    def go_on(self) -> None:
+        """The next frame is asked for: what was done since the last one does not count."""
+        self._went_on = time.monotonic()
 
     def _eta(self) -> float | None:
         left = collections.Counter(self._kinds[self._number :])

@@ -49,10 +49,11 @@ class Reel:
         folder: where they are kept; what is there already is gone on with.
         clip: whose frames they are, and whose sound is taken.
         times: when each frame of the clip is shown, in the clip's time base.
+        note: what the film holds as its comment.
     """
 
-    def __init__(self, folder: Path, clip: Clip, times: np.ndarray) -> None:
-        self._folder, self._clip, self._times = folder, clip, times
+    def __init__(self, folder: Path, clip: Clip, times: np.ndarray, note: str = "") -> None:
+        self._folder, self._clip, self._times, self._note = folder, clip, times, note
 
     def __len__(self) -> int:
         """How many frames are there, from the first on."""
@@ -73,14 +74,24 @@ class Reel:
 
         Raises `OSError` when the folder cannot be written.
         """
+        with self.pieces() as pieces:
+            self.join(pieces, len(self), path)
+
+    @contextlib.contextmanager
+    def pieces(self) -> Iterator[Sequence[Path]]:
+        """All that is there in pieces; the last one, which frames still wait for, goes again."""
         pieces, waiting = list(self._pieces), self._waiting
         rest = self._folder / "rest.nut"
         if waiting:
             self._write_piece(waiting, rest)
             pieces.append(rest)
-        with replacing(path) as part:
-            self._join(pieces, part, ENDINGS[path.suffix.lower()])
+        yield pieces
         rest.unlink(missing_ok=True)
+
+    def join(self, pieces: Sequence[Path], count: int, path: Path) -> None:
+        """Write a film of pieces, of the clip's first `count` frames in all; raises as `save`."""
+        with replacing(path) as part:
+            self._join(pieces, count, part, ENDINGS[path.suffix.lower()])
 
     # --- Pieces ---
 
@@ -105,7 +116,7 @@ class Reel:
 
     # --- The whole ---
 
-    def _join(self, pieces: Sequence[Path], file: Path, container_format: str) -> None:
+    def _join(self, pieces: Sequence[Path], count: int, file: Path, container_format: str) -> None:
         import av
 
         if not pieces:
@@ -116,13 +127,14 @@ class Reel:
             opened(self._clip.path) as source,
             av.open(pieces[0]) as first,
         ):
+            container.metadata["comment"] = self._note
             picture = container.add_stream_from_template(first.streams.video[0])
             picture.time_base = self._clip.time_base
             begins, origin = _starts(source)
             packets = [self._picture_packets(pieces, picture, begins - origin)]
             if self._clip.has_sound:
-                is_whole = len(self) == len(self._times)
-                end = None if is_whole else begins + self._seconds(len(self))
+                is_whole = count == len(self._times)
+                end = None if is_whole else begins + self._seconds(count)
                 packets.append(_sound_packets(source, container, origin, end))
             for _, packet in heapq.merge(*packets, key=lambda pair: pair[0]):
                 container.mux(packet)

@@ -1,6 +1,6 @@
-"""Many pictures in one go: what there is to paint, what is done already, and how each one ended.
+"""Many pictures and films in one go: what there is to paint, what is done, how each one ended.
 
-A picture that was painted holds its recipe, so a batch that was cut off is gone on with by starting
+What was painted holds its recipe, so a batch that was cut off is gone on with by starting
 it again: what has the recipe that it would get is there already. Nothing is printed here.
 """
 
@@ -23,6 +23,11 @@ from nst_core.engine.frame import Frame
 from nst_core.engine.objective import Objective
 from nst_core.errors import BatchError, NSTError, SettingsError
 from nst_core.files import write_whole
+from nst_core.films.clip import probe
+from nst_core.films.folder import is_whole
+from nst_core.films.painter import QUICK
+from nst_core.many import clips
+from nst_core.many.task import CLIPS, PICTURES, Task, is_clip
 from nst_core.pictures import images
 from nst_core.recipe import Recipe
 from nst_core.settings import SPECS, Settings, parse
@@ -31,26 +36,11 @@ from nst_core.stop import StopToken
 SUMMARY = "summary.csv"  # its name, in the folder of the pictures
 TO_DO, PAINTED, THERE, FAILED = "to do", "painted", "there already", "failed"
 
-# Endings of what is taken for a picture in a folder: those of `images.READABLE`.
-ENDINGS = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif")
-)
-
 # Columns of a table of jobs; all others are fields of `Settings`.
-COLUMNS = ("content", "style", "mix", "output")
+COLUMNS = ("content", "style", "mix", "output", "quality")
 
 # What costs one picture and not the others.
 TASK_ERRORS = (NSTError, MemoryError, OSError)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One picture to be painted."""
-
-    content: Path
-    style: tuple[tuple[Path, float], ...]  # paintings and their weights
-    settings: Settings
-    output: Path  # a PNG, which can keep its recipe
 
 
 @dataclass(frozen=True)
@@ -77,41 +67,50 @@ PaintAll = Callable[[Sequence[Numbered], StopToken], Iterator[tuple[int, Outcome
 # --- What there is to paint ---------------------------------------------------------------------
 
 
-def from_folders(photos: Path, paintings: Path, output: Path, settings: Settings) -> list[Task]:
-    """Every photo of one folder in the style of every painting of the other.
+def from_folders(
+    photos: Path, paintings: Path, output: Path, settings: Settings, quality: str = QUICK
+) -> list[Task]:
+    """Every photo and clip of one folder in the style of every painting of the other.
 
-    What does not end like a picture is left out. Raises `BatchError` when a folder holds none.
+    What does not end like one is left out. Raises `BatchError` when a folder holds none.
+
+    Args:
+        quality: of the films.
     """
-    pairs = [(photo, style) for photo in pictures_in(photos) for style in pictures_in(paintings)]
+    contents, styles = files_in(photos, PICTURES | CLIPS), files_in(paintings)
+    pairs = [(photo, style) for photo in contents for style in styles]
     names = _unique(_name(photo, [style]) for photo, style in pairs)
     return [
-        Task(photo, ((style, 1.0),), settings, output / name)
+        Task(photo, ((style, 1.0),), settings, output / name, quality)
         for (photo, style), name in zip(pairs, names, strict=True)
     ]
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder by their endings, in order; raises `BatchError` for none."""
+def files_in(folder: Path, wanted: frozenset[str] = PICTURES) -> list[Path]:
+    """The files of a folder with these endings, in order; raises `BatchError` for none."""
     if not folder.is_dir():
         raise BatchError(f"{str(folder)!r} is not a folder; give one with pictures.")
-    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in wanted)
     if not found:
-        endings = ", ".join(sorted(ENDINGS))
+        endings = ", ".join(sorted(wanted))
         raise BatchError(f"There is no picture in {str(folder)!r}; looked for {endings}.")
     return found
 
 
-def from_table(file: Path, output: Path, settings: Settings) -> list[Task | Outcome]:
+def from_table(
+    file: Path, output: Path, settings: Settings, quality: str = QUICK
+) -> list[Task | Outcome]:
     """The jobs of a CSV file: a task for each row, or the outcome of a row that makes none.
 
-    Its columns are `content`; `style`, one painting or several between semicolons; and, if wanted,
-    `mix`, their weights like 2,1; `output`, the name of a PNG; and any field of `Settings`. An
-    empty cell means `settings`. Paths are relative to the file's folder.
+    Its columns are `content`, a photo or clip; `style`, one painting or several between semicolons;
+    and, if wanted, `mix`, their weights like 2,1; `output`, the name of a PNG, or of an MP4 for a
+    clip; `quality`, of a film; and any field of `Settings`. An empty cell means `settings` or
+    `quality`. Paths are relative to the file's folder.
 
     Raises `BatchError` when the file cannot be read, has no row, or has an unknown column.
     """
     rows = _read_table(file)
-    made = [_task(row, file.parent, output, settings) for row in rows]
+    made = [_task(row, file.parent, output, settings, quality) for row in rows]
     unnamed = [task for task, row in zip(made, rows, strict=True) if not row.get("output")]
     names = iter(_unique(_name_of(task) for task in unnamed))
     named = [
@@ -140,7 +139,9 @@ def _read_table(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _task(row: Mapping[Any, Any], folder: Path, output: Path, settings: Settings) -> Task | Outcome:
+def _task(
+    row: Mapping[Any, Any], folder: Path, output: Path, settings: Settings, quality: str
+) -> Task | Outcome:
     try:
         if None in row or None in row.values():
             raise SettingsError("The row has another number of cells than the head.")
@@ -153,7 +154,8 @@ def _task(row: Mapping[Any, Any], folder: Path, output: Path, settings: Settings
             content,
             tuple(zip(paintings, _mix(row.get("mix", ""), len(paintings)), strict=True)),
             replace(settings, **changes),
-            output / _checked_name(row.get("output", "")),
+            output / _checked_name(row.get("output", ""), _ending(content)),
+            row.get("quality", "").strip() or quality,
         )
     except SettingsError as error:
         content, style, name = (row.get(column) or "" for column in ("content", "style", "output"))
@@ -170,17 +172,22 @@ def _mix(text: str, count: int) -> list[float]:
     return weights
 
 
-def _checked_name(name: str) -> str:
-    if name and (Path(name).name != name or Path(name).suffix.lower() != ".png"):
+def _checked_name(name: str, ending: str) -> str:
+    if name and (Path(name).name != name or Path(name).suffix.lower() != ending):
         raise SettingsError(
-            f"output is {name!r}, but it must be the name of a PNG, which keeps its recipe, "
-            "without a folder."
+            f"output is {name!r}, but it must be the name of a {ending[1:].upper()}, which keeps "
+            "its recipe, without a folder."
         )
     return name
 
 
 def _name(content: Path, paintings: Iterable[Path]) -> str:
-    return "-".join([content.stem, *(painting.stem for painting in paintings)]) + ".png"
+    return "-".join([content.stem, *(one.stem for one in paintings)]) + _ending(content)
+
+
+def _ending(content: Path) -> str:
+    """Of what is painted of a photo or clip."""
+    return ".mp4" if is_clip(content) else ".png"
 
 
 def _name_of(task: Task | Outcome) -> str:
@@ -252,22 +259,27 @@ def run(
 
 
 def is_painted(task: Task) -> bool:
-    """Whether the picture is there, with the recipe that it would get.
+    """Whether the picture or film is there, with the recipe that it would get.
 
     Raises `BatchError` when something else is in its place, and what `recipe.make` raises.
     """
-    if not task.output.exists():
+    if not is_whole(task.output):
         return False
-    try:
-        same = recipe.read(task.output).is_same_picture(_recipe(task))
-    except SettingsError:
-        same = False
-    if not same:
+    if not _is_same(task):
         raise BatchError(
             f"{task.output.name!r} is there, but was painted from other pictures or with other "
             "settings; move it away, or use --force to replace it."
         )
     return True
+
+
+def _is_same(task: Task) -> bool:
+    if task.is_clip:
+        return clips.is_painted(task)
+    try:
+        return recipe.read(task.output).is_same_picture(_recipe(task))
+    except SettingsError:
+        return False
 
 
 def paint_here(tasks: Sequence[Numbered], stop: StopToken) -> Iterator[tuple[int, Outcome]]:
@@ -280,17 +292,19 @@ def paint_here(tasks: Sequence[Numbered], stop: StopToken) -> Iterator[tuple[int
 
 
 def paint(task: Task, *, precision: str = "auto", stop: StopToken | None = None) -> Outcome | None:
-    """Paint one picture and save it with its recipe; what goes wrong is in the outcome.
+    """Paint one picture or film, kept with its recipe; what goes wrong is in the outcome.
 
     Args:
         precision: what "auto" comes to for all pictures of a batch.
-        stop: ends the work within a step; nothing is saved then, and None returns.
+        stop: ends the work within a step; no picture is saved then, a film as far as it is there,
+            and None returns.
     """
-    settings = task.settings
-    if settings.precision == "auto":
-        settings = replace(settings, precision=precision)
+    settled = with_precision(task, precision)
     try:
-        last = deque(stream(task.content, list(task.style), settings, stop=stop), maxlen=1)
+        if task.is_clip:
+            shown = clips.paint(settled, stop)
+            return film_done(task, shown.image.shape[1::-1], shown.elapsed) if shown else None
+        last = deque(stream(task.content, list(task.style), settled.settings, stop=stop), maxlen=1)
         if not last or not last[0].done:
             return None
         (frame,) = last
@@ -299,6 +313,13 @@ def paint(task: Task, *, precision: str = "auto", stop: StopToken | None = None)
     except TASK_ERRORS as error:
         return failed(task, str(error))
     return _done(task, frame)
+
+
+def with_precision(task: Task, precision: str) -> Task:
+    """The task, painted in this precision where it leaves that open."""
+    if task.settings.precision != "auto":
+        return task
+    return replace(task, settings=replace(task.settings, precision=precision))
 
 
 def _recipe(task: Task) -> Recipe:
@@ -349,7 +370,17 @@ def _done(task: Task, frame: Frame) -> Outcome:
     )
 
 
+def film_done(task: Task, size: tuple[int, ...], seconds: float | None = None) -> Outcome:
+    """The outcome of a film, of so many pixels wide and high."""
+    width, height = size
+    rounded = None if seconds is None else round(seconds, 3)
+    return replace(to_do(task), outcome=PAINTED, width=width, height=height, seconds=rounded)
+
+
 def _seen(task: Task) -> Outcome:
+    if task.is_clip:
+        film = probe(task.output)
+        return replace(to_do(task), outcome=THERE, width=film.width, height=film.height)
     with Image.open(task.output) as image:
         width, height = image.size
     return replace(to_do(task), outcome=THERE, width=width, height=height)

@@ -1,9 +1,9 @@
 """A batch on a Ray cluster: one model in each worker, pictures there and back as bytes.
 
 Ray does the scheduling: it starts the workers, hands them tasks, and gives to others what was lost
-with a machine. The folders need not be shared, since the driver reads all pictures and writes all
-results; this package, and a weights file or stylizer that the settings name, have to be on every
-machine. Ray is an extra:
+with a machine. A clip is split at its cuts: each shot is painted by itself, and all are joined. The
+folders need not be shared, since the driver reads all files and writes all results; this package,
+and a weights file or stylizer that the settings name, have to be on every machine. Ray is an extra:
 `pip install -r requirements-ray.txt`.
 
 GPUs are asked for where the cluster has them; that was written with care and never run.
@@ -11,11 +11,11 @@ GPUs are asked for where the cluster has them; that was written with care and ne
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import tempfile
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,12 @@ from typing import Any
 from nst_core.engine.device import fastest_precision
 from nst_core.errors import BatchError
 from nst_core.files import write_whole
-from nst_core.many import batch
-from nst_core.many.batch import TASK_ERRORS, Numbered, Outcome, PaintAll, Task
-from nst_core.stop import StopToken
+from nst_core.films.cuts import Shot
+from nst_core.many import batch, clips
+from nst_core.many.batch import TASK_ERRORS, Numbered, Outcome, PaintAll
+from nst_core.many.clips import Assembly
+from nst_core.many.task import Task
+from nst_core.stop import StoppedError, StopToken
 
 LOCAL = "local"  # instead of an address: a cluster of this machine alone
 
@@ -105,27 +108,112 @@ def _paint_all(tasks: Sequence[Numbered], stop: StopToken) -> Iterator[tuple[int
         precision = ray.get(remote(_precision).remote())
     except ray.exceptions.RayError as error:
         raise BatchError(f"The cluster's workers cannot be used: {error}") from error
-    paint = remote(_paint)
+    functions = {one: remote(one) for one in (_paint, _paint_shot)}
     max_running = AHEAD * _workers(resources)
-    waiting = deque(tasks)
-    running: dict[Any, Numbered] = {}
+    jobs = _jobs(tasks, precision, stop)
+    job = next(jobs, None)
+    running: dict[Any, Job] = {}
     try:
-        while (waiting or running) and not stop.is_set():
-            if waiting and len(running) < max_running:
-                number, task = waiting.popleft()
-                try:
-                    sent = RemoteTask.of(task, precision)
-                except OSError as error:
-                    yield number, batch.failed(task, str(error))
+        while (job or running) and not stop.is_set():
+            if job and len(running) < max_running:
+                if isinstance(job, Job):
+                    running[functions[job.function].remote(*job.arguments)] = job
                 else:
-                    running[paint.remote(sent)] = number, task
+                    yield job
+                job = next(jobs, None)
                 continue
             for ended in ray.wait(list(running), timeout=STOP_INTERVAL)[0]:
-                number, task = running.pop(ended)
-                yield number, _received(task, ended)
+                yield from running.pop(ended).received(ended)
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is handed over: a picture, or a shot of a clip."""
+
+    number: int
+    task: Task
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    take: Callable[[Any], Outcome | None]  # what the function returned
+
+    def received(self, reference: Any) -> Iterator[tuple[int, Outcome]]:
+        """The outcome of its task, if it is known by now."""
+        import ray
+
+        try:
+            outcome = self.take(ray.get(reference))
+        except (ray.exceptions.RayError, *TASK_ERRORS) as error:
+            outcome = batch.failed(self.task, str(error))
+        if outcome:
+            yield self.number, outcome
+
+
+def _jobs(
+    tasks: Sequence[Numbered], precision: str, stop: StopToken
+) -> Iterator[Job | tuple[int, Outcome]]:
+    """What workers are handed over, one by one, and the outcomes of what they cannot be."""
+    for number, task in tasks:
+        try:
+            if task.is_clip:
+                yield from _shots(number, task, precision, stop)
+            else:
+                sent = RemoteTask.of(task, precision)
+                yield Job(number, task, _paint, (sent,), functools.partial(_kept, task))
+        except StoppedError:
+            return
+        except TASK_ERRORS as error:
+            yield number, batch.failed(task, str(error))
+
+
+def _shots(
+    number: int, task: Task, precision: str, stop: StopToken
+) -> Iterator[Job | tuple[int, Outcome]]:
+    import ray
+
+    film = ShotByShot(Assembly(task, stop))
+    sent = ray.put(RemoteTask.of(task, precision))  # once, for all shots
+    for shot in film.begin():
+        take = functools.partial(film.take, shot)
+        yield Job(number, task, _paint_shot, (sent, shot), take)
+    if film.outcome:
+        yield number, film.outcome
+
+
+class ShotByShot:
+    """A clip on its way through the cluster."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly, self._missing = assembly, assembly.missing()
+        self.outcome: Outcome | None = None
+
+    def begin(self) -> Iterator[Shot]:
+        """The shots to be painted; none after one that failed."""
+        if not self._missing:
+            self._join()
+        for shot in tuple(self._missing):
+            if self.outcome is None:
+                yield shot
+
+    def take(self, shot: Shot, painted: tuple[str, list[bytes]]) -> Outcome | None:
+        """Keep a shot, or why there is none; the outcome when that settles it."""
+        reason, pieces = painted
+        if self.outcome:
+            return None
+        if reason:
+            self.outcome = batch.failed(self._assembly.task, reason)
+            return self.outcome
+        self._assembly.keep(shot, pieces)
+        self._missing.remove(shot)
+        if not self._missing:
+            self._join()
+        return self.outcome
+
+    def _join(self) -> None:
+        self._assembly.join()
+        self.outcome = batch.film_done(self._assembly.task, self._assembly.size)
 
 
 def _precision() -> str:
@@ -143,16 +231,21 @@ def _paint(sent: RemoteTask) -> tuple[Outcome, bytes]:
         return outcome, task.output.read_bytes() if done else b""
 
 
-def _received(task: Task, reference: Any) -> Outcome:
-    """Keep what a worker sent; its outcome in terms of the driver's files."""
-    import ray
+def _paint_shot(sent: RemoteTask, shot: Shot) -> tuple[str, list[bytes]]:
+    """In a worker: why a shot could not be painted, or nothing and its pieces."""
+    with tempfile.TemporaryDirectory() as folder:
+        task = batch.with_precision(sent.unpacked(Path(folder)), sent.precision)
+        try:
+            return "", clips.film_of(task).paint_shot(shot)
+        except TASK_ERRORS as error:
+            return str(error), []
 
-    try:
-        outcome, data = ray.get(reference)
-        if data:
-            write_whole(data, task.output)
-    except (ray.exceptions.RayError, *TASK_ERRORS) as error:
-        return batch.failed(task, str(error))
+
+def _kept(task: Task, sent: tuple[Outcome, bytes]) -> Outcome:
+    """Keep what a worker sent; its outcome in terms of the driver's files."""
+    outcome, data = sent
+    if data:
+        write_whole(data, task.output)
     own = batch.to_do(task)
     return replace(outcome, content=own.content, style=own.style, output=own.output)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from nst_core.engine.choices import CHOICES
 from nst_core.errors import NSTError
+from nst_core.films.painter import QUALITIES
 from nst_core.presets import PRESETS
 from nst_core.sentence import Sentence
 from nst_core.settings import SPECS
@@ -39,7 +40,7 @@ def _defined() -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, spec in SPECS.items():
         texts |= {f"settings.{name}.label": spec.label, f"settings.{name}.help": spec.help}
-    for field, table in CHOICES.items():
+    for field, table in {**CHOICES, "quality": QUALITIES}.items():
         texts |= {
             f"choices.{field}.{name}": getattr(one, "label", name) for name, one in table.items()
         }
