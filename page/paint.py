@@ -24,7 +24,7 @@ from nst_core.pictures.film import ThinnedFrames
 from nst_core.recipe import Stretch
 from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
-from page import choice, choose, controls, gradio_inside, journal, look, studio, turns
+from page import choice, choose, controls, gradio_inside, journal, studio, turns, views
 from page.choice import Choice
 from page.stage import Shown, is_skipped, progress
 from page.studio import STUDIO, Painting
@@ -347,9 +347,11 @@ def at_rest(token: str | None) -> Tools:
 def _save_button(token: str | None, painting: Painting | None) -> Any:
     """The button that saves the picture; not ready when the disk takes no file of it."""
     try:
-        return look.save_button(painting) if painting else look.file_button(studio.find_last(token))
+        return (
+            views.save_button(painting) if painting else views.file_button(studio.find_last(token))
+        )
     except OSError:  # the run has told it
-        return look.file_button(None)
+        return views.file_button(None)
 
 
 def preview(*row: Any) -> str:

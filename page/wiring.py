@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, look, mirror, paint, regions, share, texts
+from page import choice, choose, controls, mirror, paint, regions, share, texts, views
 from page.layout import Page
 from page.mirror_tab import MirrorTab
 from page.turns import MAX_WAITING
@@ -263,37 +263,37 @@ def _looking(page: Page) -> None:
     token, stage, tools = page.shown.token, page.stage, page.tools
     color = page.fields.of["color"]
     tools.blend.input(
-        look.blend,
+        views.blend,
         [token, tools.blend],
         page.shown.picture,
         trigger_mode="always_last",
         **_private("pictures"),
     )
     tools.blend.release(
-        look.save_blend,
+        views.save_blend,
         [token, tools.blend],
         [page.shown.picture, tools.save],
         trigger_mode="always_last",
         **_private("pictures"),
     )
     color.input(
-        look.recolor,
+        views.recolor,
         [token, color, tools.blend],
         [page.shown.picture, tools.save],
         **_private("pictures"),
     )
     stage.comparison.tab.select(
-        look.compare, token, stage.comparison.slider, **_private("pictures")
+        views.compare, token, stage.comparison.slider, **_private("pictures")
     )
     moments, film = stage.moments, stage.film
     moments.tab.select(
-        look.open_run,
+        views.open_run,
         token,
         [moments.nothing_yet, moments.screen, moments.number, moments.picture],
         **_private("pictures"),
     )
     moments.number.input(
-        look.scrub,
+        views.scrub,
         [token, moments.number],
         moments.picture,
         trigger_mode="always_last",
@@ -301,20 +301,20 @@ def _looking(page: Page) -> None:
     )
     strokes = stage.strokes
     strokes.tab.select(
-        look.show_strokes,
+        views.show_strokes,
         token,
         [strokes.nothing_yet, strokes.screen],
         **_private("looks"),
     )
     film.tab.select(
-        look.show_film,
+        views.show_film,
         [token, film.ending],
         [film.nothing_yet, film.screen, film.video, film.save],
         **_private("films"),
     )
     # Not to be pressed before it is ready, or it would save the film in the format before.
-    film.ending.input(look.no_film, None, film.save, **_private("clicks")).then(
-        look.film_button, [token, film.ending], film.save, **_private("films")
+    film.ending.input(views.no_film, None, film.save, **_private("clicks")).then(
+        views.film_button, [token, film.ending], film.save, **_private("films")
     )
 
 
