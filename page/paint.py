@@ -21,7 +21,7 @@ from nst_core import Easel, Frame, NSTError, SettingsError, StopToken, Style, re
 from nst_core.engine.choices import check_choices
 from nst_core.pictures import images
 from nst_core.pictures.film import ThinnedFrames
-from nst_core.recipe import Stretch
+from nst_core.recipe import Recipe, Stretch
 from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
 from page import choice, choose, controls, gradio_inside, journal, studio, turns, views
@@ -32,7 +32,6 @@ from page.texts import say
 from page.turns import TURN_OVER, Ticket
 from page.words import (
     LossHistory,
-    plain,
     ready_text,
     status_text,
     stopped_text,
@@ -56,6 +55,7 @@ class Tools(NamedTuple):
     stop: Any
     go_on: Any
     save: Any
+    save_film: Any
     blend: Any
     chart: Any
 
@@ -70,7 +70,9 @@ def stylize(*row: Any) -> Iterator[tuple[Any, ...]]:
     kept = Shown(picture=None, losses=None, progress=None)
     for shown in paint(None, *chosen):
         kept = Shown(*(a if is_skipped(b) else b for a, b in zip(kept, shown, strict=True)))
-        yield kept.picture, kept.status, kept.losses, kept.progress
+        # An assistant would read a plot's table to the last of some thousand words.
+        losses = None if gradio_inside.is_tool_call() else kept.losses
+        yield kept.picture, kept.status, losses, kept.progress
 
 
 def paint(token: str | None, *row: Any) -> Iterator[Shown]:
@@ -80,7 +82,7 @@ def paint(token: str | None, *row: Any) -> Iterator[Shown]:
         token: of the painting before, which stays if this one is stopped before its start.
         row: of a `Choice`.
     """
-    yield from _in_words(_paint(token, row))
+    yield from _in_words(token, _paint(token, row))
 
 
 def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, None]:
@@ -101,8 +103,9 @@ def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, Non
         name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
         made = recipe.make(photo, styles, settings, chosen.keep)
         easel = Easel(photo, styles, settings, chosen.keep)
+        earlier = _picture_before(before, made)
         begun = functools.partial(
-            Painting, name, chosen, made, easel, ThinnedFrames(), LossHistory()
+            Painting, name, chosen, made, easel, ThinnedFrames(), LossHistory(), earlier=earlier
         )
         frames = easel.paint(ticket.stop)
         has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
@@ -117,6 +120,14 @@ def _first_sight(chosen: Choice, styles: Sequence[Style]) -> np.ndarray:
     for one in styles:
         studio.load(one.image, size)
     return images.to_uint8(studio.load(photo, size, enlarge).rgb)
+
+
+def _picture_before(token: str | None, made: Recipe) -> np.ndarray | None:
+    """The last picture, uint8 [H, W, 3], if it was made of the same photo as this one."""
+    painting = STUDIO.find(token)
+    if painting is None or painting.recipe.content.sha256 != made.content.sha256:
+        return None
+    return painting.frame.image
 
 
 def _stopped_before_the_start(token: str | None) -> Shown:
@@ -148,7 +159,7 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
     Args:
         values: of the settings alone, as `controls.read` takes them.
     """
-    yield from _in_words(_go_on(token, values))
+    yield from _in_words(token, _go_on(token, values))
 
 
 def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None, None]:
@@ -165,7 +176,8 @@ def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None,
         made = dataclasses.replace(
             painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
         )
-        begun = functools.partial(dataclasses.replace, painting, recipe=made)
+        earlier = painting.frame.image
+        begun = functools.partial(dataclasses.replace, painting, recipe=made, earlier=earlier)
         yield from _watch(token or "", begun, frames, ticket, facts)
 
 
@@ -224,7 +236,7 @@ def _finished(token: str, painting: Painting) -> str:
 
 def follow(token: str | None) -> Iterator[Shown]:
     """What another tab of the same visitor paints, until it is done."""
-    yield from _in_words(_follow(token))
+    yield from _in_words(token, _follow(token))
 
 
 def _follow(token: str | None) -> Generator[Shown, None, None]:
@@ -271,26 +283,27 @@ def _client_conditions() -> list[Condition]:
     ]
 
 
-def _in_words(run: Generator[Shown, None, None]) -> Iterator[Shown]:
+def _in_words(token: str | None, run: Generator[Shown, None, None]) -> Iterator[Shown]:
     """What goes wrong, told as a notice and in the status line; the picture so far stays.
 
-    Pictures become files here: Gradio would write them where no error of ours is left to tell.
+    Pictures become files here: Gradio would write them where no error of ours is left to tell. And
+    losses that stay are sent again: a plot that is not open would take "as it is" for its value.
+
+    Args:
+        token: of the painting before.
     """
+    before = STUDIO.find(token)
+    losses = before.history.table() if before else None
     try:
         with contextlib.closing(run):
             for shown in run:
                 is_array = isinstance(shown.picture, np.ndarray)
                 picture = studio.save_frame(shown.picture) if is_array else shown.picture
-                yield shown._replace(picture=picture)
-    except OSError as error:
-        yield from _told(plain(say("notices.cannot_write", reason=error.strerror)))
-    except (NSTError, MemoryError) as error:
-        yield from _told(told(error))
-
-
-def _told(text: str) -> Iterator[Shown]:
-    yield Shown(status=text)
-    raise gr.Error(text, print_exception=False)
+                losses = losses if is_skipped(shown.losses) else shown.losses
+                yield shown._replace(picture=picture, losses=losses)
+    except (NSTError, MemoryError, OSError) as error:
+        yield Shown(status=told(error), losses=losses)
+        raise gr.Error(told(error), print_exception=False) from None
 
 
 def label(time_budget: Any, steps: Any) -> Any:
@@ -318,6 +331,7 @@ def at_work() -> tuple[Any, ...]:
         stop=gr.update(interactive=True),
         go_on=gr.update(interactive=False),
         save=gr.update(value=None, interactive=False),
+        save_film=gr.update(interactive=False),
         blend=gr.update(value=100, interactive=False),
         chart=gr.update(visible=True),
     )
@@ -339,6 +353,7 @@ def at_rest(token: str | None) -> Tools:
         stop=gr.update(interactive=False),
         go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
         save=_save_button(token, painting),
+        save_film=gr.update(interactive=painting is not None),
         blend=gr.update(interactive=painting is not None),
         chart=gr.update(visible=painting is not None),
     )

@@ -67,7 +67,22 @@ PAINT_NOW = """() => {
 PAINT_FIRST = f"(number) => {{ if (number === 1 && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
 
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
-COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
+
+# Answer whether it was done.
+COPY = """async (link) => {
+    try {
+        await navigator.clipboard.writeText(link);
+        return link;
+    } catch { // not allowed, or no secure address
+        return "";
+    }
+}"""
+
+DOWNLOAD = """(file) => {
+    const link = document.createElement("a");
+    if (file) Object.assign(link, { href: file.url, download: file.orig_name }).click();
+    return file;
+}"""
 
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
@@ -94,6 +109,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _settings(page)
     _sharing(page)
     _looking(page)
+    _saving(page)
     if page.stage.mirror:
         _mirror(page, page.stage.mirror)
     _endpoints(page)
@@ -251,7 +267,7 @@ def _sharing(page: Page) -> None:
         [parts.address, parts.code],
         js=HERE,
         **_private("pictures"),
-    ).success(None, parts.address, None, js=COPY)
+    ).success(share.copied, parts.address, None, js=COPY, **_private("clicks"))
     parts.take.click(None, None, None, js=CHOOSE_RECIPE, **BROWSER)
     parts.recipe.upload(
         share.take_recipe, parts.recipe, [*row, page.preset], **_private("pictures")
@@ -282,10 +298,14 @@ def _looking(page: Page) -> None:
         [page.shown.picture, tools.save],
         **_private("pictures"),
     )
-    stage.comparison.tab.select(
-        views.compare, token, stage.comparison.slider, **_private("pictures")
+    compared, moments = stage.comparison, stage.moments
+    gr.on(
+        [compared.tab.select, compared.against.input],
+        views.compare,
+        [token, compared.against],
+        [compared.slider, compared.against],
+        **_private("pictures"),
     )
-    moments, film = stage.moments, stage.film
     moments.tab.select(
         views.open_run,
         token,
@@ -306,16 +326,26 @@ def _looking(page: Page) -> None:
         [strokes.nothing_yet, strokes.screen],
         **_private("looks"),
     )
+    film = stage.film
     film.tab.select(
         views.show_film,
-        [token, film.ending],
-        [film.nothing_yet, film.screen, film.video, film.save],
+        token,
+        [film.nothing_yet, film.screen, film.video],
+        show_progress_on=film.video,
+        **_private("films") | {"show_progress": "full"},
+    )
+
+
+def _saving(page: Page) -> None:
+    """Picture and film as files; each says that the browser has it."""
+    tools, film = page.tools, page.stage.film
+    tools.save.click(views.saved, tools.save, None, **_private("clicks"))
+    tools.save_film.click(
+        views.make_film,
+        [page.shown.token, film.ending],
+        [tools.save_film, film.file],
         **_private("films"),
-    )
-    # Not to be pressed before it is ready, or it would save the film in the format before.
-    film.ending.input(views.no_film, None, film.save, **_private("clicks")).then(
-        views.film_button, [token, film.ending], film.save, **_private("films")
-    )
+    ).success(views.saved, film.file, None, js=DOWNLOAD, **_private("clicks"))
 
 
 def _mirror(page: Page, live: MirrorTab) -> None:

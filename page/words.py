@@ -27,7 +27,9 @@ def plain(text: str) -> str:
 
 
 def told(error: Exception) -> str:
-    """An error as a notice."""
+    """An error as a notice; where a disk is full, its path is nobody's affair."""
+    if isinstance(error, OSError):
+        return plain(say("notices.cannot_write", reason=error.strerror))
     return plain(retell(error))
 
 
@@ -75,6 +77,11 @@ def seconds_text(seconds: float) -> str:
     if minutes:
         return say("status.minutes", minutes=minutes, seconds=rest)
     return say("status.seconds", seconds=rest)
+
+
+def bytes_text(size: int) -> str:
+    """The size of a file as people say it: "1.2 MB"."""
+    return say("status.megabytes", size=max(0.1, round(size / 1e6, 1)))
 
 
 class LossHistory:

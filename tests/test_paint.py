@@ -74,8 +74,8 @@ def test_errors_are_one_plain_sentence(content, style, position, value, message)
         shown.extend(room.paint(None, content, style, *values))
     assert message in error.value.message
     assert not error.value.print_exception
-    # The status says it, too; picture, losses and the painting of the run before stay.
-    assert shown == [Shown(status=error.value.message)]
+    # The status says it, too; the picture and the painting of the run before stay.
+    assert shown == [Shown(status=error.value.message, losses=None)]
 
 
 def test_very_long_names_of_files_are_cut(tmp_path):
@@ -261,7 +261,7 @@ def test_a_stop_before_the_start_shows_the_pair_and_the_losses_before_again(read
 def test_a_stop_while_waiting_without_a_picture_before(read, steps, turns):
     run = wait_behind_another(read, steps, turns, paint())
     room.stop()
-    assert run.result(LIMIT)[-1] == Shown(status="Stopped before the first step.")
+    assert run.result(LIMIT)[-1] == Shown(status="Stopped before the first step.", losses=None)
     end_the_other(steps, turns)
 
 

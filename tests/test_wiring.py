@@ -107,10 +107,10 @@ def test_a_film_that_is_made_keeps_no_other_film_waiting(tab, monkeypatch):
             """The first film is not made before the second one is."""
             shown.append(ending)
             if len(shown) == 1:
-                second = threads.submit(tab("two").call, views.film_button, token, ".gif")
+                second = threads.submit(tab("two").call, views.make_film, token, ".gif")
                 assert second.result(LIMIT / 2)
             return save(painting, ending)
 
         monkeypatch.setattr(studio, "save_film", save_beside_another)
-        assert tab("one").call(views.film_button, token, ".webp")
+        assert tab("one").call(views.make_film, token, ".webp")
     assert shown == [".webp", ".gif"]
