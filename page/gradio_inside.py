@@ -67,6 +67,12 @@ def accepted_languages() -> str | None:
     return None if headers is None else str(headers.get("accept-language", ""))
 
 
+def is_tool_call() -> bool:
+    """Whether an assistant called, by way of the MCP server."""
+    headers = getattr(LocalContext.request.get(None), "headers", {})
+    return bool(headers.get("x-gradio-user") == "mcp")
+
+
 # --- Languages ----------------------------------------------------------------------------------
 
 # Of whoever asks for the page, and while a page is being laid out.

@@ -247,6 +247,10 @@ def test_an_mcp_client_finds_the_tools_and_paints(address):
     assert set(by_name) == {"stylize", "preview"}
     properties = by_name["stylize"].inputSchema["properties"]
     assert SPECS["strength"].help in properties["strength"]["description"]
+    told = " ".join(part.text for part in painted.content if part.type == "text")
+    assert "Done: 2 steps" in told
+    assert "'seconds_left'" in told
+    assert "columns" not in told  # the plot's table would be most of what an assistant reads
     for answer in (looked, painted):
         assert not answer.isError, answer
         picture = next(part for part in answer.content if part.type == "image")

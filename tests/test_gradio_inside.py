@@ -12,7 +12,7 @@ import gradio as gr
 import gradio_client
 import httpx
 import pytest
-from gradio import blocks, context, processing_utils, queueing, utils
+from gradio import blocks, context, mcp, processing_utils, queueing, utils
 from PIL import Image
 
 from page import gradio_inside
@@ -24,6 +24,7 @@ ATTRIBUTES = [
     (context.LocalContext, "request", "session"),
     (context.LocalContext, "event_id", "event"),
     (gr.Request, "__getattr__", "accepted_languages"),
+    (gr.Request, "__getattr__", "is_tool_call"),
     (context.Context, "id", "numbered_alike"),
     (utils, "get_upload_folder", "upload_folder"),
     (processing_utils, "save_base64_to_cache", "store_base64"),
@@ -40,6 +41,7 @@ SPELLED = [
     (queueing.Event, "self._id", "is_wanted"),
     (queueing.Event, "self.alive", "is_wanted"),
     (blocks.Blocks, "self._queue", "event"),
+    (mcp, '"x-gradio-user": "mcp"', "is_tool_call"),
 ]
 
 
@@ -80,6 +82,7 @@ def served() -> Iterator[tuple[str, dict[str, Any]]]:
         seen["session"], seen["session of the event"] = gradio_inside.session(), event.session
         seen["wanted"] = gradio_inside.is_wanted(event)
         seen["unread"] = gradio_inside.count_unread(event)
+        seen["tool"] = gradio_inside.is_tool_call()
         seen["languages"] = gradio_inside.accepted_languages()
         return "seen"
 
@@ -140,10 +143,20 @@ def test_a_page_is_laid_out_alike_in_each_language_and_told_to_browsers_in_their
     assert "'de'" not in str(api)
 
 
+def test_an_event_knows_whether_an_assistant_called(served):
+    url, seen = served
+    for headers in ({}, {"x-gradio-user": "mcp"}):
+        client = gradio_client.Client(url, verbose=False, headers=headers)
+        client.predict(api_name="/look")
+        assert seen["tool"] == bool(headers), lost("x-gradio-user", "is_tool_call")
+        client.close()
+
+
 def test_outside_of_gradio_there_is_no_event():
     assert gradio_inside.event() is None
     assert gradio_inside.session() is None
     assert gradio_inside.accepted_languages() is None
+    assert not gradio_inside.is_tool_call()
 
 
 def test_components_hand_over_what_arrives():
