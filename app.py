@@ -64,6 +64,7 @@ def launch_options() -> dict[str, Any]:
 
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
+    gradio_inside.hand_back_every_output()
     page, *others = gradio_inside.numbered_alike(_lay_out, texts.LANGUAGES)
     page.others = dict(zip(texts.LANGUAGES[1:], others, strict=True))
     page.queue(max_size=MAX_EVENTS, api_open=False)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
+from anyio.to_thread import run_sync
 from gradio.blocks import Block
 from gradio.context import Context, LocalContext
+from gradio.mcp import GradioMCPServer
 from gradio.processing_utils import save_base64_to_cache
 from gradio.queueing import Queue
 from gradio.utils import get_upload_folder
+from gradio_client.client import Job
 
 # The path of uploads, below whatever the page is mounted at.
 UPLOAD_PATH = "/gradio_api/upload"
@@ -71,6 +74,19 @@ def is_tool_call() -> bool:
     """Whether an assistant called, by way of the MCP server."""
     headers = getattr(LocalContext.request.get(None), "headers", {})
     return bool(headers.get("x-gradio-user") == "mcp")
+
+
+def hand_back_every_output() -> None:
+    """Let the MCP server answer with each output of a tool by itself, pictures as pictures.
+
+    Without it, an assistant that does not ask for progress gets several outputs as one text.
+    """
+
+    async def outputs(_server: GradioMCPServer, job: Job) -> list[Any]:
+        result = await run_sync(job.result)
+        return list(result) if isinstance(result, (list, tuple)) else [result]
+
+    GradioMCPServer._execute_tool_without_progress = outputs  # type: ignore[method-assign]
 
 
 # --- Languages ----------------------------------------------------------------------------------

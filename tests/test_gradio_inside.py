@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
 import io
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -42,6 +44,11 @@ SPELLED = [
     (queueing.Event, "self.alive", "is_wanted"),
     (blocks.Blocks, "self._queue", "event"),
     (mcp, '"x-gradio-user": "mcp"', "is_tool_call"),
+    (
+        mcp.GradioMCPServer,
+        "output_data = await self._execute_tool_without_progress(job)",
+        "hand_back_every_output",
+    ),
 ]
 
 
@@ -60,6 +67,14 @@ def test_gradio_still_has(owner, name, function):
 @pytest.mark.parametrize(("owner", "name", "function"), SPELLED)
 def test_gradio_still_makes(owner, name, function):
     assert name in inspect.getsource(owner), lost(f"{owner.__name__}: {name}", function)
+
+
+def test_a_tool_answers_with_each_of_its_outputs():
+    gradio_inside.hand_back_every_output()
+    own = mcp.GradioMCPServer._execute_tool_without_progress
+    for result, outputs in ((("a", 1), ["a", 1]), ({"path": "x"}, [{"path": "x"}])):
+        job = SimpleNamespace(result=lambda result=result: result)
+        assert asyncio.run(own(None, job)) == outputs, lost(own.__name__, "hand_back_every_output")
 
 
 def test_every_function_is_held_against_gradio():
