@@ -307,14 +307,14 @@ def _in_words(token: str | None, run: Generator[Shown, None, None]) -> Iterator[
 
 
 def label(time_budget: Any, steps: Any) -> Any:
-    """The button that paints: how long it takes, and how many are painted or wait before."""
+    """The button that paints: how long it takes, and how many others are painted or wait."""
     is_timed = time_budget not in (None, "")
     text = (
         say("tools.paint_time", seconds=time_budget)
         if is_timed
         else say("tools.paint_steps", steps=steps)
     )
-    ahead = turns.TURNS.count()
+    ahead = turns.TURNS.count(besides=turns.session())
     return gr.update(value=say("tools.ahead", paint=text, count=ahead) if ahead else text)
 
 

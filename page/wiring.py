@@ -58,8 +58,7 @@ PAINT_NOW = """() => {
         else if (patience) setTimeout(press, 50, patience - 1);
     };
     press(200);
-    const stage = document.querySelector("#stage");
-    if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView();
+    window.showStage();
 }"""
 
 # Only for the first painting: who mixes several has more to choose. And not in the mirror, which

@@ -602,6 +602,10 @@ def test_a_phone_shows_photo_looks_and_paint_at_once(browser, page_address):
         expect(page.locator("#stop")).to_be_in_viewport(ratio=1)
         stop(page)
         shoot(page, "phone-painting", full_page=False)
+        page.evaluate("scrollTo(0, 0)")
+        page.click("#paint")
+        expect(page.locator("#result")).to_be_in_viewport(ratio=0.9)
+        stop(page)
 
 
 PHONE = ("#content img", "#style img", "#paint")

@@ -99,6 +99,19 @@ def test_a_first_look_is_the_runs_first_picture(steps):
         room.preview(CASTLE, WAVE, 4096)
 
 
+def test_the_button_tells_how_many_others_are_ahead(read, steps, turns):
+    assert room.label("30", 80)["value"] == "Paint · 30 s"
+    assert room.label("", 80)["value"] == "Paint · 80 steps"
+    steps.hold_at(1)
+    own = read(paint(steps=2))
+    steps.wait_until_held()
+    assert room.label("", 80)["value"] == "Paint · 80 steps"  # one's own run is none
+    with turns.join("another"):
+        assert room.label("", 80)["value"] == "Paint · 80 steps · 1 ahead"
+    steps.release()
+    own.result(LIMIT)
+
+
 def test_the_title_names_the_pair_that_is_painted(tmp_path):
     """Whatever is chosen meanwhile; a file of somebody's own has no name on the page."""
     mine = tmp_path / "my secret.png"
