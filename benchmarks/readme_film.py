@@ -28,14 +28,18 @@ QUALITIES = (80, 70, 60, 50, 40)  # of WebP, the first that fits
 
 PHOTO, PAINTING = "Owl", "Village Street"  # the beginnings of their captions
 RATE = 15  # pictures a second while the pointer moves
-GLIDE, CLICK, LOOK, END = 600, 300, 900, 1800  # ms, of the film
-LOOKS_SECONDS, PAINT_SECONDS = 3.0, 30.0  # of the page, watched at these distances:
-LOOKS_EVERY, PAINT_EVERY = 0.2, 0.6  # s
-SHOWN = 100  # ms, of each picture that is watched
+# Of the film, in ms: the pointer's way, a click, a view that nothing happens in, what is watched.
+GLIDE, CLICK, LOOK, LOOKS, PAINTING, END = 600, 300, 700, 900, 4000, 1500
+LOOKS_EVERY, PAINTING_EVERY = 0.15, 0.5  # s of the page, between two pictures
 
 # An arrow, in pixels of the page, as wide as a fingertip; and the ring of a click.
 ARROW = ((0, 0), (0, 26), (6, 20), (11, 30), (15, 28), (10, 18), (19, 18))
 RING = 20
+
+PICTURES_ARE_THERE = """() => [...document.images].every((image) => {
+    const { top, bottom, width } = image.getBoundingClientRect();
+    return !width || top > innerHeight || bottom < 0 || image.complete;
+})"""
 
 Point = tuple[float, float]
 
@@ -79,13 +83,14 @@ class Film:
         self.show(screen, CLICK, is_pressed=True)
         target.click()
 
-    def watch(self, seconds: float, every: float, is_over: Callable[[], Any]) -> None:
-        """The page for so many seconds of its own time, or until something is so."""
-        for _ in range(round(seconds / every)):
-            self.show(self.shoot(), SHOWN)
-            if is_over():
-                return
+    def watch(self, milliseconds: int, every: float, is_over: Callable[[], Any]) -> None:
+        """The page until something is so, however long it takes, in so much time of the film."""
+        screens = [self.shoot()]
+        while not is_over():
             self.page.wait_for_timeout(1000 * every)
+            screens.append(self.shoot())
+        for screen in screens:
+            self.show(screen, milliseconds // len(screens))
 
     def save(self, path: Path) -> None:
         """Write the film, as good as `MAX_BYTES` allow."""
@@ -116,12 +121,13 @@ def play(film: Film) -> None:
     film.show(film.shoot(), LOOK)
     film.click(page.get_by_role("tab", name="Photos"))
     visitor.settle(page)
+    page.wait_for_function(PICTURES_ARE_THERE)
     film.click(page.locator("#pick-content .gallery-item", has_text=PHOTO).first)
-    film.watch(LOOKS_SECONDS, LOOKS_EVERY, lambda: not page.evaluate("window.unanswered.size"))
+    film.watch(LOOKS, LOOKS_EVERY, lambda: not page.evaluate("window.unanswered.size"))
     visitor.settle(page)
     film.show(film.shoot(), LOOK)
     film.click(page.locator("#pick-style .gallery-item", has_text=PAINTING).first)
-    film.watch(PAINT_SECONDS + 10, PAINT_EVERY, lambda: "Done" in visitor.status(page))
+    film.watch(PAINTING, PAINTING_EVERY, lambda: "Done" in visitor.status(page))
     film.show(film.shoot(), END)
 
 

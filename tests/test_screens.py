@@ -127,7 +127,7 @@ def test_a_screen_reader_is_told_of_the_run(browser, page_address):
         expect(told).to_contain_text("Done: 8 steps")
 
 
-@pytest.mark.parametrize("width", [390, 1366])
+@pytest.mark.parametrize("width", [390, 820, 1366])
 def test_nothing_moves_while_a_picture_is_painted(width, browser, page_address):
     viewport = {"width": width, "height": 844}
     with visit(browser, page_address, SHORT, viewport=viewport) as page:
