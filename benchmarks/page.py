@@ -49,16 +49,16 @@ OBSERVE_OPENING = """
     requestAnimationFrame(look);
 """
 
-# Notes when each new picture was there: on the stage, a look, or any other of the page.
+# Notes when each new picture was there: on the stage, a look, or in the photo's field.
 OBSERVE = """
-    const places = { "#result": "stage", "#pick-style": "looks" };
+    const places = { "#result": "stage", "#pick-style": "looks", "#content": "photo" };
     const known = new Set([...document.images].map(({ src }) => src));
-    window.seen = { stage: [], looks: [], other: [] };
+    window.seen = { stage: [], looks: [], photo: [] };
     document.addEventListener("load", ({ target }) => {
         if (target.tagName !== "IMG" || known.has(target.src)) return;
         known.add(target.src);
         const place = Object.keys(places).find((selector) => target.closest(selector));
-        window.seen[places[place] ?? "other"].push(performance.now());
+        window.seen[places[place]]?.push(performance.now());
     }, true);
 """
 
@@ -119,7 +119,7 @@ def look_and_paint(browser: Any, address: str, number: int) -> tuple[float, ...]
     with visitor.visit(browser, address) as page:
         page.evaluate(OBSERVE)
         page.get_by_role("tab", name="Photos").click()
-        visitor.settle(page)
+        page.locator("#pick-content .thumbnail-lg").nth(number).wait_for()
         pressed = press(page, "#pick-content .thumbnail-lg", number)
         looks = seen_since(page, "looks", pressed, LOOKS)
         visitor.settle(page)
@@ -149,8 +149,10 @@ def watch(page: Page) -> tuple[float, list[float]]:
 
 
 def click_during_a_run(page: Page, number: int) -> float:
-    """Seconds from a click on an example to its picture in its place."""
-    return seen_since(page, "other", press(page, "#pick-content .thumbnail-lg", number))[0]
+    """Seconds from a click on an example photo to its picture in its place."""
+    page.get_by_role("tab", name="Photos").click()
+    page.locator("#pick-content .thumbnail-lg").nth(number).wait_for()
+    return seen_since(page, "photo", press(page, "#pick-content .thumbnail-lg", number))[0]
 
 
 def main() -> None:
