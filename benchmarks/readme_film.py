@@ -29,8 +29,8 @@ QUALITIES = (80, 70, 60, 50, 40)  # of WebP, the first that fits
 PHOTO, PAINTING = "Owl", "Village Street"  # the beginnings of their captions
 RATE = 15  # pictures a second while the pointer moves
 # Of the film, in ms: the pointer's way, a click, a view that nothing happens in, what is watched.
-GLIDE, CLICK, LOOK, LOOKS, PAINTING, END = 600, 300, 700, 900, 4000, 1500
-LOOKS_EVERY, PAINTING_EVERY = 0.15, 0.5  # s of the page, between two pictures
+GLIDE, CLICK, LOOK, LOOKS, RUN, END = 600, 300, 700, 900, 4000, 1500
+LOOKS_EVERY, RUN_EVERY = 0.15, 0.5  # s of the page, between two pictures
 
 # An arrow, in pixels of the page, as wide as a fingertip; and the ring of a click.
 ARROW = ((0, 0), (0, 26), (6, 20), (11, 30), (15, 28), (10, 18), (19, 18))
@@ -74,11 +74,11 @@ class Film:
         box = target.bounding_box()
         assert box is not None, target
         end = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        start, screen, count = self.pointer, self.shoot(), GLIDE * RATE // 1000
+        (left, top), screen, count = self.pointer, self.shoot(), GLIDE * RATE // 1000
         for number in range(1, count + 1):
             share = number / count
             eased = share * share * (3 - 2 * share)
-            self.pointer = tuple(a + eased * (b - a) for a, b in zip(start, end, strict=True))
+            self.pointer = left + eased * (end[0] - left), top + eased * (end[1] - top)
             self.show(screen, GLIDE // count)
         self.show(screen, CLICK, is_pressed=True)
         target.click()
@@ -127,7 +127,7 @@ def play(film: Film) -> None:
     visitor.settle(page)
     film.show(film.shoot(), LOOK)
     film.click(page.locator("#pick-style .gallery-item", has_text=PAINTING).first)
-    film.watch(PAINTING, PAINTING_EVERY, lambda: "Done" in visitor.status(page))
+    film.watch(RUN, RUN_EVERY, lambda: "Done" in visitor.status(page))
     film.show(film.shoot(), END)
 
 

@@ -18,7 +18,6 @@ from gradio.mcp import GradioMCPServer
 from gradio.processing_utils import save_base64_to_cache
 from gradio.queueing import Queue
 from gradio.utils import get_upload_folder
-from gradio_client.client import Job
 
 # The path of uploads, below whatever the page is mounted at.
 UPLOAD_PATH = "/gradio_api/upload"
@@ -82,7 +81,7 @@ def hand_back_every_output() -> None:
     Without it, an assistant that does not ask for progress gets several outputs as one text.
     """
 
-    async def outputs(_server: GradioMCPServer, job: Job) -> list[Any]:
+    async def outputs(self: GradioMCPServer, job: Any) -> list[Any]:
         result = await run_sync(job.result)
         return list(result) if isinstance(result, (list, tuple)) else [result]
 

@@ -75,8 +75,9 @@ def compare(token: str | None, against: str) -> tuple[Any, Any]:
     if painting is None:
         return gr.skip(), gr.skip()
     picture, earlier = painting.frame.image, painting.earlier
-    is_earlier = earlier is not None and against == EARLIER
-    other = _as_large_as(picture, earlier) if is_earlier else painting.photo
+    other = painting.photo
+    if earlier is not None and against == EARLIER:
+        other = _as_large_as(picture, earlier)
     return (other, picture), gr.update(visible=earlier is not None)
 
 
