@@ -23,7 +23,7 @@ from page import (
     views,
 )
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
-from page.components import Board, PictureInput
+from page.components import Board, Download, PictureInput
 from page.mirror_tab import MirrorTab
 from page.paint import Tools
 from page.stage import Shown
@@ -118,7 +118,7 @@ class Film:
     screen: gr.Column
     video: gr.Video
     ending: gr.Radio
-    file: gr.DownloadButton  # what was made to be saved
+    file: Download  # what was made to be saved
 
 
 @dataclass(frozen=True)
@@ -441,7 +441,7 @@ def _film() -> Film:
                 label=say("stage.film_format"),
                 elem_id="ending",
             )
-        file = _file()
+        file = Download(visible="hidden")
     return Film(tab, nothing_yet, screen, video, ending, file)
 
 
@@ -467,10 +467,10 @@ def _taste() -> tuple[gr.Radio, dict[str, Any]]:
     return preset, {name: controls.make(name) for name in controls.FOREMOST}
 
 
-def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Button, gr.Textbox, gr.HTML]:
+def _keeping() -> tuple[Download, gr.Button, gr.Button, gr.Textbox, gr.HTML]:
     """What can be taken along: picture, film, and the link, which appears when it was asked for."""
     with gr.Row(elem_id="keeping"):
-        save = gr.DownloadButton(say("tools.save"), interactive=False, size="md", elem_id="save")
+        save = Download(say("tools.save"), interactive=False, size="md", elem_id="save")
         film = gr.Button(say("tools.save_film"), interactive=False, size="md", elem_id="save-film")
         link = gr.Button(say("tools.link"), size="md", elem_id="link")
     address = gr.Textbox(
@@ -481,7 +481,7 @@ def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Button, gr.Textbox, gr.
         elem_id="address",
     )
     code = gr.HTML(visible=False, elem_id="code")
-    return gradio_inside.take_anything(save), film, link, address, code
+    return save, film, link, address, code
 
 
 # --- Names --------------------------------------------------------------------------------------
@@ -506,11 +506,6 @@ def _hidden() -> gr.Textbox:
     program is one. The visitors who came first would lose their pictures.
     """
     return gr.Textbox(visible="hidden")
-
-
-def _file() -> gr.DownloadButton:
-    """A file that the page has, for the browser to save."""
-    return gradio_inside.take_anything(gr.DownloadButton(visible="hidden"))
 
 
 def _picture_output(label: str, name: str, height: int, value: str | None = None) -> gr.Image:

@@ -59,10 +59,10 @@ def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:
     return painting.blended(percent / 100), save_button(painting, percent)
 
 
-def saved(file: gr.FileData | None) -> None:
+def saved(file: str | None) -> None:
     """Tell that the browser has saved a file, and how large it is."""
     if file is not None:
-        gr.Info(say("notices.saved", size=bytes_text(Path(file.path).stat().st_size)))
+        gr.Info(say("notices.saved", size=bytes_text(Path(file).stat().st_size)))
 
 
 def compare(token: str | None, against: str) -> tuple[Any, Any]:

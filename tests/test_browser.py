@@ -102,6 +102,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     wait_until_idle(page)
     assert status(page) == kept
     saved = save(page, "#save", tmp_path)
+    expect(page.locator(".toast-body")).to_contain_text("Saved: 0.")
     assert saved.name == "castle-great-wave.png"
     made = recipe.read(saved)
     assert (made.settings, made.content.name) == (PRESETS["gallery"].settings, "castle.jpg")

@@ -18,7 +18,7 @@ from gradio import blocks, context, mcp, processing_utils, queueing, utils
 from PIL import Image
 
 from page import gradio_inside
-from page.components import Board, PictureInput
+from page.components import Board, Download, PictureInput
 
 # What it is a part of, its name, and the function that needs it.
 ATTRIBUTES = [
@@ -181,7 +181,11 @@ def test_components_hand_over_what_arrives():
 
 def test_browsers_show_the_changed_components_as_gradios_own():
     """By the name that is sent to the browser."""
-    for changed, own in ((PictureInput(), gr.Image()), (Board(), gr.ImageEditor())):
+    for changed, own in (
+        (PictureInput(), gr.Image()),
+        (Board(), gr.ImageEditor()),
+        (Download(), gr.DownloadButton()),
+    ):
         assert changed.get_block_name() == own.get_block_name(), lost(
             "is_template", "drawn_as_parent"
         )

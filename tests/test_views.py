@@ -94,7 +94,7 @@ def test_what_is_saved_is_told_with_its_size(monkeypatch, tmp_path):
     (tmp_path / "large.png").write_bytes(bytes(1_240_000))
     (tmp_path / "small.png").write_bytes(b"x")
     for name in ("large", "small"):
-        views.saved(gr.FileData(path=str(tmp_path / f"{name}.png")))
+        views.saved(str(tmp_path / f"{name}.png"))
     views.saved(None)  # nothing was made
     assert messages == [f"Saved: {size} MB, among your downloads." for size in ("1.2", "0.1")]
 
