@@ -65,6 +65,7 @@ def launch_options() -> dict[str, Any]:
 def make_page() -> gr.Blocks:
     """The whole page, not yet served."""
     serving.shut()
+    gradio_inside.hand_back_every_output()
     page, *others = gradio_inside.numbered_alike(_lay_out, texts.LANGUAGES)
     page.others = dict(zip(texts.LANGUAGES[1:], others, strict=True))
     page.queue(max_size=math.ceil(LIMITS.events), api_open=False)

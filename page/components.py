@@ -34,6 +34,15 @@ class PictureInput(gr.Image):
 
 
 @gradio_inside.drawn_as_parent
+class Download(gr.DownloadButton):
+    """`gr.DownloadButton` that hands over the path alone; Gradio's makes an empty file besides."""
+
+    def preprocess(self, payload: Any) -> Any:
+        """The path of the file that is saved."""
+        return payload and payload.path
+
+
+@gradio_inside.drawn_as_parent
 @gradio_inside.without_blobs
 class Board(gr.ImageEditor):
     """`gr.ImageEditor` that hands over the file of what was drawn, None while nothing ever was."""

@@ -33,7 +33,7 @@ from nst_core.films.clip import Limits as ClipLimits
 from nst_core.films.folder import is_whole
 from nst_core.films.forecast import expected_seconds
 from nst_core.films.painter import FILM_SIZE, QUALITIES, FilmFrames
-from page import controls, journal, look, paint, studio, turns
+from page import controls, journal, paint, studio, turns, views
 from page.choice import Choice
 from page.limits import LIMITS
 from page.stage import Shown
@@ -252,8 +252,8 @@ def show_so_far(token: str | None) -> tuple[Any, Any, Any]:
     """A note or the film so far, and the button that saves it."""
     path = so_far(token)
     if path is None:
-        return gr.update(visible=True), gr.update(visible=False), look.file_button(None)
-    return gr.update(visible=False), gr.update(value=path, visible=True), look.file_button(path)
+        return gr.update(visible=True), gr.update(visible=False), views.file_button(None)
+    return gr.update(visible=False), gr.update(value=path, visible=True), views.file_button(path)
 
 
 # --- Before and after ---------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def at_work() -> tuple[Any, ...]:
     tools = Tools(
         paint=gr.update(interactive=False),
         stop=gr.update(interactive=True),
-        save=look.file_button(None),
+        save=views.file_button(None),
     )
     return say("status.joining"), gr.update(selected="frame", visible=True), *tools
 

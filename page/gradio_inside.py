@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
+from anyio.to_thread import run_sync
 from gradio import processing_utils, route_utils
 from gradio.blocks import Block
 from gradio.context import Context, LocalContext
+from gradio.mcp import GradioMCPServer
 from gradio.processing_utils import save_base64_to_cache
 from gradio.queueing import Queue
 from gradio.routes import App
@@ -136,6 +138,25 @@ def keep_no_values() -> None:
     the page does not have.
     """
     SessionState._update_value_in_config = lambda *_: None  # type: ignore[method-assign]
+
+
+def is_tool_call() -> bool:
+    """Whether an assistant called, by way of the MCP server."""
+    headers = getattr(LocalContext.request.get(None), "headers", {})
+    return bool(headers.get("x-gradio-user") == "mcp")
+
+
+def hand_back_every_output() -> None:
+    """Let the MCP server answer with each output of a tool by itself, pictures as pictures.
+
+    Without it, an assistant that does not ask for progress gets several outputs as one text.
+    """
+
+    async def outputs(self: GradioMCPServer, job: Any) -> list[Any]:
+        result = await run_sync(job.result)
+        return list(result) if isinstance(result, (list, tuple)) else [result]
+
+    GradioMCPServer._execute_tool_without_progress = outputs  # type: ignore[method-assign]
 
 
 # --- Languages ----------------------------------------------------------------------------------

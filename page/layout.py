@@ -21,9 +21,10 @@ from page import (
     mirror,
     mirror_tab,
     regions,
+    views,
 )
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
-from page.components import Board, PictureInput
+from page.components import Board, Download, PictureInput
 from page.film_tab import FilmTab
 from page.mirror_tab import MirrorTab
 from page.paint import Tools
@@ -87,6 +88,7 @@ class Comparison:
     """Photo and picture, under a slider between them."""
 
     tab: gr.Tab
+    against: gr.Radio  # the photo, or the picture before
     slider: gr.ImageSlider
 
 
@@ -112,14 +114,14 @@ class Strokes:
 
 @dataclass(frozen=True)
 class Film:
-    """The run as a film, and a button that saves it in a format of choice."""
+    """The run as a film, and in which format it is saved."""
 
     tab: gr.Tab
     nothing_yet: gr.Markdown
     screen: gr.Column
     video: gr.Video
     ending: gr.Radio
-    save: gr.DownloadButton
+    file: Download  # what was made to be saved
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,8 @@ def lay_out() -> Page:
         with gr.Column(elem_id="watch"):
             stage = _stage()
             paint, stop, go_on = _steering()
+            save, save_film, link, address, code = _keeping()
             preset, strength = _taste()
-            save, link, address, code = _keeping()
         with gr.Column(elem_id="doors"):
             more, blend, door = _more()
             settings, until, take = _expert()
@@ -184,7 +186,7 @@ def lay_out() -> Page:
         door=door,
         sharing=Sharing(link, address, code, take, _recipe()),
         stage=stage,
-        tools=Tools(paint, stop, go_on, save, blend, chart),
+        tools=Tools(paint, stop, go_on, save, save_film, blend, chart),
         shown=stage.shown._replace(losses=losses),
         clock=gr.Timer(QUEUE_SECONDS),
     )
@@ -367,7 +369,7 @@ def _stage() -> Stage:
     opening = choose.opening_stage()
     with gr.Column(elem_id="stage"):
         title = gr.Markdown(opening.title, elem_id="title")
-        with gr.Tabs(elem_id="views") as views:
+        with gr.Tabs(elem_id="views") as tabs:
             with gr.Tab(say("stage.picture"), id="picture"):
                 result = _picture_output(say("stage.result"), "result", 410, opening.picture)
             comparison = _comparison()
@@ -379,11 +381,18 @@ def _stage() -> Stage:
         gr.Markdown(say("stage.keys"), elem_id="keys")
     progress = gr.JSON(visible=False)
     shown = Shown(result, status, token=_hidden(), title=title, progress=progress)
-    return Stage(views, comparison, moments, strokes, run_film, live, shown)
+    return Stage(tabs, comparison, moments, strokes, run_film, live, shown)
 
 
 def _comparison() -> Comparison:
     with gr.Tab(say("stage.compare"), id="compare") as tab:
+        against = gr.Radio(
+            [(say("stage.photo"), views.PHOTO), (say("stage.earlier"), views.EARLIER)],
+            value=views.PHOTO,
+            label=say("stage.against"),
+            visible=False,  # until there was a picture before
+            elem_id="against",
+        )
         slider = gr.ImageSlider(
             choose.painted_pair(*choose.OPENING_PAIR),
             label=say("stage.compare"),
@@ -394,7 +403,7 @@ def _comparison() -> Comparison:
             elem_id="comparison",
             max_height=410,
         )
-    return Comparison(tab, slider)
+    return Comparison(tab, against, slider)
 
 
 def _moments() -> Moments:
@@ -431,20 +440,14 @@ def _film() -> Film:
                 elem_id="video",
                 height=350,
             )
-            with gr.Row(equal_height=True):
-                ending = gr.Radio(
-                    controls.choices("film", film.FORMATS),
-                    value=".mp4",
-                    label=say("stage.film_format"),
-                    show_label=False,
-                    container=False,
-                    elem_id="ending",
-                    scale=2,
-                )
-                save = gr.DownloadButton(
-                    say("stage.save_film"), interactive=False, elem_id="save-film"
-                )
-    return Film(tab, nothing_yet, screen, video, ending, save)
+            ending = gr.Radio(
+                controls.choices("film", film.FORMATS),
+                value=".mp4",
+                label=say("stage.film_format"),
+                elem_id="ending",
+            )
+        file = Download(visible="hidden")
+    return Film(tab, nothing_yet, screen, video, ending, file)
 
 
 def _steering() -> tuple[gr.Button, gr.Button, gr.Button]:
@@ -469,10 +472,11 @@ def _taste() -> tuple[gr.Radio, dict[str, Any]]:
     return preset, {name: controls.make(name) for name in controls.FOREMOST}
 
 
-def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox, gr.HTML]:
-    """What can be taken along: the picture, and the link, which appears when it was asked for."""
+def _keeping() -> tuple[Download, gr.Button, gr.Button, gr.Textbox, gr.HTML]:
+    """What can be taken along: picture, film, and the link, which appears when it was asked for."""
     with gr.Row(elem_id="keeping"):
-        save = gr.DownloadButton(say("tools.save"), interactive=False, size="md", elem_id="save")
+        save = Download(say("tools.save"), interactive=False, size="md", elem_id="save")
+        film = gr.Button(say("tools.save_film"), interactive=False, size="md", elem_id="save-film")
         link = gr.Button(say("tools.link"), size="md", elem_id="link")
     address = gr.Textbox(
         label=say("tools.address"),
@@ -481,7 +485,8 @@ def _keeping() -> tuple[gr.DownloadButton, gr.Button, gr.Textbox, gr.HTML]:
         buttons=["copy"],
         elem_id="address",
     )
-    return save, link, address, gr.HTML(visible=False, elem_id="code")
+    code = gr.HTML(visible=False, elem_id="code")
+    return save, film, link, address, code
 
 
 # --- Names --------------------------------------------------------------------------------------

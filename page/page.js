@@ -11,6 +11,13 @@
     find(`#upload-${field.id}`).click();
   }, true);
 
+  // On a phone the picture is below what it is made of.
+  window.showStage = () => {
+    const stage = find("#stage");
+    if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView();
+  };
+  document.addEventListener("click", (event) => event.target.closest("#paint") && window.showStage());
+
   // Gradio's slider tells of being let go by a pointer only.
   document.addEventListener("keyup", (event) => {
     if (!event.target.closest("#blend")) return;

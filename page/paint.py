@@ -21,10 +21,10 @@ from nst_core import Easel, Frame, NSTError, SettingsError, StopToken, Style, re
 from nst_core.engine.choices import check_choices
 from nst_core.pictures import images
 from nst_core.pictures.film import ThinnedFrames
-from nst_core.recipe import Stretch
+from nst_core.recipe import Recipe, Stretch
 from nst_core.settings import DEFAULT_SIZE
 from nst_core.stop import Condition
-from page import choice, choose, controls, gradio_inside, journal, look, studio, turns
+from page import choice, choose, controls, gradio_inside, journal, studio, turns, views
 from page.choice import Choice
 from page.limits import LIMITS
 from page.stage import Shown, is_skipped, progress
@@ -33,7 +33,6 @@ from page.texts import say
 from page.turns import TURN_OVER, Ticket
 from page.words import (
     LossHistory,
-    plain,
     ready_text,
     status_text,
     stopped_text,
@@ -56,6 +55,7 @@ class Tools(NamedTuple):
     stop: Any
     go_on: Any
     save: Any
+    save_film: Any
     blend: Any
     chart: Any
 
@@ -70,7 +70,9 @@ def stylize(*row: Any) -> Iterator[tuple[Any, ...]]:
     kept = Shown(picture=None, losses=None, progress=None)
     for shown in paint(None, *chosen):
         kept = Shown(*(a if is_skipped(b) else b for a, b in zip(kept, shown, strict=True)))
-        yield kept.picture, kept.status, kept.losses, kept.progress
+        # An assistant would read a plot's table to the last of some thousand words.
+        losses = None if gradio_inside.is_tool_call() else kept.losses
+        yield kept.picture, kept.status, losses, kept.progress
 
 
 def paint(token: str | None, *row: Any) -> Iterator[Shown]:
@@ -80,7 +82,7 @@ def paint(token: str | None, *row: Any) -> Iterator[Shown]:
         token: of the painting before, which stays if this one is stopped before its start.
         row: of a `Choice`.
     """
-    yield from in_words(_paint(token, row))
+    yield from in_words(_paint(token, row), token)
 
 
 def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, None]:
@@ -101,8 +103,9 @@ def _paint(before: str | None, row: Sequence[Any]) -> Generator[Shown, None, Non
         name = f"{Path(photo).stem[:60]}-{Path(painting).stem[:60]}"
         made = recipe.make(photo, styles, settings, chosen.keep)
         easel = Easel(photo, styles, settings, chosen.keep)
+        earlier = _picture_before(before, made)
         begun = functools.partial(
-            Painting, name, chosen, made, easel, ThinnedFrames(), LossHistory()
+            Painting, name, chosen, made, easel, ThinnedFrames(), LossHistory(), earlier=earlier
         )
         frames = easel.paint(ticket.stop)
         has_begun = yield from _watch(secrets.token_urlsafe(16), begun, frames, ticket, facts)
@@ -117,6 +120,14 @@ def _first_sight(chosen: Choice, styles: Sequence[Style]) -> np.ndarray:
     for one in styles:
         studio.load(one.image, size)
     return images.to_uint8(studio.load(photo, size, enlarge).rgb)
+
+
+def _picture_before(token: str | None, made: Recipe) -> np.ndarray | None:
+    """The last picture, uint8 [H, W, 3], if it was made of the same photo as this one."""
+    painting = STUDIO.find(token)
+    if painting is None or painting.recipe.content.sha256 != made.content.sha256:
+        return None
+    return painting.frame.image
 
 
 def _stopped_before_the_start(token: str | None) -> Shown:
@@ -148,7 +159,7 @@ def go_on(token: str | None, *values: Any) -> Iterator[Shown]:
     Args:
         values: of the settings alone, as `controls.read` takes them.
     """
-    yield from in_words(_go_on(token, values))
+    yield from in_words(_go_on(token, values), token)
 
 
 def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None, None]:
@@ -165,7 +176,8 @@ def _go_on(token: str | None, values: tuple[Any, ...]) -> Generator[Shown, None,
         made = dataclasses.replace(
             painting.recipe, settings=settings, before=(*painting.recipe.before, stretch)
         )
-        begun = functools.partial(dataclasses.replace, painting, recipe=made)
+        earlier = painting.frame.image
+        begun = functools.partial(dataclasses.replace, painting, recipe=made, earlier=earlier)
         yield from _watch(token or "", begun, frames, ticket, facts)
 
 
@@ -224,7 +236,7 @@ def _finished(token: str, painting: Painting) -> str:
 
 def follow(token: str | None) -> Iterator[Shown]:
     """What another tab of the same visitor paints, until it is done."""
-    yield from in_words(_follow(token))
+    yield from in_words(_follow(token), token)
 
 
 def _follow(token: str | None) -> Generator[Shown, None, None]:
@@ -286,41 +298,48 @@ class _Unread:
         return "unread" if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""
 
 
-def in_words(run: Generator[Shown, None, None]) -> Generator[Shown, None, None]:
+def in_words(
+    run: Generator[Shown, None, None], token: str | None = None
+) -> Generator[Shown, None, None]:
     """What goes wrong, told as a notice and in the status line; the picture so far stays.
 
-    Pictures become files here: Gradio would write them where no error of ours is left to tell.
+    Pictures become files here: Gradio would write them where no error of ours is left to tell. And
+    losses that stay are sent again: a plot that is not open would take "as it is" for its value.
+
+    Args:
+        token: of the painting before.
     """
+    before = STUDIO.find(token)
+    losses = before.history.table() if before else None
     try:
         with contextlib.closing(run):
             for shown in run:
                 is_array = isinstance(shown.picture, np.ndarray)
                 picture = studio.save_frame(shown.picture) if is_array else shown.picture
-                yield shown._replace(picture=picture)
+                losses = losses if is_skipped(shown.losses) else shown.losses
+                yield shown._replace(picture=picture, losses=losses)
     except Exception as error:
         text = _reason(error)
-        yield Shown(status=text)
+        yield Shown(status=text, losses=losses)
         raise gr.Error(text, print_exception=False) from None
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, for the visitor; what nobody foresaw is in the log under the job's name."""
-    if isinstance(error, OSError):
-        return plain(say("notices.cannot_write", reason=error.strerror))
-    if isinstance(error, (NSTError, MemoryError)):
+    if isinstance(error, (NSTError, MemoryError, OSError)):
         return told(error)
     return say("notices.our_fault", job=journal.fault(error))
 
 
 def label(time_budget: Any, steps: Any) -> Any:
-    """The button that paints: how long it takes, and how many are painted or wait before."""
+    """The button that paints: how long it takes, and how many others are painted or wait."""
     is_timed = time_budget not in (None, "")
     text = (
         say("tools.paint_time", seconds=time_budget)
         if is_timed
         else say("tools.paint_steps", steps=steps)
     )
-    ahead = turns.TURNS.count()
+    ahead = turns.TURNS.count(besides=turns.session())
     return gr.update(value=say("tools.ahead", paint=text, count=ahead) if ahead else text)
 
 
@@ -337,6 +356,7 @@ def at_work() -> tuple[Any, ...]:
         stop=gr.update(interactive=True),
         go_on=gr.update(interactive=False),
         save=gr.update(value=None, interactive=False),
+        save_film=gr.update(interactive=False),
         blend=gr.update(value=100, interactive=False),
         chart=gr.update(visible=True),
     )
@@ -358,6 +378,7 @@ def at_rest(token: str | None) -> Tools:
         stop=gr.update(interactive=False),
         go_on=gr.update(interactive=painting is not None and painting.easel.can_resume),
         save=_save_button(token, painting),
+        save_film=gr.update(interactive=painting is not None),
         blend=gr.update(interactive=painting is not None),
         chart=gr.update(visible=painting is not None),
     )
@@ -366,9 +387,11 @@ def at_rest(token: str | None) -> Tools:
 def _save_button(token: str | None, painting: Painting | None) -> Any:
     """The button that saves the picture; not ready when the disk takes no file of it."""
     try:
-        return look.save_button(painting) if painting else look.file_button(studio.find_last(token))
+        return (
+            views.save_button(painting) if painting else views.file_button(studio.find_last(token))
+        )
     except OSError:  # the run has told it
-        return look.file_button(None)
+        return views.file_button(None)
 
 
 def preview(*row: Any) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from PIL import Image
 
-from nst_core import ImageError, NSTError
+from nst_core import ImageError, NSTError, SettingsError
 from nst_core.engine import device
 from nst_core.networks.people import find_people
 from nst_core.pictures import images
+from nst_core.recipe import unpack
 from page import studio
 from page.choice import MASKS
 from page.texts import say
@@ -21,6 +24,7 @@ from page.words import told
 BRUSHES = ("#e69f00", "#0072b2", "#f0e442", "#009e73", "#cc79a7")
 OPACITY = 0.7
 MIN_PEOPLE = 0.01  # of a photo, for people to be in it
+LINK_SIDE = 96  # px, long side of a mask in a link: some 300 characters
 BOARD = 640  # px, long side of the photo that is drawn on
 
 
@@ -117,6 +121,27 @@ def drawn(layer: str) -> list[str | None]:
 def save_mask(name: str, mask: np.ndarray | None) -> str | None:
     """The file of a mask, uint8 [H, W]."""
     return None if mask is None else studio.save_image(Image.fromarray(mask), name)
+
+
+def to_link(mask: str) -> str:
+    """A mask as text for an address, small, and black and white; its edges are made soft anyway.
+
+    Raises `ImageError` for a mask that cannot be read.
+    """
+    grey = Image.fromarray(images.to_uint8(images.load_mask(mask)[np.newaxis]))
+    grey.thumbnail((LINK_SIDE, LINK_SIDE))
+    buffer = io.BytesIO()
+    grey.point(lambda level: 255 * (level > 127), "1").save(buffer, "PNG", optimize=True)
+    return base64.urlsafe_b64encode(buffer.getvalue()).decode("ascii").rstrip("=")
+
+
+def from_link(name: str, text: str) -> str | None:
+    """The file of a mask that `to_link` made this text of; raises `SettingsError` for others."""
+    try:
+        mask = unpack(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4))
+    except SettingsError:
+        raise SettingsError("A region in it is damaged; copy the whole link.") from None
+    return save_mask(name, mask)
 
 
 def people(content: str) -> str | None:

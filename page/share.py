@@ -9,16 +9,19 @@ from urllib.parse import urlsplit
 import gradio as gr
 import segno
 
-from nst_core import ImageError, SettingsError, recipe
+from nst_core import ImageError, NSTError, SettingsError, recipe
 from nst_core.engine.choices import check_choices
 from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, Source, unpack
 from page import choose, controls, examples, paint, regions, studio
-from page.choice import FIELDS, MASKS, NOT_SETTINGS, NUMBERS, PICTURES, WEIGHTS, Choice
+from page.choice import FIELDS, MASKS, NOT_SETTINGS, NUMBERS, PICTURES, STYLES, WEIGHTS, Choice
 from page.stage import Shown
 from page.studio import STUDIO
 from page.texts import retell, say
 from page.words import plain, told
+
+# Characters of a link: as many as a code to scan holds.
+MAX_LINK = 2900
 
 # Hosts that name the machine itself, whatever machine that is.
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
@@ -96,13 +99,33 @@ def _linked(asked: dict[str, str]) -> list[Any]:
         for number, field in zip(NUMBERS, WEIGHTS, strict=True)
     }
     found = [name for name in names.values() if name]
-    chosen = Choice.of(paths | weights, settings)
-    stage = Shown(None, say("status.ready"), title=choose.title(chosen))
-    if tuple(found) in examples.PAIRS:
-        stage = stage._replace(
-            picture=str(examples.painted_path(*found)), status=say("status.painted_before")
-        )
-    return [*chosen.to_row(), None, *stage]
+    chosen = Choice.of(paths | weights | _asked_masks(asked, names), settings)
+    return [*chosen.to_row(), None, *_first_sight(chosen, tuple(found))]
+
+
+def _asked_masks(asked: dict[str, str], pictures: dict[str, str | None]) -> dict[str, str | None]:
+    """The files of the regions that a link names, of pictures that are there."""
+    return {
+        field: regions.from_link(field, asked[field])
+        for field in MASKS
+        if asked.get(field) and _has_its_pictures(field, pictures)
+    }
+
+
+def _has_its_pictures(mask: str, pictures: dict[str, str | None]) -> bool:
+    """Whether the photo that a mask was drawn on is there, and the painting that applies there."""
+    painting = dict(zip(MASKS, STYLES, strict=False)).get(mask, "content")
+    return bool(pictures["content"] and pictures[painting])
+
+
+def _first_sight(chosen: Choice, names: tuple[str, ...]) -> Shown:
+    """What a link shows: the finished pair, or else the photo that is going to be painted."""
+    stage = Shown(None, say("status.choose"), title=choose.title(chosen))
+    if names in examples.PAIRS and not any((*chosen.masks, chosen.keep)):
+        painted = str(examples.painted_path(*names))
+        return stage._replace(picture=painted, status=say("status.painted_before"))
+    text = say("status.ready") if chosen.content and chosen.style else stage.status
+    return stage._replace(picture=chosen.content, status=text)
 
 
 def _kind(field: str) -> str:
@@ -127,26 +150,36 @@ def _asked_weight(number: int, text: str | None) -> float:
 
 def _asked_for(request: gr.Request) -> dict[str, str]:
     """What an address asks for, without what others put into it."""
-    known = {*PICTURES, *WEIGHTS, *controls.NAMES}
+    known = {*PICTURES, *WEIGHTS, *MASKS, *controls.NAMES}
     return {name: text for name, text in dict(request.query_params).items() if name in known}
 
 
 def make_link(base: str, *row: Any) -> tuple[Any, Any]:
-    """An address that opens the page with this pair and these settings, and its code to scan."""
+    """An address that opens the page with this pair and these settings, and its code to scan.
+
+    Regions go along where there is room for them.
+    """
     try:
         chosen = Choice.from_row(row)
-    except SettingsError as error:
-        gr.Warning(told(error))
-        return gr.skip(), gr.skip()
-    given = dict(zip(NOT_SETTINGS, chosen.to_row(NOT_SETTINGS), strict=True))
-    names = {field: choose.example_name(_kind(field), given[field]) for field in PICTURES}
-    own = [field for field in (*PICTURES, *MASKS) if given[field]]
-    if any(not names.get(field) for field in own):
+        given = dict(zip(NOT_SETTINGS, chosen.to_row(NOT_SETTINGS), strict=True))
+        names = {field: choose.example_name(_kind(field), given[field]) for field in PICTURES}
+        drawn = [mask for mask in MASKS if given[mask] and _has_its_pictures(mask, names)]
+        masks = {mask: regions.to_link(given[mask]) for mask in drawn}
+    except NSTError as error:
+        raise gr.Error(told(error), print_exception=False) from None
+    if any(given[field] and not names[field] for field in PICTURES):
         gr.Info(say("notices.not_in_link"))
     weights = {field: str(given[field]) for field in WEIGHTS if given[field] != 1.0}
-    query = controls.to_query(names | weights, chosen.settings)
-    link = f"{base}?{query}"
+    link = f"{base}?{controls.to_query(names | weights | masks, chosen.settings)}"
+    if len(link) > MAX_LINK:
+        gr.Info(say("notices.regions_not_in_link"))
+        link = f"{base}?{controls.to_query(names | weights, chosen.settings)}"
     return gr.update(value=link, visible=True), gr.update(value=code(link), visible=True)
+
+
+def copied(link: str) -> None:
+    """Tell that the browser has copied a link; it is empty where that is not allowed."""
+    gr.Info(say("notices.link_copied" if link else "notices.link_not_copied"))
 
 
 def code(link: str) -> str:

@@ -55,6 +55,7 @@ class Painting:
     pictures_so_far: ThinnedFrames  # the pictures of its run so far, in the painting's colours
     history: LossHistory
     frame: Frame
+    earlier: np.ndarray | None = None  # the picture before this run, of the same photo
 
     @property
     def photo(self) -> np.ndarray:
@@ -65,7 +66,7 @@ class Painting:
     def nbytes(self) -> int:
         """Bytes in memory, but for the optimizer's."""
         frame = self.frame
-        shown = nbytes([frame.image, frame.painted, frame.alpha])
+        shown = nbytes([frame.image, frame.painted, frame.alpha, self.earlier])
         return self.easel.nbytes + self.pictures_so_far.nbytes + shown
 
     @property

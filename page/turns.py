@@ -156,10 +156,11 @@ class Turns:
                 session == one.session and not one.stop.is_set() for one in tickets
             )
 
-    def count(self) -> int:
-        """How many are painted or wait."""
+    def count(self, besides: str | None = None) -> int:
+        """How many are painted or wait, but for those of the session `besides`."""
         with self._changed:
-            return len(self._waiting) + (self._running is not None)
+            tickets = [one for one in [self._running, *self._waiting] if one]
+            return sum(besides is None or one.session != besides for one in tickets)
 
     def _check_room(self, client: str) -> None:
         own = sum(ticket.client == client for ticket in self._waiting)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, films, look, mirror, paint, regions, share, texts
+from page import choice, choose, controls, films, mirror, paint, regions, share, texts, views
 from page.layout import Page
 from page.limits import LIMITS
 from page.mirror_tab import MirrorTab
@@ -59,8 +59,7 @@ PAINT_NOW = """() => {
         else if (patience) setTimeout(press, 50, patience - 1);
     };
     press(200);
-    const stage = document.querySelector("#stage");
-    if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView();
+    window.showStage();
 }"""
 
 # Only for the first painting: who mixes several has more to choose. And not in the mirror, which
@@ -68,7 +67,22 @@ PAINT_NOW = """() => {
 PAINT_FIRST = f"(number) => {{ if (number === 1 && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
 
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
-COPY = "(link) => { navigator.clipboard?.writeText(link).catch(() => {}); }"
+
+# Answer whether it was done.
+COPY = """async (link) => {
+    try {
+        await navigator.clipboard.writeText(link);
+        return link;
+    } catch { // not allowed, or no secure address
+        return "";
+    }
+}"""
+
+DOWNLOAD = """(file) => {
+    const link = document.createElement("a");
+    if (file) Object.assign(link, { href: file.url, download: file.orig_name }).click();
+    return file;
+}"""
 
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
@@ -95,6 +109,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _settings(page)
     _sharing(page)
     _looking(page)
+    _saving(page)
     if page.stage.mirror:
         _mirror(page, page.stage.mirror)
     _films(page)
@@ -253,7 +268,7 @@ def _sharing(page: Page) -> None:
         [parts.address, parts.code],
         js=HERE,
         **_private("pictures"),
-    ).success(None, parts.address, None, js=COPY)
+    ).success(share.copied, parts.address, None, js=COPY, **_private("clicks"))
     parts.take.click(None, None, None, js=CHOOSE_RECIPE, **BROWSER)
     parts.recipe.upload(
         share.take_recipe, parts.recipe, [*row, page.preset], **_private("pictures")
@@ -265,37 +280,41 @@ def _looking(page: Page) -> None:
     token, stage, tools = page.shown.token, page.stage, page.tools
     color = page.fields.of["color"]
     tools.blend.input(
-        look.blend,
+        views.blend,
         [token, tools.blend],
         page.shown.picture,
         trigger_mode="always_last",
         **_private("pictures"),
     )
     tools.blend.release(
-        look.save_blend,
+        views.save_blend,
         [token, tools.blend],
         [page.shown.picture, tools.save],
         trigger_mode="always_last",
         **_private("pictures"),
     )
     color.input(
-        look.recolor,
+        views.recolor,
         [token, color, tools.blend],
         [page.shown.picture, tools.save],
         **_private("pictures"),
     )
-    stage.comparison.tab.select(
-        look.compare, token, stage.comparison.slider, **_private("pictures")
+    compared, moments = stage.comparison, stage.moments
+    gr.on(
+        [compared.tab.select, compared.against.input],
+        views.compare,
+        [token, compared.against],
+        [compared.slider, compared.against],
+        **_private("pictures"),
     )
-    moments, film = stage.moments, stage.film
     moments.tab.select(
-        look.open_run,
+        views.open_run,
         token,
         [moments.nothing_yet, moments.screen, moments.number, moments.picture],
         **_private("pictures"),
     )
     moments.number.input(
-        look.scrub,
+        views.scrub,
         [token, moments.number],
         moments.picture,
         trigger_mode="always_last",
@@ -303,21 +322,31 @@ def _looking(page: Page) -> None:
     )
     strokes = stage.strokes
     strokes.tab.select(
-        look.show_strokes,
+        views.show_strokes,
         token,
         [strokes.nothing_yet, strokes.screen],
         **_private("looks"),
     )
+    film = stage.film
     film.tab.select(
-        look.show_film,
-        [token, film.ending],
-        [film.nothing_yet, film.screen, film.video, film.save],
+        views.show_film,
+        token,
+        [film.nothing_yet, film.screen, film.video],
+        show_progress_on=film.video,
+        **_private("films") | {"show_progress": "full"},
+    )
+
+
+def _saving(page: Page) -> None:
+    """Picture and film as files; each says that the browser has it."""
+    tools, film = page.tools, page.stage.film
+    tools.save.click(views.saved, tools.save, None, **_private("clicks"))
+    tools.save_film.click(
+        views.make_film,
+        [page.shown.token, film.ending],
+        [tools.save_film, film.file],
         **_private("films"),
-    )
-    # Not to be pressed before it is ready, or it would save the film in the format before.
-    film.ending.input(look.no_film, None, film.save, **_private("clicks")).then(
-        look.film_button, [token, film.ending], film.save, **_private("films")
-    )
+    ).success(views.saved, film.file, None, js=DOWNLOAD, **_private("clicks"))
 
 
 def _mirror(page: Page, live: MirrorTab) -> None:

@@ -30,7 +30,9 @@ def plain(text: str) -> str:
 
 
 def told(error: Exception) -> str:
-    """An error as a notice."""
+    """An error as a notice; where a disk is full, its path is nobody's affair."""
+    if isinstance(error, OSError):
+        return plain(say("notices.cannot_write", reason=error.strerror))
     return plain(retell(error))
 
 
@@ -85,6 +87,11 @@ def roughly(seconds: float) -> str:
     if seconds < ROUGH_SECONDS:
         return say("status.about_seconds", seconds=10 * math.ceil(seconds / 10))
     return say("status.about_minutes", minutes=math.ceil(seconds / 60))
+
+
+def bytes_text(size: int) -> str:
+    """The size of a file as people say it: "1.2 MB"."""
+    return say("status.megabytes", size=max(0.1, round(size / 1e6, 1)))
 
 
 class LossHistory:

@@ -293,12 +293,17 @@ def test_who_goes_while_waiting_costs_no_work(endpoint, server, client, steps, t
 
 @pytest.mark.usefixtures("steps")
 def test_an_mcp_client_finds_the_tools_and_paints(address):
-    tools, looked, painted = asyncio.run(call_over_mcp(address))
+    tools, *answers = asyncio.run(call_over_mcp(address))
     by_name = {tool.name: tool for tool in tools}
     assert set(by_name) == {"stylize", "preview"}
     properties = by_name["stylize"].inputSchema["properties"]
     assert SPECS["strength"].help in properties["strength"]["description"]
-    for answer in (looked, painted):
+    for answer in answers[1:]:
+        told = " ".join(part.text for part in answer.content if part.type == "text")
+        assert "Done: 2 steps" in told
+        assert "'seconds_left'" in told
+        assert "columns" not in told  # the plot's table would be most of what an assistant reads
+    for answer in answers:
         assert not answer.isError, answer
         picture = next(part for part in answer.content if part.type == "image")
         with Image.open(io.BytesIO(base64.b64decode(picture.data))) as image:
@@ -307,7 +312,7 @@ def test_an_mcp_client_finds_the_tools_and_paints(address):
 
 
 async def call_over_mcp(address: str):
-    """List the tools, call the plain one, and the streaming one with progress."""
+    """List the tools, call the plain one, and the streaming one without and with progress."""
 
     async def show_progress(*_) -> None: ...
 
@@ -319,10 +324,11 @@ async def call_over_mcp(address: str):
         tools = (await session.list_tools()).tools
         arguments = {"content": as_data_url(CASTLE), "style": as_data_url(WAVE), "size": 64}
         looked = await session.call_tool("preview", arguments)
-        painted = await session.call_tool(
-            "stylize", arguments | {"steps": 2}, progress_callback=show_progress
-        )
-        return tools, looked, painted
+        painted = [
+            await session.call_tool("stylize", arguments | {"steps": 2}, **options)
+            for options in ({}, {"progress_callback": show_progress})
+        ]
+        return tools, looked, *painted
 
 
 def as_data_url(path: str) -> str:

@@ -102,6 +102,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     wait_until_idle(page)
     assert status(page) == kept
     saved = save(page, "#save", tmp_path)
+    expect(page.locator(".toast-body")).to_contain_text("Saved: 0.")
     assert saved.name == "castle-great-wave.png"
     made = recipe.read(saved)
     assert (made.settings, made.content.name) == (PRESETS["gallery"].settings, "castle.jpg")
@@ -294,6 +295,15 @@ def test_continue_goes_on_from_the_picture_with_another_strength(browser, page_a
         assert [(one.settings.strength, one.steps) for one in made.before] == [(0.5, stopped)]
 
 
+def test_the_losses_are_there_when_they_are_opened_after_a_stop(browser, page_address):
+    with visit(browser, page_address, LONG) as page:
+        page.click("#paint")
+        wait_for_pictures(page, 3)
+        stop(page)
+        page.locator("#chart > button").click()
+        expect(page.locator("#losses svg g.mark-line path")).to_have_count(6)
+
+
 def step_in(page) -> int:
     """The step that the status tells."""
     return int(re.search(r"step (\d+)", status(page))[1])
@@ -328,22 +338,38 @@ def test_before_and_after_the_run_and_its_film(one_scale, tmp_path):
     shoot(one_scale, "scrubber")
 
     open_view(one_scale, "Film")
-    expect(one_scale.locator("#save-film")).to_be_enabled()
     expect(one_scale.locator("#video video")).to_be_visible()
     one_scale.wait_for_function("document.querySelector('#video video').videoWidth > 0")
     shoot(one_scale, "film")
     with av.open(save(one_scale, "#save-film", tmp_path)) as container:
         frames = list(container.decode(video=0))
+    expect(one_scale.locator(".toast-body")).to_contain_text("Saved: 0.1 MB")
     assert len(frames) == 9 + HOLD
     assert (frames[0].width, frames[0].height) == (128, 86)
     for ending in (".gif", ".webp"):
-        with answered(one_scale):  # now it is disabled until the film is made
-            one_scale.locator("#ending").get_by_text(ending[1:].upper()).click()
-        expect(one_scale.locator("#save-film")).to_be_enabled()
+        one_scale.locator("#ending").get_by_text(ending[1:].upper()).click()
         path = save(one_scale, "#save-film", tmp_path)
         assert path.name == f"castle-great-wave{ending}"
         with Image.open(path) as image:
             assert (image.n_frames, image.size) == (9, (128, 85))
+
+
+def test_the_picture_is_compared_with_the_one_before(short):
+    paint_to_the_end(short)
+    open_view(short, "Before and after")
+    settle(short)
+    expect(short.locator("#against")).to_have_count(0)
+    open_view(short, "Picture")
+    strength = short.locator("#setting-strength input[type=number]")
+    strength.fill("0.9")
+    strength.press("Tab")
+    paint_to_the_end(short)
+    open_view(short, "Before and after")
+    settle(short)
+    photo = short.locator("#comparison img").first.get_attribute("src")
+    short.locator("#against").get_by_text("the picture before").click()
+    expect(short.locator("#comparison img").first).not_to_have_attribute("src", photo)
+    shoot(short, "compared")
 
 
 def test_the_blend_changes_picture_and_file(short, tmp_path):
@@ -399,6 +425,22 @@ def test_a_photo_dropped_beside_its_field_is_told_in_words(page):
     notice = page.get_by_text("Only a PNG that was painted here carries its settings")
     expect(notice).to_be_visible()
     expect(page.get_by_text("Invalid file type")).to_have_count(0)
+
+
+def test_a_link_that_was_copied_is_told(browser, page_address):
+    allowed = ["clipboard-read", "clipboard-write"]
+    for permissions, text in (
+        (allowed, "Link copied."),
+        ([], "take the link from the field below"),
+    ):
+        with visit(browser, page_address, SHORT, permissions=permissions) as page:
+            if not permissions:  # as at an address that is not secure
+                page.evaluate("delete Navigator.prototype.clipboard")
+            page.click("#link")
+            expect(page.locator(".toast-body")).to_contain_text(text)
+            address = page.locator("#address :is(textarea, input)").first.input_value()
+            if permissions:
+                assert page.evaluate("navigator.clipboard.readText()") == address
 
 
 def test_a_link_opens_the_same_pair_and_settings(short, browser, page_address):
@@ -561,6 +603,10 @@ def test_a_phone_shows_photo_looks_and_paint_at_once(browser, page_address):
         expect(page.locator("#stop")).to_be_in_viewport(ratio=1)
         stop(page)
         shoot(page, "phone-painting", full_page=False)
+        page.evaluate("scrollTo(0, 0)")
+        page.click("#paint")
+        expect(page.locator("#result")).to_be_in_viewport(ratio=0.9)
+        stop(page)
 
 
 PHONE = ("#content img", "#style img", "#paint")

@@ -9,6 +9,7 @@ import io
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -18,6 +19,7 @@ import pytest
 from gradio import (
     blocks,
     context,
+    mcp,
     processing_utils,
     queueing,
     route_utils,
@@ -29,7 +31,7 @@ from gradio_client import utils as client_utils
 from PIL import Image
 
 from page import gradio_inside
-from page.components import Board, PictureInput
+from page.components import Board, Download, PictureInput
 
 # What it is a part of, its name, and the function that needs it.
 ATTRIBUTES = [
@@ -37,6 +39,7 @@ ATTRIBUTES = [
     (context.LocalContext, "request", "session"),
     (context.LocalContext, "event_id", "event"),
     (gr.Request, "__getattr__", "accepted_languages"),
+    (gr.Request, "__getattr__", "is_tool_call"),
     (context.Context, "id", "numbered_alike"),
     (utils, "get_upload_folder", "upload_folder"),
     (processing_utils, "save_base64_to_cache", "store_base64"),
@@ -64,6 +67,12 @@ SPELLED = [
     (asyncio.Queue, "self._queue", "oldest_unread"),
     (utils, '"GRADIO_TEMP_DIR"', "move_in"),
     (client_utils.construct_args, "raise TypeError", "is_wrong_call"),
+    (mcp, '"x-gradio-user": "mcp"', "is_tool_call"),
+    (
+        mcp.GradioMCPServer,
+        "output_data = await self._execute_tool_without_progress(job)",
+        "hand_back_every_output",
+    ),
 ]
 
 
@@ -82,6 +91,14 @@ def test_gradio_still_has(owner, name, function):
 @pytest.mark.parametrize(("owner", "name", "function"), SPELLED)
 def test_gradio_still_makes(owner, name, function):
     assert name in inspect.getsource(owner), lost(f"{owner.__name__}: {name}", function)
+
+
+def test_a_tool_answers_with_each_of_its_outputs():
+    gradio_inside.hand_back_every_output()
+    own = mcp.GradioMCPServer._execute_tool_without_progress
+    for result, outputs in ((("a", 1), ["a", 1]), ({"path": "x"}, [{"path": "x"}])):
+        job = SimpleNamespace(result=lambda result=result: result)
+        assert asyncio.run(own(None, job)) == outputs, lost(own.__name__, "hand_back_every_output")
 
 
 def test_every_function_is_held_against_gradio():
@@ -114,6 +131,7 @@ def served() -> Iterator[tuple[str, dict[str, Any]]]:
         seen["unread"] = gradio_inside.count_unread(event)
         seen["client"] = gradio_inside.client()
         seen["oldest"] = gradio_inside.oldest_unread(event)
+        seen["tool"] = gradio_inside.is_tool_call()
         seen["languages"] = gradio_inside.accepted_languages()
         return "seen"
 
@@ -230,10 +248,20 @@ def test_a_page_is_laid_out_alike_in_each_language_and_told_to_browsers_in_their
     assert "'de'" not in str(api)
 
 
+def test_an_event_knows_whether_an_assistant_called(served):
+    url, seen = served
+    for headers in ({}, {"x-gradio-user": "mcp"}):
+        client = gradio_client.Client(url, verbose=False, headers=headers)
+        client.predict(api_name="/look")
+        assert seen["tool"] == bool(headers), lost("x-gradio-user", "is_tool_call")
+        client.close()
+
+
 def test_outside_of_gradio_there_is_no_event():
     assert gradio_inside.event() is None
     assert gradio_inside.session() is None
     assert gradio_inside.accepted_languages() is None
+    assert not gradio_inside.is_tool_call()
 
 
 def test_components_hand_over_what_arrives():
@@ -243,7 +271,11 @@ def test_components_hand_over_what_arrives():
 
 def test_browsers_show_the_changed_components_as_gradios_own():
     """By the name that is sent to the browser."""
-    for changed, own in ((PictureInput(), gr.Image()), (Board(), gr.ImageEditor())):
+    for changed, own in (
+        (PictureInput(), gr.Image()),
+        (Board(), gr.ImageEditor()),
+        (Download(), gr.DownloadButton()),
+    ):
         assert changed.get_block_name() == own.get_block_name(), lost(
             "is_template", "drawn_as_parent"
         )

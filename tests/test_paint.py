@@ -74,8 +74,8 @@ def test_errors_are_one_plain_sentence(content, style, position, value, message)
         shown.extend(room.paint(None, content, style, *values))
     assert message in error.value.message
     assert not error.value.print_exception
-    # The status says it, too; picture, losses and the painting of the run before stay.
-    assert shown == [Shown(status=error.value.message)]
+    # The status says it, too; the picture and the painting of the run before stay.
+    assert shown == [Shown(status=error.value.message, losses=None)]
 
 
 def test_very_long_names_of_files_are_cut(tmp_path):
@@ -97,6 +97,19 @@ def test_a_first_look_is_the_runs_first_picture(steps):
         room.preview(None, WAVE, 96)
     with pytest.raises(gr.Error, match="size is 4096, but it must be at most 2048 px here"):
         room.preview(CASTLE, WAVE, 4096)
+
+
+def test_the_button_tells_how_many_others_are_ahead(read, steps, turns):
+    assert room.label("30", 80)["value"] == "Paint · 30 s"
+    assert room.label("", 80)["value"] == "Paint · 80 steps"
+    steps.hold_at(1)
+    own = read(paint(steps=2))
+    steps.wait_until_held()
+    assert room.label("", 80)["value"] == "Paint · 80 steps"  # one's own run is none
+    with turns.join("another"):
+        assert room.label("", 80)["value"] == "Paint · 80 steps · 1 ahead"
+    steps.release()
+    own.result(LIMIT)
 
 
 def test_the_title_names_the_pair_that_is_painted(tmp_path):
@@ -261,7 +274,7 @@ def test_a_stop_before_the_start_shows_the_pair_and_the_losses_before_again(read
 def test_a_stop_while_waiting_without_a_picture_before(read, steps, turns):
     run = wait_behind_another(read, steps, turns, paint())
     room.stop()
-    assert run.result(LIMIT)[-1] == Shown(status="Stopped before the first step.")
+    assert run.result(LIMIT)[-1] == Shown(status="Stopped before the first step.", losses=None)
     end_the_other(steps, turns)
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from visitor import (
     LONG,
     SHORT,
+    WATCH_SHIFTS,
     open_more,
     open_view,
     paint_to_the_end,
@@ -17,6 +18,8 @@ from visitor import (
     wait_for_pictures,
     wait_until_idle,
 )
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 pytestmark = pytest.mark.browser
 
@@ -124,12 +127,35 @@ def test_a_screen_reader_is_told_of_the_run(browser, page_address):
         expect(told).to_contain_text("Done: 8 steps")
 
 
+@pytest.mark.parametrize("width", [390, 820, 1366])
+def test_nothing_moves_while_a_picture_is_painted(width, browser, page_address):
+    viewport = {"width": width, "height": 844}
+    with visit(browser, page_address, SHORT, viewport=viewport) as page:
+        page.evaluate(WATCH_SHIFTS)
+        page.locator("#stage").scroll_into_view_if_needed()
+        for _ in range(2):
+            paint_to_the_end(page)
+        assert page.evaluate("window.shifted") <= 0.05
+        page.locator("#stage").evaluate("one => { one.style.marginTop = '200px'; }")
+        page.wait_for_function("window.shifted > 0.05")  # so it would have been seen
+
+
+def test_a_phone_has_narrow_margins_and_room_for_the_tools_at_the_foot(browser, page_address):
+    with visit(browser, page_address, **PHONE) as page:
+        left = page.locator("#main").bounding_box()["x"]
+        assert 8 <= left <= 12
+        page.mouse.wheel(0, 100_000)
+        footer, tools = page.locator("footer"), page.locator("#buttons").bounding_box()
+        page.wait_for_function("scrollY + innerHeight >= document.body.scrollHeight - 1")
+        box = footer.bounding_box()
+        assert box["y"] + box["height"] <= tools["y"]
+
+
 # --- Phone and dark mode ------------------------------------------------------------------------
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser, page_address):
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    with visit(browser, page_address, SHORT, **phone) as page:
+    with visit(browser, page_address, SHORT, **PHONE) as page:
         shoot(page, "phone-start")
         paint_to_the_end(page)
         for view in ("Picture", "Before and after", "The run", "Film"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ import app
 from nst_core import Settings, Style, recipe, stylize
 from nst_core.pictures import images
 from nst_core.presets import PRESETS
-from page import choice, controls, examples, share
+from page import choice, controls, examples, regions, share
 from page import paint as room
 from page.choice import Choice
 from page.stage import Shown
@@ -92,9 +94,19 @@ def test_a_link_opens_the_same_pair_and_settings():
     assert Path(arrival.stage.picture).stem == "castle-great-wave"
 
 
-def test_a_link_to_a_pair_that_is_not_painted_empties_the_stage():
+READY = "Press **Paint** to see this photo in the style of the painting."
+
+
+def test_a_link_to_a_pair_that_is_not_painted_shows_the_photo():
     arrival = Arrival.at(content="owl", style="great-wave")
-    assert arrival.stage[:2] == (None, "Ready.")
+    assert arrival.stage[:2] == (str(examples.path_of("content", "owl")), READY)
+
+
+def test_a_link_without_a_photo_or_a_painting_says_what_to_choose():
+    text = "Choose a photo and a painting, then press **Paint**."
+    assert Arrival.at(style="great-wave").stage[:2] == (None, text)
+    photo = str(examples.path_of("content", "owl"))
+    assert Arrival.at(content="owl").stage[:2] == (photo, text)
 
 
 def test_a_link_with_nonsense_is_told(monkeypatch):
@@ -192,7 +204,7 @@ def test_the_title_names_the_picture_that_comes_back(monkeypatch, steps):
 
 def test_who_opens_a_link_or_comes_too_late_finds_something_else():
     token = paint_until(1, steps=5)
-    assert Arrival.at(remembering(token), content="owl").stage[:2] == (None, "Ready.")
+    assert Arrival.at(remembering(token), content="owl").stage.status.startswith("Choose a photo")
     assert Arrival.at(remembering("gone")).chosen == OPENING
 
 
@@ -204,7 +216,7 @@ def test_a_linked_page_that_is_reloaded_has_the_picture_that_was_painted_there(m
     assert again.stage.token == token
     assert again.stage.status.startswith("Your last picture. Done: 1 step")
     other = Arrival.at(remembering(token, **link), **link | {"size": "96"})
-    assert other.stage.status == "Ready."
+    assert other.stage.status.startswith("Choose a photo")
     assert other.chosen.settings.size == 96
     monkeypatch.setattr(share, "STUDIO", Studio())
     again = Arrival.at(remembering(token, **link), **link)
@@ -229,8 +241,12 @@ def test_another_tab_shows_the_run_until_it_ends():
 
 
 def test_there_is_nothing_to_follow_when_nothing_is_painted():
-    for token in (None, "gone", paint_until(1, steps=3)):
-        assert list(room.follow(token)) == [Shown()]
+    for token in (None, "gone"):
+        assert list(room.follow(token)) == [Shown(losses=None)]
+    token = paint_until(1, steps=3)
+    (shown,) = room.follow(token)
+    assert shown._replace(losses=None) == Shown(losses=None)
+    assert shown.losses.equals(STUDIO.find(token).history.table())
 
 
 def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
@@ -268,15 +284,101 @@ def test_a_recipe_of_two_regions_keeps_each_mask_with_its_painting(monkeypatch, 
     assert [bool(mask) for mask in (*taken.masks, taken.keep)] == [False, True, False, False, True]
 
 
-def test_a_link_holds_the_mix_without_regions(monkeypatch, half):
+def link_of(*pair: str, **more) -> str:
+    """The link to a pair at 64 px, and whatever is named besides."""
+    made, _ = share.make_link("http://x/", *chosen(Settings(size=64), *pair, **more).to_row())
+    return made["value"]
+
+
+def opened(link: str) -> Arrival:
+    return Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
+
+
+def test_a_link_holds_the_mix_and_its_regions(monkeypatch, half):
     messages = told(monkeypatch, "Info")
     more = {"style_3": OTHER, "weight_3": 0.25}
-    row = chosen(Settings(size=64), CASTLE, WAVE, **more, mask_3=half).to_row()
-    made, _ = share.make_link("http://x/", *row)
-    link = made["value"]
-    assert "regions" in messages[0]
-    arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
-    assert arrival.chosen == chosen(Settings(size=64), CASTLE, WAVE, **more)
+    link = link_of(CASTLE, WAVE, **more, mask_3=half, keep=half)
+    assert len(link) < 600
+    arrival = opened(link)
+    assert messages == []
+    taken = arrival.chosen
+    assert (taken.styles[2], taken.weights[2]) == (OTHER, 0.25)
+    assert [bool(mask) for mask in (*taken.masks, taken.keep)] == [False, False, True, False, True]
+    for mask in (taken.masks[2], taken.keep):
+        np.testing.assert_array_equal(images.load_mask(mask), images.load_mask(half))
+    # The finished picture of this pair has no regions.
+    assert arrival.stage[:2] == (CASTLE, READY)
+
+
+def test_a_region_in_a_link_is_smaller_and_of_the_same_shape(tmp_path):
+    mask = np.zeros([430, 640], np.uint8)
+    mask[100:300, 200:500] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    keep = opened(link_of(CASTLE, WAVE, keep=str(tmp_path / "mask.png"))).chosen.keep
+    small = images.load_mask(keep)
+    assert max(small.shape) == regions.LINK_SIDE
+    again = images.load_mask(keep, (640, 430))
+    assert np.abs(again - mask / 255).mean() < 0.01
+
+
+def test_regions_with_too_many_details_are_left_out_and_told(monkeypatch, tmp_path, rng):
+    messages = told(monkeypatch, "Info")
+    noise = (rng.random([96, 96]) > 0.5).astype(np.uint8) * 255
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    more = {"style_2": OTHER} | dict.fromkeys(
+        ("mask_1", "mask_2", "keep"), str(tmp_path / "noise.png")
+    )
+    link = link_of(CASTLE, WAVE, **more)
+    assert "too many details" in messages[0]
+    assert opened(link).chosen == chosen(Settings(size=64), CASTLE, WAVE, style_2=OTHER)
+
+
+def test_the_longest_link_still_has_a_code():
+    link = "https://talk.example/?".ljust(share.MAX_LINK, "x")
+    assert "<svg" in share.code(link)
+
+
+def test_regions_of_own_pictures_stay_here(monkeypatch, tmp_path, half):
+    messages = told(monkeypatch, "Info")
+    mine = str(tmp_path / "mine.png")
+    Image.new("RGB", (32, 32)).save(mine)
+    taken = opened(link_of(CASTLE, WAVE, style_2=mine, mask_2=half, keep=half)).chosen
+    assert (taken.styles[1], taken.masks[1], bool(taken.keep)) == (None, None, True)
+    assert "keep=" not in link_of(mine, WAVE, keep=half)
+    assert len(messages) == 2
+    assert "what was drawn on them" in messages[0]
+
+
+@pytest.mark.parametrize("text", ["!", "AAAA", "%00", "x" * 3000])
+def test_a_damaged_region_in_a_link_is_told(text, monkeypatch):
+    messages = told(monkeypatch)
+    assert Arrival.at(content="castle", style="great-wave", keep=text).chosen == OPENING
+    assert "A region in it is damaged" in messages[0]
+
+
+def test_a_region_as_large_as_a_bomb_is_refused(monkeypatch):
+    messages = told(monkeypatch)
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(buffer, "PNG", optimize=True)
+    bomb = base64.urlsafe_b64encode(buffer.getvalue()).decode()
+    assert Arrival.at(content="castle", style="great-wave", keep=bomb).chosen == OPENING
+    assert "A region in it is damaged" in messages[0]
+
+
+def test_a_link_that_cannot_be_made_is_not_copied():
+    """An error, and no warning: after that the page would copy."""
+    row = chosen(Settings(size=64), CASTLE, WAVE).to_row()
+    row[choice.FIELDS.index("size")] = 3
+    with pytest.raises(gr.Error, match="size is 3"):
+        share.make_link("http://x/", *row)
+
+
+def test_it_is_told_whether_the_link_was_copied(monkeypatch):
+    messages = told(monkeypatch, "Info")
+    share.copied("http://x/")
+    share.copied("")
+    assert messages[0] == "Link copied."
+    assert "take the link from the field below" in messages[1]
 
 
 def test_a_link_with_a_nonsensical_weight_is_told(monkeypatch):

@@ -230,6 +230,15 @@ def test_an_event_is_answered_in_the_language_of_its_browser(monkeypatch):
     assert words.seconds_text(61) == "1 min 1 s"
 
 
+def test_fractions_have_the_point_or_comma_of_the_language(monkeypatch):
+    error = errors.SettingsError("{value} of {wanted:g} to {steps}", value=0.5, wanted=2.5, steps=7)
+    assert words.bytes_text(1_240_000) == "1.2 MB"
+    assert texts.retell(error) == "0.5 of 2.5 to 7"
+    monkeypatch.setattr(gradio_inside, "accepted_languages", lambda: "de")
+    assert words.bytes_text(1_240_000) == "1,2 MB"
+    assert texts.retell(error) == "0,5 of 2,5 to 7"
+
+
 def test_browsers_get_the_page_in_their_language_and_programs_in_english():
     page = app.make_page()
     page.config = page.get_config_file()

@@ -15,7 +15,7 @@ from visits import paint_until
 
 import app
 from nst_core import Settings
-from page import controls, look, paint, serving, studio, wiring
+from page import controls, paint, serving, studio, views, wiring
 from page.stage import Shown
 
 pytestmark = pytest.mark.usefixtures("steps", "turns")
@@ -52,8 +52,8 @@ def test_every_event_has_its_group(blocks):
 def test_a_png_of_a_blend_is_written_when_the_slider_is_let_go(blocks):
     """And not for every position on the way."""
     events = {one.fn: [event for _, event in one.targets] for one in blocks.fns.values()}
-    assert events[look.blend] == ["input"]
-    assert events[look.save_blend] == ["release"]
+    assert events[views.blend] == ["input"]
+    assert events[views.save_blend] == ["release"]
 
 
 def test_the_server_keeps_nothing_for_a_session(blocks):
@@ -77,7 +77,7 @@ def test_a_hundred_calls_of_other_programs_log_nobody_out(tab, address, tmp_path
 def test_a_session_that_the_server_has_forgotten_still_scrubs_through_the_run(tab):
     """Gradio checks the slider's number against the maximum that it was told for the session."""
     token = paint_until(5, size=64, steps=6)
-    (picture,) = tab("forgotten").call(look.scrub, token, 5)
+    (picture,) = tab("forgotten").call(views.scrub, token, 5)
     assert picture["path"].endswith(".jpeg")
 
 
@@ -107,10 +107,10 @@ def test_a_film_that_is_made_keeps_no_other_film_waiting(tab, monkeypatch):
             """The first film is not made before the second one is."""
             shown.append(ending)
             if len(shown) == 1:
-                second = threads.submit(tab("two").call, look.film_button, token, ".gif")
+                second = threads.submit(tab("two").call, views.make_film, token, ".gif")
                 assert second.result(LIMIT / 2)
             return save(painting, ending)
 
         monkeypatch.setattr(studio, "save_film", save_beside_another)
-        assert tab("one").call(look.film_button, token, ".webp")
+        assert tab("one").call(views.make_film, token, ".webp")
     assert shown == [".webp", ".gif"]

@@ -284,6 +284,15 @@ def stop(page: Page) -> None:
     settle(page)
 
 
+# Adds up what has moved on the page by itself, as Cumulative Layout Shift does, but all of it.
+WATCH_SHIFTS = """() => {
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const { value } of list.getEntries()) window.shifted += value;
+    }).observe({ type: "layout-shift" });
+}"""
+
+
 def open_more(page: Page, name: str) -> None:
     """Open a tab behind "More"."""
     tab = page.locator("#more").get_by_role("tab", name=name)

@@ -109,10 +109,22 @@ def speaking(language: str) -> Iterator[None]:
 # --- Texts --------------------------------------------------------------------------------------
 
 
+class Spoken(string.Formatter):
+    """Puts values into a text, fractions with the decimal point or comma of the language."""
+
+    def format_field(self, value: Any, spec: str) -> Any:
+        """A value as text."""
+        text = super().format_field(value, spec)
+        return text.replace(".", say("numbers.point")) if isinstance(value, float) else text
+
+
+SPOKEN = Spoken()
+
+
 def say(key: str, **values: Any) -> str:
     """A text in the language of now; what only English has so far is said in English."""
     text = TEXTS[language()].get(key) or TEXTS[ENGLISH][key]
-    return text.format(**values) if values else text
+    return SPOKEN.format(text, **values) if values else text
 
 
 def name_of(group: str, name: str) -> str:
@@ -136,7 +148,7 @@ def translated(text: str) -> str:
     if not isinstance(text, Sentence):
         return text
     values = {name: _value(name, value) for name, value in text.values.items()}
-    return SENTENCES[language()].get(text.template, text.template).format(**values)
+    return SPOKEN.format(SENTENCES[language()].get(text.template, text.template), **values)
 
 
 def _value(name: str, value: Any) -> Any:

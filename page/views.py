@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from PIL import Image
 
 from nst_core import NSTError
 from nst_core.colors import COLOR_MODES
 from page import strokes, studio
 from page.studio import STUDIO, Painting
 from page.texts import say
-from page.words import told
+from page.words import bytes_text, told
+
+# What the picture can be compared with.
+PHOTO, EARLIER = "photo", "earlier"
 
 
 def save_button(painting: Painting | None, percent: float = 100) -> Any:
@@ -50,10 +59,31 @@ def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:
     return painting.blended(percent / 100), save_button(painting, percent)
 
 
-def compare(token: str | None) -> Any:
-    """Photo and picture for the slider between them."""
+def saved(file: str | None) -> None:
+    """Tell that the browser has saved a file, and how large it is."""
+    if file is not None:
+        gr.Info(say("notices.saved", size=bytes_text(Path(file).stat().st_size)))
+
+
+def compare(token: str | None, against: str) -> tuple[Any, Any]:
+    """Two pictures for the slider between them, and the choice of the first, if there is any.
+
+    Args:
+        against: `EARLIER` for the picture before, if it was made of the same photo, else the photo.
+    """
     painting = STUDIO.find(token)
-    return (painting.photo, painting.frame.image) if painting else gr.skip()
+    if painting is None:
+        return gr.skip(), gr.skip()
+    picture, earlier = painting.frame.image, painting.earlier
+    other = painting.photo
+    if earlier is not None and against == EARLIER:
+        other = _as_large_as(picture, earlier)
+    return (other, picture), gr.update(visible=earlier is not None)
+
+
+def _as_large_as(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
+    height, width, _ = picture.shape
+    return np.asarray(Image.fromarray(other).resize((width, height)))
 
 
 def open_run(token: str | None) -> tuple[Any, ...]:
@@ -91,22 +121,29 @@ def scrub(token: str | None, number: int) -> Any:
     return moments[min(int(number), len(moments)) - 1]
 
 
-def show_film(token: str | None, ending: str) -> tuple[Any, ...]:
-    """The view of the film: a note or the film, and the button that saves it as chosen."""
+def show_film(token: str | None) -> Iterator[tuple[Any, ...]]:
+    """The view of the film: a note, or the film as soon as it is made."""
+    painting = STUDIO.find(token)
+    yield *_view(painting is not None), gr.skip()
+    if painting is not None:
+        yield gr.skip(), gr.skip(), studio.save_film(painting, ".mp4")
+
+
+def make_film(token: str | None, ending: str) -> Iterator[tuple[Any, Any]]:
+    """The button that saves the film, which counts the seconds meanwhile; and the film's file."""
     painting = STUDIO.find(token)
     if painting is None:
-        return *_view(False), gr.skip(), gr.skip()
-    return *_view(True), studio.save_film(painting, ".mp4"), film_button(token, ending)
-
-
-def no_film() -> Any:
-    """The button that saves the film while it is being made."""
-    return gr.update(interactive=False)
-
-
-def film_button(token: str | None, ending: str) -> Any:
-    """The button that saves the film, which is made now."""
-    painting = STUDIO.find(token)
-    if painting is None:
-        return gr.skip()
-    return gr.update(value=studio.save_film(painting, ending), interactive=True)
+        yield gr.skip(), None
+        return
+    thread = ThreadPoolExecutor(1)
+    making = thread.submit(studio.save_film, painting, ending)
+    thread.shutdown(wait=False)  # whoever leaves meanwhile keeps nobody waiting
+    for seconds in count():
+        yield gr.update(value=say("tools.filming", seconds=seconds), interactive=False), None
+        if wait([making], timeout=1).done:
+            break
+    ready = gr.update(value=say("tools.save_film"), interactive=True)
+    error = making.exception()
+    yield ready, None if error else making.result()
+    if isinstance(error, (NSTError, MemoryError, OSError)):
+        raise gr.Error(told(error), print_exception=False) from None
