@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from nst_core.cli.main import main
 from nst_core.engine.engine import Engine
 from nst_core.engine.job import load_job
 from nst_core.engine.objective import Objective
-from nst_core.explain import losses, maps, panels, report
+from nst_core.explain import losses, maps, panels, report, sections
 from nst_core.networks.extractor import Extractor
 from nst_core.pictures import images
 from nst_core.pictures.regions import as_styles
@@ -143,7 +145,7 @@ def test_a_wish_is_grey_where_nothing_is_to_change_and_light_where_lighter():
 # --- Panels -------------------------------------------------------------------------------------
 
 
-def last_frames(cells, **changes):
+def last_frames(cells):
     panel = panels.Panel("", "", "", tuple(cells), 1)
     return {moment.cell: moment.frame for moment in panels.paint(panel, PHOTO, PAINTING)}
 
@@ -203,7 +205,6 @@ def test_texts_of_panels_have_three_sentences_at_most(name):
 @pytest.fixture
 def short_panels(monkeypatch):
     """Every run in two steps at 64 px."""
-    from dataclasses import replace
 
     def short(settings):
         return replace(settings, size=64, steps=2)
@@ -211,7 +212,7 @@ def short_panels(monkeypatch):
     for name, panel in panels.PANELS.items():
         cells = tuple(replace(cell, settings=short(cell.settings)) for cell in panel.cells)
         monkeypatch.setitem(panels.PANELS, name, replace(panel, cells=cells))
-    monkeypatch.setattr(report, "EXPLAINED", replace(report.EXPLAINED, steps=2))
+    monkeypatch.setattr(sections, "EXPLAINED", replace(sections.EXPLAINED, steps=2))
 
 
 def test_the_report_is_one_file_with_all_pictures_inside(tmp_path, short_panels, capsys):
@@ -223,12 +224,12 @@ def test_the_report_is_one_file_with_all_pictures_inside(tmp_path, short_panels,
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "http" not in text
     cells = sum(len(panel.cells) for panel in panels.PANELS.values())
-    assert len(sources) > cells + 5 * report.MAPS
+    assert len(sources) > cells + 5 * sections.MAPS
     for source in sources:
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).verify()
     for panel in panels.PANELS.values():
-        assert panel.title in text
-    assert text.count("<polyline") == len(report.CURVES)
+        assert html.escape(panel.title) in text
+    assert text.count("<polyline") == len(losses.TERMS)
 
 
 def test_a_report_that_is_there_is_not_replaced(tmp_path, capsys):
@@ -247,6 +248,16 @@ def test_a_broken_picture_costs_no_time_and_leaves_nothing(tmp_path, steps_done)
         report.write(broken, PAINTING, tmp_path / "r")
     assert not steps_done
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("name", sections.SECTIONS)
+def test_every_section_grows_and_ends_when_it_is_told_to(name, short_panels):
+    grown = list(sections.grow(name, PHOTO, PAINTING))
+    assert grown[-1].parts
+    assert 1 <= len(re.findall(r"[.!?](?:\s|$)", grown[-1].text)) <= 3
+    stop = StopToken()
+    stop.stop()
+    assert len(list(sections.grow(name, PHOTO, PAINTING, stop))) <= 1
 
 
 def test_a_stopped_report_leaves_nothing(tmp_path):

@@ -33,6 +33,8 @@ class Equation:
     source: str
 
 
+TERMS = ("total", *WEIGHTS)  # of a run's losses
+
 _GATYS = "Gatys et al. 2015, eq. {}"
 EQUATIONS = (
     Equation(

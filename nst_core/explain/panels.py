@@ -20,6 +20,7 @@ from nst_core.engine.frame import Frame
 from nst_core.explain.losses import BLOCKS, blocks_up_to
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
+from nst_core.sentence import Sentence
 from nst_core.settings import Settings
 from nst_core.stop import StopToken
 
@@ -55,8 +56,8 @@ class Cell:
 class Panel:
     """Pictures that show one thing side by side, and what is to be seen, in three sentences."""
 
-    title: str
-    text: str
+    title: Sentence
+    text: Sentence
     source: str
     cells: tuple[Cell, ...]
     columns: int
@@ -111,7 +112,8 @@ _BARE = Settings(
 
 
 def _rebuilt(layer: str) -> Cell:
-    return Cell(layer, replace(_BARE, content_layer=layer, content_weight=1.0, steps=120))
+    settings = replace(_BARE, content_layer=layer, content_weight=1.0, steps=120)
+    return Cell(layer, settings)
 
 
 # What makes the layers' E_l about equally strict: in the paper's equal weights the first block of
@@ -126,11 +128,12 @@ def _texture(loss: str, last: int, steps: int, **rest: Any) -> Cell:
     settings = replace(
         _BARE, style_loss=loss, style_weight=1.0, style_layers=layers, steps=steps, **rest
     )
-    blocks = "block 1" if last == 1 else f"blocks 1 to {last}"
-    return Cell(f"{_LOSSES[loss]}, {blocks}", settings, noise)
+    return Cell(
+        Sentence("{loss}, {blocks}", loss=_LOSSES[loss], blocks=_blocks(last)), settings, noise
+    )
 
 
-_LOSSES = {"gram": "Gram matrices", "nearest": "matched features"}
+_LOSSES = {"gram": Sentence("Gram matrices"), "nearest": Sentence("matched features")}
 _NO_PHOTO = {"edge_weight": 0.0, "gram_weight": 0.0}  # what stands beside matched features
 
 
@@ -145,30 +148,39 @@ def _dial(alpha: float, last: int) -> Cell:
         size=96,
         steps=30,
     )
-    return Cell(f"alpha {alpha:g}, {'block 1' if last == 1 else f'blocks 1 to {last}'}", settings)
+    label = Sentence("alpha {alpha}, {blocks}", alpha=f"{alpha:g}", blocks=_blocks(last))
+    return Cell(label, settings)
 
 
-def _optimized(name: str, label: str, **rest: Any) -> Cell:
+def _blocks(last: int) -> Sentence:
+    return Sentence("block 1") if last == 1 else Sentence("blocks 1 to {last}", last=last)
+
+
+def _optimized(name: str, label: Sentence) -> Cell:
     changes = {"content_weight": 1e-3, "style_weight": 1.0, "init": "grey", "steps": 40}
-    return Cell(label, replace(_BARE, optimizer=name, **changes, **rest))
+    return Cell(label, replace(_BARE, optimizer=name, **changes))
 
 
 PANELS: dict[str, Panel] = {
     "content": Panel(
-        "Content: the photo rebuilt from one layer alone",
-        "Each picture began as noise and was changed until one layer answered to it as to the "
-        "photo. Near the pixels nothing is lost; deep layers forget colours and exact places, and "
-        "keep what is there. That is why content is compared in a deep layer.",
+        Sentence("Content: the photo rebuilt from one layer alone"),
+        Sentence(
+            "Each picture began as noise and was changed until one layer answered to it as to "
+            "the photo. Near the pixels nothing is lost; deep layers forget colours and exact "
+            "places, and keep what is there. That is why content is compared in a deep layer."
+        ),
         "Gatys et al. 2015, figure 1, lower row",
         tuple(_rebuilt(f"block{block}_conv2") for block in BLOCKS),
         len(BLOCKS),
     ),
     "style": Panel(
-        "Style: the painting's texture, from more and more layers",
-        "Each picture began as noise and has nothing of a photo. Gram matrices tell which features "
-        "occur together, not where: with more layers, larger pieces of the painting come back. "
-        "Matched features, below, take each place from one place of the painting, so strokes stay "
-        "whole.",
+        Sentence("Style: the painting's texture, from more and more layers"),
+        Sentence(
+            "Each picture began as noise and has nothing of a photo. Gram matrices tell which "
+            "features occur together, not where: with more layers, larger pieces of the "
+            "painting come back. Matched features, below, take each place from one place of the"
+            " painting, so strokes stay whole."
+        ),
         "Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022",
         (
             *(_texture("gram", last, 150) for last in BLOCKS),
@@ -177,23 +189,28 @@ PANELS: dict[str, Panel] = {
         len(BLOCKS),
     ),
     "dials": Panel(
-        "The two dials: how much of the photo, and which layers",
-        "From left to right alpha grows, the weight of the photo: the same layers give less of the "
-        "painting. From top to bottom more layers count: strokes become larger.",
+        Sentence("The two dials: how much of the photo, and which layers"),
+        Sentence(
+            "From left to right alpha grows, the weight of the photo: the same layers give less"
+            " of the painting. From top to bottom more layers count: strokes become larger."
+        ),
         "Gatys et al. 2015, figure 3",
         tuple(_dial(alpha, last) for last in (1, 3, 5) for alpha in (1e-4, 1e-3, 1e-2, 1e-1)),
         4,
     ),
     "optimizers": Panel(
-        "Step by step: three ways down",
-        "All three begin with the same grey canvas and follow the same gradient. Gradient descent, "
-        "the course paper's, moves along it by a fixed rate; Adam gives each pixel a rate of its "
-        "own; L-BFGS learns the curvature from the steps before, and is there first.",
+        Sentence("Step by step: three ways down"),
+        Sentence(
+            "All three begin with the same grey canvas and follow the same gradient. Gradient "
+            "descent, the course paper's, moves along it by a fixed rate; Adam gives each pixel"
+            " a rate of its own; L-BFGS learns the curvature from the steps before, and is "
+            "there first."
+        ),
         "The course paper; Kingma and Ba 2015; Liu and Nocedal 1989",
         (
-            _optimized("gradient_descent", "Gradient descent"),
-            _optimized("adam", "Adam"),
-            _optimized("lbfgs", "L-BFGS"),
+            _optimized("gradient_descent", Sentence("Gradient descent")),
+            _optimized("adam", Sentence("Adam")),
+            _optimized("lbfgs", Sentence("L-BFGS")),
         ),
         3,
     ),
