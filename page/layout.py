@@ -11,9 +11,10 @@ import gradio as gr
 from nst_core import __version__
 from nst_core.pictures import film
 from nst_core.presets import PRESETS
-from page import choose, controls, examples, gradio_inside, looks, regions
+from page import choose, controls, examples, gradio_inside, inside_tab, looks, regions
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, PictureInput
+from page.inside_tab import InsideTab
 from page.paint import Tools
 from page.stage import Shown
 from page.texts import say
@@ -134,6 +135,7 @@ class Page:
     door: Door
     sharing: Sharing
     stage: Stage
+    inside: InsideTab
     tools: Tools
     shown: Shown  # what a run changes on the stage
     clock: gr.Timer  # asks now and then how many are waiting
@@ -159,6 +161,7 @@ def lay_out() -> Page:
             more, blend, door = _more()
             settings, until, take = _expert()
             chart, losses = _losses()
+            inside = inside_tab.lay_out()
     gr.Markdown(say("page.about", version=__version__))
     return Page(
         remembered=remembered,
@@ -170,6 +173,7 @@ def lay_out() -> Page:
         door=door,
         sharing=Sharing(link, address, code, take, _recipe()),
         stage=stage,
+        inside=inside,
         tools=Tools(paint, stop, go_on, save, blend, chart),
         shown=stage.shown._replace(losses=losses),
         clock=gr.Timer(QUEUE_SECONDS),

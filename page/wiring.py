@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, look, paint, regions, share, texts
+from page import choice, choose, controls, inside, look, paint, regions, share, texts
 from page.layout import Page
 from page.turns import MAX_WAITING
 
@@ -82,6 +82,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _settings(page)
     _sharing(page)
     _looking(page)
+    _inside(page)
     _endpoints(page)
 
 
@@ -302,6 +303,21 @@ def _looking(page: Page) -> None:
     film.ending.input(look.no_film, None, film.save, **_private("clicks")).then(
         look.film_button, [token, film.ending], film.save, **_private("films")
     )
+
+
+def _inside(page: Page) -> None:
+    """What is explained of the network and the losses, on the pictures that are chosen."""
+    tab = page.inside
+    pictures = page.fields.row(("content", "style"))
+    # What is shown ends before another topic begins.
+    tab.topic.input(inside.stop, None, None, **_private("clicks")).then(
+        inside.show,
+        [tab.topic, *pictures],
+        [tab.screen, tab.status],
+        trigger_mode="multiple",
+        **_private("runs"),
+    )
+    gr.on([tab.stop.click, tab.door.collapse], inside.stop, None, None, **_private("clicks"))
 
 
 def _endpoints(page: Page) -> None:

@@ -212,6 +212,7 @@ def short_panels(monkeypatch):
     for name, panel in panels.PANELS.items():
         cells = tuple(replace(cell, settings=short(cell.settings)) for cell in panel.cells)
         monkeypatch.setitem(panels.PANELS, name, replace(panel, cells=cells))
+        monkeypatch.setitem(sections.TOPICS, name, sections._panel(name))
     monkeypatch.setattr(sections, "EXPLAINED", replace(sections.EXPLAINED, steps=2))
 
 
@@ -227,8 +228,8 @@ def test_the_report_is_one_file_with_all_pictures_inside(tmp_path, short_panels,
     assert len(sources) > cells + 5 * sections.MAPS
     for source in sources:
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).verify()
-    for panel in panels.PANELS.values():
-        assert html.escape(panel.title) in text
+    for topic in sections.TOPICS.values():
+        assert html.escape(topic.title) in text
     assert text.count("<polyline") == len(losses.TERMS)
 
 
@@ -250,11 +251,11 @@ def test_a_broken_picture_costs_no_time_and_leaves_nothing(tmp_path, steps_done)
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize("name", sections.SECTIONS)
+@pytest.mark.parametrize("name", sections.TOPICS)
 def test_every_section_grows_and_ends_when_it_is_told_to(name, short_panels):
     grown = list(sections.grow(name, PHOTO, PAINTING))
     assert grown[-1].parts
-    assert 1 <= len(re.findall(r"[.!?](?:\s|$)", grown[-1].text)) <= 3
+    assert 1 <= len(re.findall(r"[.!?](?:\s|$)", grown[-1].topic.text)) <= 3
     stop = StopToken()
     stop.stop()
     assert len(list(sections.grow(name, PHOTO, PAINTING, stop))) <= 1

@@ -6,6 +6,7 @@ Symbols are those of Gatys, Ecker and Bethge (2015), as in `nst_core.losses`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def gradients(
     counting = {term: name for term, name in WEIGHTS.items() if getattr(settings, name) > 0}
     found = {}
     for term in counting:
-        others = {name: 0.0 for other, name in counting.items() if other != term}
+        others: dict[str, Any] = {name: 0.0 for other, name in counting.items() if other != term}
         found[term] = _gradient(canvas, content, style, replace(settings, **others))
     return found
 

@@ -46,11 +46,11 @@ STYLE = """
 
 def section_html(section: Section, say: Say = str) -> str:
     """A section, with its texts in the language of `say`."""
-    parts = "".join(_PARTS[type(part)](part, say) for part in section.parts)
+    topic, parts = section.topic, "".join(_PARTS[type(one)](one, say) for one in section.parts)
     return (
-        f"<section class=explained><h2>{_text(section.title, say)}</h2>"
-        f"<p>{_text(section.text, say)}</p>{parts}"
-        f"<p class=source>{_text(section.source, say)}</p></section>"
+        f"<section class=explained><h2>{_text(topic.title, say)}</h2>"
+        f"<p>{_text(topic.text, say)}</p>{parts}"
+        f"<p class=source>{_text(topic.source, say)}</p></section>"
     )
 
 

@@ -157,8 +157,10 @@ def _blocks(last: int) -> Sentence:
 
 
 def _optimized(name: str, label: Sentence) -> Cell:
-    changes = {"content_weight": 1e-3, "style_weight": 1.0, "init": "grey", "steps": 40}
-    return Cell(label, replace(_BARE, optimizer=name, **changes))
+    settings = replace(
+        _BARE, optimizer=name, content_weight=1e-3, style_weight=1.0, init="grey", steps=40
+    )
+    return Cell(label, settings)
 
 
 PANELS: dict[str, Panel] = {

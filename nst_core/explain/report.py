@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nst_core.explain.markup import STYLE, section_html
 from nst_core.explain.panels import SIZE
-from nst_core.explain.sections import SECTIONS, Figure, Grid, Section, grow
+from nst_core.explain.sections import TOPICS, Figure, Grid, Growing, Section, Topic, grow
 from nst_core.files import write_whole
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
@@ -19,6 +19,21 @@ from nst_core.sentence import Sentence
 from nst_core.stop import StopToken
 
 NAME = "index.html"
+
+
+def _nothing(_photo: ImageSource, _painting: ImageSource, _stop: StopToken) -> Growing:
+    yield ()
+
+
+INTRODUCTION = Topic(
+    Sentence("Inside neural style transfer"),
+    Sentence(
+        "A network that was trained to name what photos show, VGG-16, tells how near a picture is "
+        "to a photo, and how near to a painting. The picture is changed until both agree."
+    ),
+    "Gatys, Ecker and Bethge 2015, arXiv:1508.06576",
+    _nothing,
+)
 
 Tell = Callable[[str], None]
 
@@ -43,11 +58,11 @@ def write(
     stop = stop or StopToken()
     sections = [_pictures(photo, painting)]  # loaded before anything takes time
     folder.mkdir(parents=True, exist_ok=True)
-    for name in SECTIONS:
+    for name, topic in TOPICS.items():
         sections += deque(grow(name, photo, painting, stop), maxlen=1)
         if stop.is_set():
             return None
-        tell(sections[-1].title)
+        tell(topic.title)
     file = folder / NAME
     write_whole(_page(sections).encode(), file)
     return file
@@ -59,15 +74,7 @@ def _pictures(photo: ImageSource, painting: ImageSource) -> Section:
         Figure(images.to_uint8(images.load(picture, 2 * SIZE).rgb), caption)
         for caption, picture in shown.items()
     )
-    return Section(
-        Sentence("Inside neural style transfer"),
-        Sentence(
-            "A network that was trained to name what photos show, VGG-16, tells how near a picture "
-            "is to a photo, and how near to a painting. The picture is changed until both agree."
-        ),
-        "Gatys, Ecker and Bethge 2015, arXiv:1508.06576",
-        (Grid(figures, 3),),
-    )
+    return Section(INTRODUCTION, (Grid(figures, 3),))
 
 
 def _page(sections: Iterable[Section]) -> str:

@@ -6,8 +6,9 @@ for section in grow("content", "photo.jpg", "painting.jpg", StopToken()):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -78,39 +79,51 @@ class Table:
 Part = Grid | Paragraph | Network | Curves | Table
 
 
+# Photo, painting, stop token -> what is to be seen, as it grows.
+Parts = tuple[Part, ...]
+Growing = Generator[Parts, None, None]
+Grow = Callable[[ImageSource, ImageSource, StopToken], Growing]
+
+
 @dataclass(frozen=True)
-class Section:
-    """One thing explained: at most three sentences, their source, and what is to be seen."""
+class Topic:
+    """What there is to explain, in at most three sentences, and their source."""
 
     title: Sentence
     text: Sentence
     source: str
-    parts: tuple[Part, ...]
+    grow: Grow
 
 
-# Photo, painting, stop token -> the section as it grows.
-Grow = Callable[[ImageSource, ImageSource, StopToken], Iterator[Section]]
+class Section(NamedTuple):
+    """A topic, and what is to be seen of it."""
+
+    topic: Topic
+    parts: Parts
 
 
 def grow(
     name: str, photo: ImageSource, painting: ImageSource, stop: StopToken | None = None
-) -> Iterator[Section]:
+) -> Generator[Section, None, None]:
     """A section as it grows, the last one complete unless it was told to stop.
 
     Args:
-        name: one of `SECTIONS`; another raises `KeyError`.
+        name: one of `TOPICS`; another raises `KeyError`.
         photo, painting: as `images.load` takes them.
         stop: ends the work within a step.
 
     Raises `ImageError` for pictures that cannot be used.
     """
-    return SECTIONS[name](photo, painting, stop or StopToken())
+    topic = TOPICS[name]
+    with contextlib.closing(topic.grow(photo, painting, stop or StopToken())) as growing:
+        for parts in growing:
+            yield Section(topic, parts)
 
 
 # --- The network --------------------------------------------------------------------------------
 
 
-def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Iterator[Section]:
+def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
     shown = {"photo": _load(photo), "painting": _load(painting)}
     found = maps.features(shown["photo"], maps.NETWORK.names)
     layers = tuple((one.name, one.stride, one.channels) for one in maps.NETWORK.layers)
@@ -119,17 +132,7 @@ def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Iter
         if stop.is_set():
             return
         parts += _layer(layer, found[layer], shown)
-        yield Section(
-            Sentence("What VGG-16 sees"),
-            Sentence(
-                "Each layer answers to the layer before it; every block sees a larger part of the "
-                "picture, in fewer positions. Of one layer in each block the strongest channels "
-                "are shown, white where the photo excites them. First they answer to edges and "
-                "colours, then to textures, then to things."
-            ),
-            "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
-            tuple(parts),
-        )
+        yield tuple(parts)
 
 
 def _layer(layer: str, found: np.ndarray, shown: dict[str, np.ndarray]) -> list[Part]:
@@ -177,9 +180,11 @@ _EXCITES = {
 # --- Panels -------------------------------------------------------------------------------------
 
 
-def _grow_panel(name: str) -> Grow:
-    def grown(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Iterator[Section]:
-        panel, last = PANELS[name], dict[int, Frame]()
+def _panel(name: str) -> Topic:
+    panel = PANELS[name]
+
+    def grown(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
+        last: dict[int, Frame] = {}
         for moment in paint(panel, photo, painting, stop):
             last[moment.cell] = moment.frame
             if len(last) == len(panel.cells) and moment.cell == max(last):
@@ -187,47 +192,32 @@ def _grow_panel(name: str) -> Grow:
                     Figure(last[number].image, cell.label)
                     for number, cell in enumerate(panel.cells)
                 )
-                grid = Grid(figures, panel.columns)
-                yield Section(panel.title, panel.text, panel.source, (grid,))
+                yield (Grid(figures, panel.columns),)
 
-    return grown
+    return Topic(panel.title, panel.text, panel.source, grown)
 
 
 # --- Losses -------------------------------------------------------------------------------------
 
 
-def _losses(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Iterator[Section]:
+def _losses(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
     frames: list[Frame] = []
     for frame in stream(photo, painting, EXPLAINED, stop=stop):
         frames.append(frame)
         yield _falling(frames)
     if frames and frames[-1].done:
-        section = _falling(frames)
         table = _layer_table(frames[0].image, frames[-1].image, _load(photo), _load(painting))
-        yield replace(section, parts=(*section.parts, table))
+        yield (*_falling(frames), table)
 
 
-def _falling(frames: Sequence[Frame]) -> Section:
+def _falling(frames: Sequence[Frame]) -> Parts:
     """The losses so far, and the picture."""
     last = frames[-1]
-    return Section(
-        Sentence("The losses as they fall"),
-        Sentence(
-            "A run by L-BFGS from a grey canvas: what each term of the loss weighs after each "
-            "step; every line is a tenth of the one above. The table has each layer's part, "
-            "unweighted, at the start and at the end."
-        ),
-        "Gatys et al. 2015, eq. 1 to 7",
-        (
-            Curves(
-                {
-                    term: [one.losses[term] for one in frames if term in one.losses]
-                    for term in losses.TERMS
-                }
-            ),
-            Grid((Figure(last.image, Sentence("step {step}", step=last.step)),), 3),
-        ),
-    )
+    curves = {
+        term: [one.losses[term] for one in frames if term in one.losses] for term in losses.TERMS
+    }
+    figure = Figure(last.image, Sentence("step {step}", step=last.step))
+    return Curves(curves), Grid((figure,), 3)
 
 
 def _layer_table(
@@ -259,21 +249,13 @@ def _layer_table(
     )
 
 
-def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Iterator[Section]:
+def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
     canvas = np.full_like(_load(photo), 0.5)
     found = losses.gradients(canvas, photo, painting, EXPLAINED)
     figures = [Figure(losses.wish(found[term]), _WISHES[term]) for term in found]
     together = losses.wish(np.sum(list(found.values()), axis=0))
-    yield Section(
-        Sentence("Where the picture wants to change"),
-        Sentence(
-            "The gradient of each term at the grey canvas, as a picture: what a step adds to it, "
-            "grey where nothing. The content term draws the photo's outlines, the style term the "
-            "painting's strokes, and a step follows their sum."
-        ),
-        "Gatys et al. 2015, eq. 2 and 6",
-        (Grid((*figures, Figure(together, Sentence("all together"))), len(figures) + 1),),
-    )
+    figures.append(Figure(together, Sentence("all together")))
+    yield (Grid(tuple(figures), len(figures)),)
 
 
 _WISHES = {
@@ -287,12 +269,40 @@ def _load(picture: ImageSource) -> np.ndarray:
     return images.load(picture, SIZE).rgb
 
 
-SECTIONS: dict[str, Grow] = {
-    "network": _network,
-    "content": _grow_panel("content"),
-    "style": _grow_panel("style"),
-    "dials": _grow_panel("dials"),
-    "losses": _losses,
-    "gradients": _wishes,
-    "optimizers": _grow_panel("optimizers"),
+TOPICS: dict[str, Topic] = {
+    "network": Topic(
+        Sentence("What VGG-16 sees"),
+        Sentence(
+            "Each layer answers to the layer before it; every block sees a larger part of the "
+            "picture, in fewer positions. Of one layer in each block the strongest channels are "
+            "shown, white where the photo excites them. First they answer to edges and colours, "
+            "then to textures, then to things."
+        ),
+        "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
+        _network,
+    ),
+    "content": _panel("content"),
+    "style": _panel("style"),
+    "dials": _panel("dials"),
+    "losses": Topic(
+        Sentence("The losses as they fall"),
+        Sentence(
+            "A run by L-BFGS from a grey canvas: what each term of the loss weighs after each "
+            "step; every line is a tenth of the one above. The table has each layer's part, "
+            "unweighted, at the start and at the end."
+        ),
+        "Gatys et al. 2015, eq. 1 to 7",
+        _losses,
+    ),
+    "gradients": Topic(
+        Sentence("Where the picture wants to change"),
+        Sentence(
+            "The gradient of each term at the grey canvas, as a picture: what a step adds to it, "
+            "grey where nothing. The content term draws the photo's outlines, the style term the "
+            "painting's strokes, and a step follows their sum."
+        ),
+        "Gatys et al. 2015, eq. 2 and 6",
+        _wishes,
+    ),
+    "optimizers": _panel("optimizers"),
 }
