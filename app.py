@@ -18,6 +18,7 @@ from typing import Any
 
 import gradio as gr
 
+from nst_core.explain.markup import STYLE
 from page import gradio_inside, journal, layout, regions, serving, studio, texts, wiring
 from page.gradio_inside import Multilingual
 from page.limits import LIMITS
@@ -57,7 +58,7 @@ def launch_options() -> dict[str, Any]:
     """How the page is served, here and in the tests; Gradio adds to it, so it is made anew."""
     return copy.deepcopy(serving.OPTIONS) | {
         "theme": THEME,
-        "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES,
+        "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES + STYLE,
         "js": SCRIPTS,
     }
 

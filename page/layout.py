@@ -17,6 +17,7 @@ from page import (
     examples,
     film_tab,
     gradio_inside,
+    inside_tab,
     looks,
     mirror,
     mirror_tab,
@@ -26,6 +27,7 @@ from page import (
 from page.choice import FIELDS, MASKS, NUMBERS, STYLES, WEIGHTS
 from page.components import Board, Download, PictureInput
 from page.film_tab import FilmTab
+from page.inside_tab import InsideTab
 from page.mirror_tab import MirrorTab
 from page.paint import Tools
 from page.stage import Shown
@@ -150,6 +152,7 @@ class Page:
     door: Door
     sharing: Sharing
     stage: Stage
+    inside: InsideTab
     tools: Tools
     shown: Shown  # what a run changes on the stage
     clock: gr.Timer  # asks now and then how many are waiting
@@ -175,6 +178,7 @@ def lay_out() -> Page:
             more, blend, door = _more()
             settings, until, take = _expert()
             chart, losses = _losses()
+            inside = inside_tab.lay_out()
     gr.Markdown(say("page.about", version=__version__))
     return Page(
         remembered=remembered,
@@ -186,6 +190,7 @@ def lay_out() -> Page:
         door=door,
         sharing=Sharing(link, address, code, take, _recipe()),
         stage=stage,
+        inside=inside,
         tools=Tools(paint, stop, go_on, save, save_film, blend, chart),
         shown=stage.shown._replace(losses=losses),
         clock=gr.Timer(QUEUE_SECONDS),

@@ -8,7 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from page import choice, choose, controls, films, mirror, paint, regions, share, texts, views
+from page import (
+    choice,
+    choose,
+    controls,
+    films,
+    inside,
+    mirror,
+    paint,
+    regions,
+    share,
+    texts,
+    views,
+)
 from page.layout import Page
 from page.limits import LIMITS
 from page.mirror_tab import MirrorTab
@@ -113,6 +125,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     if page.stage.mirror:
         _mirror(page, page.stage.mirror)
     _films(page)
+    _inside(page)
     _endpoints(page)
 
 
@@ -408,6 +421,21 @@ def _films(page: Page) -> None:
     tools.stop.click(None, None, tab.status, js=_stopping(), **BROWSER)
     tools.stop.click(films.stop, None, None, **_private("clicks"))
     tab.so_far.select(films.show_so_far, tab.token, [*film, tools.save], **_private("films"))
+
+
+def _inside(page: Page) -> None:
+    """What is explained of the network and the losses, on the pictures that are chosen."""
+    tab = page.inside
+    pictures = page.fields.row(("content", "style"))
+    # What is shown ends before another topic begins.
+    tab.topic.input(inside.stop, None, None, **_private("clicks")).then(
+        inside.show,
+        [tab.topic, *pictures],
+        [tab.screen, tab.status],
+        trigger_mode="multiple",
+        **_private("runs"),
+    )
+    gr.on([tab.stop.click, tab.door.collapse], inside.stop, None, None, **_private("clicks"))
 
 
 def _endpoints(page: Page) -> None:

@@ -1,7 +1,7 @@
 """The command line: `python -m nst_core CONTENT STYLE... -o OUT.png`.
 
 It has a flag for every field of `Settings`. `python -m nst_core batch` is in `batch.py`, and
-`python -m nst_core video` in `video.py`.
+`python -m nst_core video` in `video.py`, `python -m nst_core explain` in `explain.py`.
 
 Progress goes to standard error; with `--json` one JSON object goes to standard output. Exit codes:
 0 done, 1 the run diverged (the last good picture is written), 2 bad input (nothing is written),
@@ -22,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from nst_core import recipe
-from nst_core.cli import batch, flags, video
+from nst_core.cli import batch, explain, flags, video
 from nst_core.cli.flags import (
     BAD_INPUT,
     DIVERGED,
@@ -46,7 +46,7 @@ from nst_core.stop import StopToken
 from nst_core.version import __version__
 
 # The first word of a command line of its own.
-COMMANDS = {batch.NAME: batch.main, video.NAME: video.main}
+COMMANDS = {batch.NAME: batch.main, explain.NAME: explain.main, video.NAME: video.main}
 
 
 def make_parser() -> Parser:

@@ -1,0 +1,148 @@
+"""The loss taken apart: layer by layer, and what each term wants of the picture.
+
+Symbols are those of Gatys, Ecker and Bethge (2015), as in `nst_core.losses`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nst_core.engine.engine import Engine
+from nst_core.engine.job import load_job
+from nst_core.engine.objective import Objective
+from nst_core.explain.maps import NETWORK
+from nst_core.losses.content import content_loss
+from nst_core.losses.gram import gram_matrix, layer_loss
+from nst_core.networks.extractor import Extractor
+from nst_core.pictures.images import ImageSource
+from nst_core.pictures.regions import as_styles
+from nst_core.settings import Settings
+
+# Name of a term in `Frame.losses` -> the setting that weighs it.
+WEIGHTS = {"content": "content_weight", "style": "style_weight", "tv": "tv_weight"}
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A term of the loss as the papers write it, in HTML."""
+
+    term: str  # its name in `Frame.losses`
+    html: str
+    source: str
+
+
+TERMS = ("total", *WEIGHTS)  # of a run's losses
+
+_GATYS = "Gatys et al. 2015, eq. {}"
+EQUATIONS = (
+    Equation(
+        "total",
+        "L = &alpha; L<sub>content</sub> + &beta; L<sub>style</sub> + &gamma; TV",
+        _GATYS.format(7) + "; total variation is added",
+    ),
+    Equation(
+        "content",
+        "L<sub>content</sub> = &frac12; &sum;<sub>ij</sub> "
+        "(F<sub>ij</sub> &minus; P<sub>ij</sub>)&sup2;",
+        _GATYS.format(1),
+    ),
+    Equation(
+        "style",
+        "L<sub>style</sub> = &sum;<sub>l</sub> w<sub>l</sub> &middot; 1 / (4 N<sub>l</sub>&sup2; "
+        "M<sub>l</sub>&sup2;) &sum;<sub>ij</sub> (G<sub>ij</sub> &minus; A<sub>ij</sub>)&sup2;, "
+        "&nbsp; G<sub>ij</sub> = &sum;<sub>k</sub> F<sub>ik</sub> F<sub>jk</sub>",
+        _GATYS.format("3 to 5"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class LayerLosses:
+    """Each layer's part, unweighted: layer -> L_content and E_l of eq. 1 and 4."""
+
+    content: dict[str, float]
+    style: dict[str, float]
+
+
+def layer_losses(
+    picture: np.ndarray, photo: np.ndarray, painting: np.ndarray, layers: tuple[str, ...]
+) -> LayerLosses:
+    """How far a picture is from a photo and a painting at each layer.
+
+    Args:
+        picture, photo, painting: float32 RGB [1, H, W, 3] in [0, 1], the first two of one size.
+    """
+    extractor = Extractor(layers)
+    own, kept, painted = map(extractor, (picture, photo, painting))
+    return LayerLosses(
+        {name: float(content_loss(own[name], kept[name])) for name in layers},
+        {
+            name: float(layer_loss(gram_matrix(own[name]), gram_matrix(painted[name])))
+            for name in layers
+        },
+    )
+
+
+def relative_error(picture: np.ndarray, photo: np.ndarray, layer: str) -> float:
+    """|F - P| / |P| of a layer's features, both pictures float32 [1, H, W, 3] in [0, 1]."""
+    found, wanted = (Extractor((layer,))(one)[layer].numpy() for one in (picture, photo))
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def texture_error(picture: np.ndarray, painting: np.ndarray, layer: str) -> float:
+    """|G - A| / |A| of a layer's Gram matrices per position, pictures of any size."""
+    found, wanted = (
+        gram_matrix(Extractor((layer,))(one)[layer]).numpy() for one in (picture, painting)
+    )
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def gradients(
+    canvas: np.ndarray, content: ImageSource, style: ImageSource, settings: Settings
+) -> dict[str, np.ndarray]:
+    """Where each term wants to change a picture: its part of the gradient.
+
+    They add up to the gradient of the total loss.
+
+    Args:
+        canvas: float32 RGB [1, H, W, 3] in [0, 1], of the photo's size under these settings.
+
+    Returns term -> float32 [H, W, 3]: those of `WEIGHTS` that weigh anything.
+    Raises `ImageError`, `SettingsError`, `WeightsError` as `stream` does.
+    """
+    counting = {term: name for term, name in WEIGHTS.items() if getattr(settings, name) > 0}
+    found = {}
+    for term in counting:
+        others: dict[str, Any] = {name: 0.0 for other, name in counting.items() if other != term}
+        found[term] = _gradient(canvas, content, style, replace(settings, **others))
+    return found
+
+
+def _gradient(
+    canvas: np.ndarray, content: ImageSource, style: ImageSource, settings: Settings
+) -> np.ndarray:
+    job, plan = load_job(content, as_styles(style), settings, None, Objective.of(settings))
+    engine = Engine(settings, plan.precision)
+    problem = engine.problem(job.photo.rgb, job.layout)
+    return engine.start(canvas, problem).gradient.numpy()[0]
+
+
+def wish(gradient: np.ndarray) -> np.ndarray:
+    """A gradient as a picture, uint8 [H, W, 3]: grey where nothing is to change.
+
+    Lighter where a step down the gradient makes the picture lighter; the strongest hundredth is
+    cut off, or single pixels would leave the rest grey.
+    """
+    largest = max(float(np.quantile(np.abs(gradient), 0.99)), 1e-12)
+    return np.rint(127.5 - 127.5 * (gradient / largest).clip(-1, 1)).astype(np.uint8)
+
+
+def blocks_up_to(last: int) -> tuple[str, ...]:
+    """The first layer of each block from the first to this one, as Gatys et al. take them."""
+    return tuple(f"block{block}_conv1" for block in range(1, last + 1))
+
+
+BLOCKS = tuple(range(1, 1 + len({name.partition("_")[0] for name in NETWORK.names})))

@@ -1,0 +1,87 @@
+"""One HTML file that explains a photo and a painting, for a course: no server, no other file.
+
+write("photo.jpg", "painting.jpg", Path("report"))
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from nst_core.explain.markup import STYLE, section_html
+from nst_core.explain.panels import SIZE
+from nst_core.explain.sections import TOPICS, Figure, Grid, Growing, Section, Topic, grow
+from nst_core.files import write_whole
+from nst_core.pictures import images
+from nst_core.pictures.images import ImageSource
+from nst_core.sentence import Sentence
+from nst_core.stop import StopToken
+
+NAME = "index.html"
+
+
+def _nothing(_photo: ImageSource, _painting: ImageSource, _stop: StopToken) -> Growing:
+    yield ()
+
+
+INTRODUCTION = Topic(
+    Sentence("Inside neural style transfer"),
+    Sentence(
+        "A network that was trained to name what photos show, VGG-16, tells how near a picture is "
+        "to a photo, and how near to a painting. The picture is changed until both agree."
+    ),
+    "Gatys, Ecker and Bethge 2015, arXiv:1508.06576",
+    _nothing,
+)
+
+Tell = Callable[[str], None]
+
+
+def write(
+    photo: ImageSource,
+    painting: ImageSource,
+    folder: Path,
+    stop: StopToken | None = None,
+    tell: Tell = lambda _title: None,
+) -> Path | None:
+    """Write the report into a folder, which is made where it is missing.
+
+    Args:
+        photo, painting: as `images.load` takes them.
+        stop: ends the work within a step; nothing is written then.
+        tell: is called with the title of each section when it is done.
+
+    Returns the file, or None where it was stopped.
+    Raises `ImageError` for pictures that cannot be used, `OSError` where nothing can be written.
+    """
+    stop = stop or StopToken()
+    sections = [_pictures(photo, painting)]  # loaded before anything takes time
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, topic in TOPICS.items():
+        sections += deque(grow(name, photo, painting, stop), maxlen=1)
+        if stop.is_set():
+            return None
+        tell(topic.title)
+    file = folder / NAME
+    write_whole(_page(sections).encode(), file)
+    return file
+
+
+def _pictures(photo: ImageSource, painting: ImageSource) -> Section:
+    shown = {Sentence("The photo"): photo, Sentence("The painting"): painting}
+    figures = tuple(
+        Figure(images.to_uint8(images.load(picture, 2 * SIZE).rgb), caption)
+        for caption, picture in shown.items()
+    )
+    return Section(INTRODUCTION, (Grid(figures, 3),))
+
+
+def _page(sections: Iterable[Section]) -> str:
+    body = "font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem"
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<title>Inside neural style transfer</title><style>body{{{body}}}{STYLE}</style>"
+        f"{''.join(map(section_html, sections))}</html>"
+    )

@@ -1,0 +1,308 @@
+"""What is explained, section by section, as data: a screen or a report shows it in its own way.
+
+for section in grow("content", "photo.jpg", "painting.jpg", StopToken()):
+    show(section)  # the last one is complete
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from nst_core.engine.easel import stream
+from nst_core.engine.frame import Frame
+from nst_core.explain import losses, maps
+from nst_core.explain.losses import BLOCKS, blocks_up_to
+from nst_core.explain.panels import PANELS, SIZE, paint
+from nst_core.pictures import images
+from nst_core.pictures.images import ImageSource
+from nst_core.sentence import Sentence
+from nst_core.settings import Settings
+from nst_core.stop import StopToken
+
+MAPS = 6  # of each layer
+
+# The run whose losses are shown: the paper's terms from its blank canvas.
+EXPLAINED = Settings(
+    style_loss="gram", size=SIZE, init="grey", steps=60, frame_interval=0.0, subject=False
+)
+
+
+class Figure(NamedTuple):
+    """A picture, uint8 [H, W, 3], with what is said below it."""
+
+    picture: np.ndarray
+    caption: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pictures side by side; `is_coarse` where each of their few pixels is to be seen."""
+
+    figures: tuple[Figure, ...]
+    columns: int
+    is_coarse: bool = False
+
+
+class Paragraph(NamedTuple):
+    """A sentence of its own."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers of the network, to be drawn: (name, stride, channels) in their order."""
+
+    layers: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What each term of the loss weighs after each step, beside its equation."""
+
+    terms: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers in rows under a head."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Part = Grid | Paragraph | Network | Curves | Table
+
+
+# Photo, painting, stop token -> what is to be seen, as it grows.
+Parts = tuple[Part, ...]
+Growing = Generator[Parts, None, None]
+Grow = Callable[[ImageSource, ImageSource, StopToken], Growing]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What there is to explain, in at most three sentences, and their source."""
+
+    title: Sentence
+    text: Sentence
+    source: str
+    grow: Grow
+
+
+class Section(NamedTuple):
+    """A topic, and what is to be seen of it."""
+
+    topic: Topic
+    parts: Parts
+
+
+def grow(
+    name: str, photo: ImageSource, painting: ImageSource, stop: StopToken | None = None
+) -> Generator[Section, None, None]:
+    """A section as it grows, the last one complete unless it was told to stop.
+
+    Args:
+        name: one of `TOPICS`; another raises `KeyError`.
+        photo, painting: as `images.load` takes them.
+        stop: ends the work within a step.
+
+    Raises `ImageError` for pictures that cannot be used.
+    """
+    topic = TOPICS[name]
+    with contextlib.closing(topic.grow(photo, painting, stop or StopToken())) as growing:
+        for parts in growing:
+            yield Section(topic, parts)
+
+
+# --- The network --------------------------------------------------------------------------------
+
+
+def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
+    shown = {"photo": _load(photo), "painting": _load(painting)}
+    found = maps.features(shown["photo"], maps.NETWORK.names)
+    layers = tuple((one.name, one.stride, one.channels) for one in maps.NETWORK.layers)
+    parts: list[Part] = [Network(layers)]
+    for layer in (f"block{block}_conv2" for block in BLOCKS):
+        if stop.is_set():
+            return
+        parts += _layer(layer, found[layer], shown)
+        yield tuple(parts)
+
+
+def _layer(layer: str, found: np.ndarray, shown: dict[str, np.ndarray]) -> list[Part]:
+    described = maps.NETWORK[layer]
+    strongest = maps.strongest(found, MAPS)
+    channel = strongest[0].channel
+    places = maps.most_excited(shown, layer, channel)
+    return [
+        Paragraph(
+            Sentence(
+                "{layer}: {channels} channels, a position every {stride} px, each sees {field} x "
+                "{field} px.",
+                layer=layer,
+                channels=described.channels,
+                stride=described.stride,
+                field=described.stride + 2 * described.halo,
+            )
+        ),
+        Grid(
+            (
+                *(Figure(one.image, _channel(one.channel)) for one in strongest),
+                *(
+                    Figure(
+                        place.box.of(images.to_uint8(shown[place.picture])), _EXCITES[place.picture]
+                    )
+                    for place in sorted(places, key=lambda place: place.picture, reverse=True)
+                ),
+            ),
+            MAPS + len(places),
+            is_coarse=True,
+        ),
+    ]
+
+
+def _channel(number: int) -> Sentence:
+    return Sentence("channel {number}", number=number)
+
+
+_EXCITES = {
+    "photo": Sentence("excites the first most in the photo"),
+    "painting": Sentence("and in the painting"),
+}
+
+
+# --- Panels -------------------------------------------------------------------------------------
+
+
+def _panel(name: str) -> Topic:
+    panel = PANELS[name]
+
+    def grown(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
+        last: dict[int, Frame] = {}
+        for moment in paint(panel, photo, painting, stop):
+            last[moment.cell] = moment.frame
+            if len(last) == len(panel.cells) and moment.cell == max(last):
+                figures = tuple(
+                    Figure(last[number].image, cell.label)
+                    for number, cell in enumerate(panel.cells)
+                )
+                yield (Grid(figures, panel.columns),)
+
+    return Topic(panel.title, panel.text, panel.source, grown)
+
+
+# --- Losses -------------------------------------------------------------------------------------
+
+
+def _losses(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
+    frames: list[Frame] = []
+    for frame in stream(photo, painting, EXPLAINED, stop=stop):
+        frames.append(frame)
+        yield _falling(frames)
+    if frames and frames[-1].done:
+        table = _layer_table(frames[0].image, frames[-1].image, _load(photo), _load(painting))
+        yield (*_falling(frames), table)
+
+
+def _falling(frames: Sequence[Frame]) -> Parts:
+    """The losses so far, and the picture."""
+    last = frames[-1]
+    curves = {
+        term: [one.losses[term] for one in frames if term in one.losses] for term in losses.TERMS
+    }
+    figure = Figure(last.image, Sentence("step {step}", step=last.step))
+    return Curves(curves), Grid((figure,), 3)
+
+
+def _layer_table(
+    first: np.ndarray, last: np.ndarray, photo: np.ndarray, painting: np.ndarray
+) -> Table:
+    layers = blocks_up_to(BLOCKS[-1])
+    start, end = (
+        losses.layer_losses(picture[np.newaxis].astype(np.float32) / 255, photo, painting, layers)
+        for picture in (first, last)
+    )
+    return Table(
+        (
+            Sentence("layer"),
+            Sentence("content, start"),
+            Sentence("content, end"),
+            Sentence("style, start"),
+            Sentence("style, end"),
+        ),
+        tuple(
+            (
+                layer,
+                *(
+                    f"{part[layer]:.3g}"
+                    for part in (start.content, end.content, start.style, end.style)
+                ),
+            )
+            for layer in layers
+        ),
+    )
+
+
+def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
+    canvas = np.full_like(_load(photo), 0.5)
+    found = losses.gradients(canvas, photo, painting, EXPLAINED)
+    figures = [Figure(losses.wish(found[term]), _WISHES[term]) for term in found]
+    together = losses.wish(np.sum(list(found.values()), axis=0))
+    figures.append(Figure(together, Sentence("all together")))
+    yield (Grid(tuple(figures), len(figures)),)
+
+
+_WISHES = {
+    "content": Sentence("of the content term"),
+    "style": Sentence("of the style term"),
+    "tv": Sentence("of the smoothness"),
+}
+
+
+def _load(picture: ImageSource) -> np.ndarray:
+    return images.load(picture, SIZE).rgb
+
+
+TOPICS: dict[str, Topic] = {
+    "network": Topic(
+        Sentence("What VGG-16 sees"),
+        Sentence(
+            "Each layer answers to the layer before it; every block sees a larger part of the "
+            "picture, in fewer positions. Of one layer in each block the strongest channels are "
+            "shown, white where the photo excites them. First they answer to edges and colours, "
+            "then to textures, then to things."
+        ),
+        "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
+        _network,
+    ),
+    "content": _panel("content"),
+    "style": _panel("style"),
+    "dials": _panel("dials"),
+    "losses": Topic(
+        Sentence("The losses as they fall"),
+        Sentence(
+            "A run by L-BFGS from a grey canvas: what each term of the loss weighs after each "
+            "step; every line is a tenth of the one above. The table has each layer's part, "
+            "unweighted, at the start and at the end."
+        ),
+        "Gatys et al. 2015, eq. 1 to 7",
+        _losses,
+    ),
+    "gradients": Topic(
+        Sentence("Where the picture wants to change"),
+        Sentence(
+            "The gradient of each term at the grey canvas, as a picture: what a step adds to it, "
+            "grey where nothing. The content term draws the photo's outlines, the style term the "
+            "painting's strokes, and a step follows their sum."
+        ),
+        "Gatys et al. 2015, eq. 2 and 6",
+        _wishes,
+    ),
+    "optimizers": _panel("optimizers"),
+}
