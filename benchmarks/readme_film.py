@@ -26,7 +26,7 @@ SCREEN, SIZE = (1280, 800), (960, 600)  # px, of the page and of the film
 MAX_BYTES = 2_000_000
 QUALITIES = (80, 70, 60, 50, 40)  # of WebP, the first that fits
 
-PHOTO, PAINTING = "Owl", "Village Street"  # the beginnings of their captions
+PHOTO, PAINTING = "Chenonceau", "Ramparts"  # parts of their captions
 RATE = 15  # pictures a second while the pointer moves
 # Of the film, in ms: the pointer's way, a click, a view that nothing happens in, what is watched.
 GLIDE, CLICK, LOOK, LOOKS, RUN, END = 600, 300, 700, 900, 4000, 1500

@@ -18,7 +18,7 @@ import nst_core
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = ("nst_core", "page")
-COMMAND_LINES = {"flags.py", "main.py", "batch.py", "video.py", "__main__.py"}
+COMMAND_LINES = {"flags.py", "main.py", "batch.py", "video.py", "__main__.py", "explain.py"}
 
 
 def test_public_names():

@@ -17,7 +17,7 @@ from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain import losses, maps
 from nst_core.explain.losses import BLOCKS, blocks_up_to
-from nst_core.explain.panels import PANELS, SIZE, paint
+from nst_core.explain.panels import PANELS, SIZE, Panel, paint
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.sentence import Sentence
@@ -180,8 +180,8 @@ _EXCITES = {
 # --- Panels -------------------------------------------------------------------------------------
 
 
-def _panel(name: str) -> Topic:
-    panel = PANELS[name]
+def topic_of(panel: Panel) -> Topic:
+    """What a panel explains: its pictures, as they grow together."""
 
     def grown(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
         last: dict[int, Frame] = {}
@@ -281,9 +281,9 @@ TOPICS: dict[str, Topic] = {
         "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
         _network,
     ),
-    "content": _panel("content"),
-    "style": _panel("style"),
-    "dials": _panel("dials"),
+    "content": topic_of(PANELS["content"]),
+    "style": topic_of(PANELS["style"]),
+    "dials": topic_of(PANELS["dials"]),
     "losses": Topic(
         Sentence("The losses as they fall"),
         Sentence(
@@ -304,5 +304,5 @@ TOPICS: dict[str, Topic] = {
         "Gatys et al. 2015, eq. 2 and 6",
         _wishes,
     ),
-    "optimizers": _panel("optimizers"),
+    "optimizers": topic_of(PANELS["optimizers"]),
 }
