@@ -296,6 +296,14 @@ def test_the_command_line(steps, clip, tmp_path, capsys):
     assert "not a clip" in capsys.readouterr().err
 
 
+def test_a_preset_paints_without_its_time(steps, clip, tmp_path, capsys):
+    words = ["video", str(clip), str(WAVE), "--size", "96", "--preset", "sketch"]
+    assert main([*words, "-o", str(tmp_path / "out.mp4")]) == 0
+    with pytest.raises(SystemExit):
+        main([*words, "-o", str(tmp_path / "other.mp4"), "--time-budget", "5"])
+    assert "time_budget" in capsys.readouterr().err
+
+
 # --- With the real net --------------------------------------------------------------------------
 
 
