@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from nst_core import NSTError, StopToken
+from nst_core import StopToken
 from nst_core.explain.markup import section_html
 from nst_core.explain.sections import TOPICS, Section, grow
 from page import journal, paint, studio, turns
 from page.choice import Choice
 from page.texts import say, translated
-from page.words import told, waiting_text
+from page.words import waiting_text
 
 WORK = "inside"  # whose turns it has
 
@@ -38,8 +38,8 @@ def show(name: str, content: str | None, style: str | None) -> Iterator[tuple[st
                 for place in turns.TURNS.wait(ticket):
                     yield gr.skip(), waiting_text(place)
                 yield from _grown(name, photo, painting, ticket.stop)
-    except (NSTError, MemoryError) as error:
-        raise gr.Error(told(error), print_exception=False) from None
+    except Exception as error:
+        raise gr.Error(paint.reason(error), print_exception=False) from None
 
 
 def _grown(name: str, photo: str, painting: str, stop: StopToken) -> Iterator[tuple[str, str]]:

@@ -319,12 +319,12 @@ def in_words(
                 losses = losses if is_skipped(shown.losses) else shown.losses
                 yield shown._replace(picture=picture, losses=losses)
     except Exception as error:
-        text = _reason(error)
+        text = reason(error)
         yield Shown(status=text, losses=losses)
         raise gr.Error(text, print_exception=False) from None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What went wrong, for the visitor; what nobody foresaw is in the log under the job's name."""
     if isinstance(error, (NSTError, MemoryError, OSError)):
         return told(error)
@@ -414,7 +414,7 @@ def preview(*row: Any) -> str:
                 raise SettingsError("Stopped before the first look.")
         return studio.save_image(frame.to_pil(), "preview")
     except Exception as error:
-        raise gr.Error(_reason(error), print_exception=False) from None
+        raise gr.Error(reason(error), print_exception=False) from None
 
 
 choice.describe(

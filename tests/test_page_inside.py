@@ -83,3 +83,14 @@ def test_leaving_ends_it(short, steps_done):
 def test_a_missing_picture_is_told(photo, painting, words):
     with pytest.raises(gr.Error, match=words):
         list(inside.show("network", photo, painting))
+
+
+def test_a_fault_of_ours_names_a_job(monkeypatch):
+    def fail(*_):
+        raise TypeError("not foreseen")
+        yield
+
+    monkeypatch.setattr(inside, "grow", fail)
+    with pytest.raises(gr.Error, match=r"[0-9a-f]{8}"):
+        list(inside.show("network", PHOTO, PAINTING))
+    assert turns.TURNS.count() == 0
