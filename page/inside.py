@@ -23,7 +23,7 @@ SHOW_EVERY = 0.5  # s, between two answers
 
 def choices() -> list[tuple[str, str]]:
     """What can be explained: what it is called, and its name."""
-    return [(translated(topic.title), name) for name, topic in TOPICS.items()]
+    return [(translated(topic.words.title), name) for name, topic in TOPICS.items()]
 
 
 def show(name: str, content: str | None, style: str | None) -> Iterator[tuple[str, str]]:

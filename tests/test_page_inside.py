@@ -52,7 +52,7 @@ def test_it_is_said_in_the_language_of_the_browser(short):
 
 def test_every_text_has_a_german_one():
     for topic in TOPICS.values():
-        for text in (topic.title, topic.text):
+        for text in (topic.words.title, topic.words.text):
             assert text.template in texts.SENTENCES["de"]
 
 

@@ -5,11 +5,13 @@ Symbols are those of Gatys, Ecker and Bethge (2015), as in `nst_core.losses`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from nst_core.engine import device
 from nst_core.engine.engine import Engine
 from nst_core.engine.job import load_job
 from nst_core.engine.objective import Objective
@@ -76,7 +78,8 @@ def layer_losses(
         picture, photo, painting: float32 RGB [1, H, W, 3] in [0, 1], the first two of one size.
     """
     extractor = Extractor(layers)
-    own, kept, painted = map(extractor, (picture, photo, painting))
+    with device.LOCK:
+        own, kept, painted = map(extractor, (picture, photo, painting))
     return LayerLosses(
         {name: float(content_loss(own[name], kept[name])) for name in layers},
         {
@@ -86,23 +89,9 @@ def layer_losses(
     )
 
 
-def relative_error(picture: np.ndarray, photo: np.ndarray, layer: str) -> float:
-    """|F - P| / |P| of a layer's features, both pictures float32 [1, H, W, 3] in [0, 1]."""
-    found, wanted = (Extractor((layer,))(one)[layer].numpy() for one in (picture, photo))
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
-
-
-def texture_error(picture: np.ndarray, painting: np.ndarray, layer: str) -> float:
-    """|G - A| / |A| of a layer's Gram matrices per position, pictures of any size."""
-    found, wanted = (
-        gram_matrix(Extractor((layer,))(one)[layer]).numpy() for one in (picture, painting)
-    )
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
-
-
 def gradients(
     canvas: np.ndarray, content: ImageSource, style: ImageSource, settings: Settings
-) -> dict[str, np.ndarray]:
+) -> Iterator[tuple[str, np.ndarray]]:
     """Where each term wants to change a picture: its part of the gradient.
 
     They add up to the gradient of the total loss.
@@ -110,24 +99,16 @@ def gradients(
     Args:
         canvas: float32 RGB [1, H, W, 3] in [0, 1], of the photo's size under these settings.
 
-    Returns term -> float32 [H, W, 3]: those of `WEIGHTS` that weigh anything.
+    Yields a term of `WEIGHTS` that weighs anything, and float32 [H, W, 3], one after another.
     Raises `ImageError`, `SettingsError`, `WeightsError` as `stream` does.
     """
+    job, plan = load_job(content, as_styles(style), settings, None, Objective.of(settings))
     counting = {term: name for term, name in WEIGHTS.items() if getattr(settings, name) > 0}
-    found = {}
     for term in counting:
         others: dict[str, Any] = {name: 0.0 for other, name in counting.items() if other != term}
-        found[term] = _gradient(canvas, content, style, replace(settings, **others))
-    return found
-
-
-def _gradient(
-    canvas: np.ndarray, content: ImageSource, style: ImageSource, settings: Settings
-) -> np.ndarray:
-    job, plan = load_job(content, as_styles(style), settings, None, Objective.of(settings))
-    engine = Engine(settings, plan.precision)
-    problem = engine.problem(job.photo.rgb, job.layout)
-    return engine.start(canvas, problem).gradient.numpy()[0]
+        engine = Engine(replace(settings, **others), plan.precision)
+        state = engine.start(canvas, engine.problem(job.photo.rgb, job.layout))
+        yield term, state.gradient.numpy()[0]
 
 
 def wish(gradient: np.ndarray) -> np.ndarray:

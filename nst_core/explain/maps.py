@@ -6,7 +6,7 @@ Understanding Convolutional Networks") look at it through the places that excite
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,7 +39,6 @@ class FeatureMap:
     """One channel's features of a picture."""
 
     channel: int
-    strength: float  # mean of its features over the mean of all channels': 1 is usual
     values: np.ndarray  # float32 [h, w] in [0, 1], 1 at the strongest place
 
     @property
@@ -52,7 +51,6 @@ class FeatureMap:
 class Place(NamedTuple):
     """Where a channel is excited most."""
 
-    picture: str  # its name
     row: int  # of the layer's positions
     column: int
     feature: float  # there
@@ -90,17 +88,13 @@ def strongest(found: np.ndarray, count: int = 8) -> list[FeatureMap]:
     Args:
         found: its features [h, w, N].
     """
-    means = found.mean(axis=(0, 1))
-    usual = max(float(means.mean()), 1e-12)
-    channels = np.argsort(-means, kind="stable")[:count]
-    return [
-        _feature_map(found, int(channel), float(means[channel]) / usual) for channel in channels
-    ]
+    channels = np.argsort(-found.mean(axis=(0, 1)), kind="stable")[:count]
+    return [_feature_map(found, int(channel)) for channel in channels]
 
 
-def _feature_map(found: np.ndarray, channel: int, strength: float) -> FeatureMap:
+def _feature_map(found: np.ndarray, channel: int) -> FeatureMap:
     values = found[..., channel]
-    return FeatureMap(channel, strength, values / max(float(values.max()), 1e-12))
+    return FeatureMap(channel, values / max(float(values.max()), 1e-12))
 
 
 def receptive_field(layer: str, row: int, column: int, size: tuple[int, int]) -> Box:
@@ -124,19 +118,14 @@ def receptive_field(layer: str, row: int, column: int, size: tuple[int, int]) ->
     )
 
 
-def most_excited(
-    pictures: Mapping[str, np.ndarray], layer: str, channel: int, count: int = 4
-) -> list[Place]:
-    """The places that excite a channel most, one of each picture, strongest first.
+def most_excited(found: np.ndarray, layer: str, channel: int, size: tuple[int, int]) -> Place:
+    """The place of a picture that excites a channel most.
 
     Args:
-        pictures: name -> float32 RGB [1, H, W, 3] in [0, 1].
+        found: the layer's features of the picture, [h, w, N].
         channel: from 0; raises `IndexError` where the layer has none.
+        size: height and width of the picture in px.
     """
-    places = []
-    for name, picture in pictures.items():
-        values = features(picture, [layer])[layer][..., channel]
-        row, column = map(int, np.unravel_index(values.argmax(), values.shape))
-        box = receptive_field(layer, row, column, (picture.shape[1], picture.shape[2]))
-        places.append(Place(name, row, column, float(values[row, column]), box))
-    return sorted(places, key=lambda place: -place.feature)[:count]
+    values = found[..., channel]
+    row, column = map(int, np.unravel_index(values.argmax(), values.shape))
+    return Place(row, column, float(values[row, column]), receptive_field(layer, row, column, size))

@@ -46,11 +46,11 @@ STYLE = """
 
 def section_html(section: Section, say: Say = str) -> str:
     """A section, with its texts in the language of `say`."""
-    topic, parts = section.topic, "".join(_PARTS[type(one)](one, say) for one in section.parts)
+    words, parts = section.words, "".join(_PARTS[type(one)](one, say) for one in section.parts)
     return (
-        f"<section class=explained><h2>{_text(topic.title, say)}</h2>"
-        f"<p>{_text(topic.text, say)}</p>{parts}"
-        f"<p class=source>{_text(topic.source, say)}</p></section>"
+        f"<section class=explained><h2>{_text(words.title, say)}</h2>"
+        f"<p>{_text(words.text, say)}</p>{parts}"
+        f"<p class=source>{_text(words.source, say)}</p></section>"
     )
 
 

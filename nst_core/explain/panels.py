@@ -53,12 +53,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Pictures that show one thing side by side, and what is to be seen, in three sentences."""
+class Words:
+    """What there is to be seen, in at most three sentences, and where that is from."""
 
     title: Sentence
     text: Sentence
     source: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Pictures that show one thing side by side."""
+
+    words: Words
     cells: tuple[Cell, ...]
     columns: int
 
@@ -165,25 +172,29 @@ def _optimized(name: str, label: Sentence) -> Cell:
 
 PANELS: dict[str, Panel] = {
     "content": Panel(
-        Sentence("Content: the photo rebuilt from one layer alone"),
-        Sentence(
-            "Each picture began as noise and was changed until one layer answered to it as to "
-            "the photo. Near the pixels nothing is lost; deep layers forget colours and exact "
-            "places, and keep what is there. That is why content is compared in a deep layer."
+        Words(
+            Sentence("Content: the photo rebuilt from one layer alone"),
+            Sentence(
+                "Each picture began as noise and was changed until one layer answered to it as to "
+                "the photo. Near the pixels nothing is lost; deep layers forget colours and exact "
+                "places, and keep what is there. That is why content is compared in a deep layer."
+            ),
+            "Gatys et al. 2015, figure 1, lower row",
         ),
-        "Gatys et al. 2015, figure 1, lower row",
         tuple(_rebuilt(f"block{block}_conv2") for block in BLOCKS),
         len(BLOCKS),
     ),
     "style": Panel(
-        Sentence("Style: the painting's texture, from more and more layers"),
-        Sentence(
-            "Each picture began as noise and has nothing of a photo. Gram matrices tell which "
-            "features occur together, not where: with more layers, larger pieces of the "
-            "painting come back. Matched features, below, take each place from one place of the"
-            " painting, so strokes stay whole."
+        Words(
+            Sentence("Style: the painting's texture, from more and more layers"),
+            Sentence(
+                "Each picture began as noise and has nothing of a photo. Gram matrices tell which "
+                "features occur together, not where: with more layers, larger pieces of the "
+                "painting come back. Matched features, below, take each place from one place of the"
+                " painting, so strokes stay whole."
+            ),
+            "Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022",
         ),
-        "Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022",
         (
             *(_texture("gram", last, 150) for last in BLOCKS),
             *(_texture("nearest", last, 60, **_NO_PHOTO) for last in BLOCKS[:-1]),
@@ -191,24 +202,28 @@ PANELS: dict[str, Panel] = {
         len(BLOCKS),
     ),
     "dials": Panel(
-        Sentence("The two dials: how much of the photo, and which layers"),
-        Sentence(
-            "From left to right alpha grows, the weight of the photo: the same layers give less"
-            " of the painting. From top to bottom more layers count: strokes become larger."
+        Words(
+            Sentence("The two dials: how much of the photo, and which layers"),
+            Sentence(
+                "From left to right alpha grows, the weight of the photo: the same layers give less"
+                " of the painting. From top to bottom more layers count: strokes become larger."
+            ),
+            "Gatys et al. 2015, figure 3",
         ),
-        "Gatys et al. 2015, figure 3",
         tuple(_dial(alpha, last) for last in (1, 3, 5) for alpha in (1e-4, 1e-3, 1e-2, 1e-1)),
         4,
     ),
     "optimizers": Panel(
-        Sentence("Step by step: three ways down"),
-        Sentence(
-            "All three begin with the same grey canvas and follow the same gradient. Gradient "
-            "descent, the course paper's, moves along it by a fixed rate; Adam gives each pixel"
-            " a rate of its own; L-BFGS learns the curvature from the steps before, and is "
-            "there first."
+        Words(
+            Sentence("Step by step: three ways down"),
+            Sentence(
+                "All three begin with the same grey canvas and follow the same gradient. Gradient "
+                "descent, the course paper's, moves along it by a fixed rate; Adam gives each pixel"
+                " a rate of its own; L-BFGS learns the curvature from the steps before, and is "
+                "there first."
+            ),
+            "The course paper; Kingma and Ba 2015; Liu and Nocedal 1989",
         ),
-        "The course paper; Kingma and Ba 2015; Liu and Nocedal 1989",
         (
             _optimized("gradient_descent", Sentence("Gradient descent")),
             _optimized("adam", Sentence("Adam")),

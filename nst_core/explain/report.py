@@ -1,6 +1,8 @@
 """One HTML file that explains a photo and a painting, for a course: no server, no other file.
 
-write("photo.jpg", "painting.jpg", Path("report"))
+    write("photo.jpg", "painting.jpg", Path("report"))
+
+What stands in it is made in `sections.py`, and what it looks like in `markup.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nst_core.explain.markup import STYLE, section_html
-from nst_core.explain.panels import SIZE
-from nst_core.explain.sections import TOPICS, Figure, Grid, Growing, Section, Topic, grow
+from nst_core.explain.panels import SIZE, Words
+from nst_core.explain.sections import TOPICS, Figure, Grid, Section, grow
 from nst_core.files import write_whole
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
@@ -21,18 +23,13 @@ from nst_core.stop import StopToken
 NAME = "index.html"
 
 
-def _nothing(_photo: ImageSource, _painting: ImageSource, _stop: StopToken) -> Growing:
-    yield ()
-
-
-INTRODUCTION = Topic(
+INTRODUCTION = Words(
     Sentence("Inside neural style transfer"),
     Sentence(
         "A network that was trained to name what photos show, VGG-16, tells how near a picture is "
         "to a photo, and how near to a painting. The picture is changed until both agree."
     ),
     "Gatys, Ecker and Bethge 2015, arXiv:1508.06576",
-    _nothing,
 )
 
 Tell = Callable[[str], None]
@@ -62,7 +59,7 @@ def write(
         sections += deque(grow(name, photo, painting, stop), maxlen=1)
         if stop.is_set():
             return None
-        tell(topic.title)
+        tell(topic.words.title)
     file = folder / NAME
     write_whole(_page(sections).encode(), file)
     return file

@@ -1,7 +1,9 @@
 """What is explained, section by section, as data: a screen or a report shows it in its own way.
 
-for section in grow("content", "photo.jpg", "painting.jpg", StopToken()):
-    show(section)  # the last one is complete
+    for section in grow("content", "photo.jpg", "painting.jpg"):
+        show(section)  # the last one is complete
+
+To add a topic, enter it in `TOPICS`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain import losses, maps
 from nst_core.explain.losses import BLOCKS, blocks_up_to
-from nst_core.explain.panels import PANELS, SIZE, Panel, paint
+from nst_core.explain.panels import PANELS, SIZE, Panel, Words, paint
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.sentence import Sentence
@@ -25,6 +27,7 @@ from nst_core.settings import Settings
 from nst_core.stop import StopToken
 
 MAPS = 6  # of each layer
+COLUMNS = 4  # of other pictures side by side
 
 # The run whose losses are shown: the paper's terms from its blank canvas.
 EXPLAINED = Settings(
@@ -87,18 +90,16 @@ Grow = Callable[[ImageSource, ImageSource, StopToken], Growing]
 
 @dataclass(frozen=True)
 class Topic:
-    """What there is to explain, in at most three sentences, and their source."""
+    """What there is to explain, and how it is made."""
 
-    title: Sentence
-    text: Sentence
-    source: str
+    words: Words
     grow: Grow
 
 
 class Section(NamedTuple):
-    """A topic, and what is to be seen of it."""
+    """What is said, and what is to be seen."""
 
-    topic: Topic
+    words: Words
     parts: Parts
 
 
@@ -117,7 +118,7 @@ def grow(
     topic = TOPICS[name]
     with contextlib.closing(topic.grow(photo, painting, stop or StopToken())) as growing:
         for parts in growing:
-            yield Section(topic, parts)
+            yield Section(topic.words, parts)
 
 
 # --- The network --------------------------------------------------------------------------------
@@ -125,46 +126,34 @@ def grow(
 
 def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
     shown = {"photo": _load(photo), "painting": _load(painting)}
-    found = maps.features(shown["photo"], maps.NETWORK.names)
+    found = {name: maps.features(one, maps.NETWORK.names) for name, one in shown.items()}
     layers = tuple((one.name, one.stride, one.channels) for one in maps.NETWORK.layers)
     parts: list[Part] = [Network(layers)]
     for layer in (f"block{block}_conv2" for block in BLOCKS):
         if stop.is_set():
             return
-        parts += _layer(layer, found[layer], shown)
+        strongest = maps.strongest(found["photo"][layer], MAPS)
+        figures = [Figure(one.image, _channel(one.channel)) for one in strongest]
+        for name, picture in shown.items():
+            size = picture.shape[1], picture.shape[2]
+            place = maps.most_excited(found[name][layer], layer, strongest[0].channel, size)
+            figures.append(Figure(place.box.of(images.to_uint8(picture)), _EXCITES[name]))
+        parts += [_described(layer), Grid(tuple(figures), len(figures), is_coarse=True)]
         yield tuple(parts)
 
 
-def _layer(layer: str, found: np.ndarray, shown: dict[str, np.ndarray]) -> list[Part]:
+def _described(layer: str) -> Paragraph:
     described = maps.NETWORK[layer]
-    strongest = maps.strongest(found, MAPS)
-    channel = strongest[0].channel
-    places = maps.most_excited(shown, layer, channel)
-    return [
-        Paragraph(
-            Sentence(
-                "{layer}: {channels} channels, a position every {stride} px, each sees {field} x "
-                "{field} px.",
-                layer=layer,
-                channels=described.channels,
-                stride=described.stride,
-                field=described.stride + 2 * described.halo,
-            )
-        ),
-        Grid(
-            (
-                *(Figure(one.image, _channel(one.channel)) for one in strongest),
-                *(
-                    Figure(
-                        place.box.of(images.to_uint8(shown[place.picture])), _EXCITES[place.picture]
-                    )
-                    for place in sorted(places, key=lambda place: place.picture, reverse=True)
-                ),
-            ),
-            MAPS + len(places),
-            is_coarse=True,
-        ),
-    ]
+    return Paragraph(
+        Sentence(
+            "{layer}: {channels} channels, a position every {stride} px, each sees {field} x "
+            "{field} px.",
+            layer=layer,
+            channels=described.channels,
+            stride=described.stride,
+            field=described.stride + 2 * described.halo,
+        )
+    )
 
 
 def _channel(number: int) -> Sentence:
@@ -194,7 +183,7 @@ def topic_of(panel: Panel) -> Topic:
                 )
                 yield (Grid(figures, panel.columns),)
 
-    return Topic(panel.title, panel.text, panel.source, grown)
+    return Topic(panel.words, grown)
 
 
 # --- Losses -------------------------------------------------------------------------------------
@@ -217,7 +206,7 @@ def _falling(frames: Sequence[Frame]) -> Parts:
         term: [one.losses[term] for one in frames if term in one.losses] for term in losses.TERMS
     }
     figure = Figure(last.image, Sentence("step {step}", step=last.step))
-    return Curves(curves), Grid((figure,), 3)
+    return Curves(curves), Grid((figure,), COLUMNS)
 
 
 def _layer_table(
@@ -251,11 +240,15 @@ def _layer_table(
 
 def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
     canvas = np.full_like(_load(photo), 0.5)
-    found = losses.gradients(canvas, photo, painting, EXPLAINED)
-    figures = [Figure(losses.wish(found[term]), _WISHES[term]) for term in found]
-    together = losses.wish(np.sum(list(found.values()), axis=0))
-    figures.append(Figure(together, Sentence("all together")))
-    yield (Grid(tuple(figures), len(figures)),)
+    figures, together = [], np.zeros_like(canvas[0])
+    for term, gradient in losses.gradients(canvas, photo, painting, EXPLAINED):
+        together += gradient
+        figures.append(Figure(losses.wish(gradient), _WISHES[term]))
+        yield (Grid(tuple(figures), COLUMNS),)
+        if stop.is_set():
+            return
+    figures.append(Figure(losses.wish(together), Sentence("all together")))
+    yield (Grid(tuple(figures), COLUMNS),)
 
 
 _WISHES = {
@@ -271,37 +264,43 @@ def _load(picture: ImageSource) -> np.ndarray:
 
 TOPICS: dict[str, Topic] = {
     "network": Topic(
-        Sentence("What VGG-16 sees"),
-        Sentence(
-            "Each layer answers to the layer before it; every block sees a larger part of the "
-            "picture, in fewer positions. Of one layer in each block the strongest channels are "
-            "shown, white where the photo excites them. First they answer to edges and colours, "
-            "then to textures, then to things."
+        Words(
+            Sentence("What VGG-16 sees"),
+            Sentence(
+                "Each layer answers to the layer before it; every block sees a larger part of the"
+                " picture, in fewer positions. Of one layer in each block the strongest channels "
+                "are shown, white where the photo excites them. First they answer to edges and "
+                "colours, then to textures, then to things."
+            ),
+            "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
         ),
-        "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
         _network,
     ),
     "content": topic_of(PANELS["content"]),
     "style": topic_of(PANELS["style"]),
     "dials": topic_of(PANELS["dials"]),
     "losses": Topic(
-        Sentence("The losses as they fall"),
-        Sentence(
-            "A run by L-BFGS from a grey canvas: what each term of the loss weighs after each "
-            "step; every line is a tenth of the one above. The table has each layer's part, "
-            "unweighted, at the start and at the end."
+        Words(
+            Sentence("The losses as they fall"),
+            Sentence(
+                "A run by L-BFGS from a grey canvas: what each term of the loss weighs after each"
+                " step; every line is a tenth of the one above. The table has each layer's part, "
+                "unweighted, at the start and at the end."
+            ),
+            "Gatys et al. 2015, eq. 1 to 7",
         ),
-        "Gatys et al. 2015, eq. 1 to 7",
         _losses,
     ),
     "gradients": Topic(
-        Sentence("Where the picture wants to change"),
-        Sentence(
-            "The gradient of each term at the grey canvas, as a picture: what a step adds to it, "
-            "grey where nothing. The content term draws the photo's outlines, the style term the "
-            "painting's strokes, and a step follows their sum."
+        Words(
+            Sentence("Where the picture wants to change"),
+            Sentence(
+                "The gradient of each term at the grey canvas, as a picture: what a step adds to "
+                "it, grey where nothing. The content term draws the photo's outlines, the style "
+                "term the painting's strokes, and a step follows their sum."
+            ),
+            "Gatys et al. 2015, eq. 2 and 6",
         ),
-        "Gatys et al. 2015, eq. 2 and 6",
         _wishes,
     ),
     "optimizers": topic_of(PANELS["optimizers"]),
