@@ -19,6 +19,7 @@ from nst_core.losses.term import Before
 from nst_core.networks.people import find_subject
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource, Picture
+from nst_core.pictures.margins import without_margins
 from nst_core.pictures.pyramid import resize
 from nst_core.pictures.regions import Layout, Region, Style, lay_out
 from nst_core.pictures.smoothing import without_texture
@@ -247,9 +248,11 @@ def _load(
 def _load_painting(source: ImageSource, size: int, scale: float) -> Picture:
     """A painting as large as the picture, or what it has, and then `scale` times that."""
     painting = images.load(source, size)
-    if scale == 1:
+    if scale != 1:
+        painting = images.load(source, round(max(painting.size) * scale), enlarge=True)
+    if painting.alpha is not None:
         return painting
-    return images.load(source, round(max(painting.size) * scale), enlarge=True)
+    return replace(painting, rgb=without_margins(painting.rgb))
 
 
 # --- At a scale ---------------------------------------------------------------------------------
