@@ -20,10 +20,9 @@ MIN_VARIANCE = 1.0
 # dark leaves: without a limit the bird burns out in a white glow.
 MAX_GAIN = 1.6
 
-# The painting's range in each channel, percentiles, and the part of it, from the mean on, that is
-# left as the linear map has it; what lies beyond is drawn together. A plain painting has none, but
-# is given a few grey levels.
-RANGE, KNEE, MIN_REACH = (0.2, 99.8), 0.75, 4.0
+# The range of a picture in each channel, percentiles. A plain painting has none, but is given a few
+# grey levels.
+RANGE, MIN_REACH = (0.2, 99.8), 4.0
 
 # Percentiles of luminance that count as dark and light, and how far contrast may be raised, or its
 # inverse lowered, to bring them where the painting's are.
@@ -85,12 +84,20 @@ def to_palette(
     change = ((axes * gains.clip(0, max_gain)) @ axes.T).astype(np.float32)
     mapped = picture.reshape(-1, 3) @ change.T
     mapped += (wanted - change @ mean).astype(np.float32)
-    bounds = np.percentile(painting.reshape(-1, 3), RANGE, axis=0).T
-    for values, middle, (low, high) in zip(mapped.T, wanted, bounds, strict=True):
-        _bend(values, middle, max(high - middle, MIN_REACH))
+    counted = mapped if own is None else mapped[own.reshape(-1)]
+    bounds, found = (
+        np.percentile(pixels.reshape(-1, 3), RANGE, axis=0).T - wanted[:, np.newaxis]
+        for pixels in (painting, counted)
+    )
+    for values, middle, (low, high), (lowest, highest) in zip(
+        mapped.T, wanted, bounds, found, strict=True
+    ):
+        values -= middle
+        _bend(values, max(high, MIN_REACH), highest)
         np.negative(values, out=values)
-        _bend(values, -middle, max(middle - low, MIN_REACH))
+        _bend(values, max(-low, MIN_REACH), -lowest)
         np.negative(values, out=values)
+        values += middle
     return _rounded(mapped, picture)
 
 
@@ -115,12 +122,20 @@ def _rounded(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     return np.rint(values.clip(0, 255)).astype(np.uint8).reshape(like.shape)
 
 
-def _bend(values: np.ndarray, middle: float, reach: float) -> None:
-    """Bring what lies beyond `middle + KNEE * reach` nearer, so that nothing is beyond `reach`."""
-    knee = middle + KNEE * reach
-    beyond = values > knee
-    rest = (1 - KNEE) * reach
-    values[beyond] = knee + rest * np.tanh((values[beyond] - knee) / rest)
+def _bend(values: np.ndarray, reach: float, highest: float) -> None:
+    """Bring what is above 0 within `reach`, the more the higher it is.
+
+    With t = x / reach and w = highest / reach:
+
+        t' = t / sqrt(1 + (1 - 1 / w^2) t^2)
+
+    so that the highest comes to the end of the reach, and what is near to 0 stays. Where the
+    highest is within anyway, nothing changes.
+    """
+    widest = max(1.0, highest / reach)
+    above = values > 0
+    t = values[above] / reach
+    values[above] = reach * np.minimum(1, t / np.sqrt(1 + (1 - widest**-2) * t**2))
 
 
 def _linear_map(
