@@ -38,7 +38,7 @@ from page.choice import Choice
 from page.limits import LIMITS
 from page.stage import Shown
 from page.texts import say
-from page.turns import TURN_OVER, Ticket
+from page.turns import FILM, TURN_OVER, Ticket
 from page.words import ready_text, roughly, seconds_text, told
 
 # What a clip may have here; the command line takes an hour.
@@ -53,8 +53,6 @@ LIMIT_REACHED = "limit"  # a reason to stop
 REACHED = {TURN_OVER: LIMITS.turn_seconds, LIMIT_REACHED: LIMITS.film_seconds}
 
 SLOWING = ("size", "steps", "style_loss")  # what a forecast depends on most
-
-WORK = "film"  # whose turns it has
 
 _AT_WORK: set[str] = set()  # tokens of films
 
@@ -206,7 +204,7 @@ def _paint(clip: str | None, quality: str, row: Sequence[Any]) -> Generator[Show
 
 def take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
     """Wait for a turn, and paint in it; whatever else ends the turn ends the work before it."""
-    join = turns.join_own(*paint.client_conditions(), work=WORK)
+    join = turns.join_own(*paint.client_conditions(), work=FILM)
     with join as ticket, contextlib.ExitStack() as ending:
         ending.callback(work.close)  # before the turn ends
         yield from paint.wait(ticket, facts)
@@ -215,7 +213,7 @@ def take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
         yield from work.turn(ticket)
         if not work.is_over:
             ending.pop_all()  # it goes on in another turn
-            turns.expect_own(WORK)
+            turns.expect_own(FILM)
 
 
 def settings_for(settings: Settings) -> Settings:
@@ -286,12 +284,12 @@ def label(clip: str | None, quality: str, *values: Any) -> Any:
 
 def stop() -> None:
     """What Stop does: the film of this visitor ends within a step, and stays as far as it is."""
-    turns.stop_own(WORK)
+    turns.stop_own(FILM)
 
 
 def at_work() -> tuple[Any, ...]:
     """Status, the view, and the tools from the click until the film is done."""
-    turns.expect_own(WORK)
+    turns.expect_own(FILM)
     tools = Tools(
         paint=gr.update(interactive=False),
         stop=gr.update(interactive=True),
@@ -302,7 +300,7 @@ def at_work() -> tuple[Any, ...]:
 
 def at_rest(token: str | None) -> tuple[Any, ...]:
     """View, note, film and tools when nothing is being painted."""
-    session = turns.session(WORK)
+    session = turns.session(FILM)
     turns.TURNS.wait_until_left(session, paint.MAX_STEP_SECONDS)
     note, video, save = show_so_far(token)
     view = gr.update(selected="film") if so_far(token) else gr.skip()

@@ -58,6 +58,7 @@ class Pickers:
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
     clip: FilmTab
     which: gr.Radio  # the number of the painting that a click fills
+    at_once: gr.Textbox  # whether the painting that was clicked is painted
     uploads: dict[str, gr.UploadButton]  # that the fields' own upload buttons press
 
 
@@ -247,7 +248,7 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
         with gr.Tab(say("films.tab"), id="clip", elem_id="film-tab"):
             clip = film_tab.lay_out()
     uploads = {name: _upload(name) for name in made}
-    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, clip, which, uploads)
+    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, clip, which, _hidden(), uploads)
 
 
 # --- Behind the doors ---------------------------------------------------------------------------

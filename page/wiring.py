@@ -74,9 +74,8 @@ PAINT_NOW = """() => {
     window.showStage();
 }"""
 
-# Only for the first painting: who mixes several has more to choose. And not in the mirror, which
-# shows the painting at once.
-PAINT_FIRST = f"(number) => {{ if (number === 1 && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
+# Not in the mirror, which shows the painting at once.
+PAINT_AT_ONCE = f"(atOnce) => {{ if (atOnce && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
 
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
 
@@ -212,11 +211,11 @@ def _pictures(page: Page) -> None:
     photo.input(choose.turn_to_paintings, None, pickers.tabs, **_private("clicks"))
     pickers.paintings.select(
         choose.pick_painting,
-        [pickers.which, painting],
-        page.fields.row(choice.STYLES),
+        [pickers.which, painting, pickers.clip.clip],
+        [*page.fields.row(choice.STYLES), pickers.at_once],
         **_private("clicks"),
     ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
-        None, pickers.which, None, js=PAINT_FIRST
+        None, pickers.at_once, None, js=PAINT_AT_ONCE
     )
     for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
         field.upload(choose.check_upload, field, field, **_private("uploads"))

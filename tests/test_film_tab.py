@@ -5,7 +5,7 @@ from __future__ import annotations
 import clips
 import pytest
 from playwright.sync_api import expect
-from visitor import open_view, save, settle, shoot, visit, wait_until_idle
+from visitor import answered, open_view, save, settle, shoot, visit, wait_until_idle
 
 pytestmark = pytest.mark.browser
 
@@ -75,6 +75,25 @@ def test_what_is_there_plays_on_the_way_beside_a_picture(short, backwards):
     short.wait_for_function("document.querySelector('#painted-film video').duration > 0")
     short.click("#film-stop")
     expect(short.locator("#status")).to_contain_text("Done: 8 steps")
+    expect(short.locator("#film-status")).to_contain_text("Stopped at frame")
+    wait_until_idle(short)
+
+
+def test_a_painting_that_is_clicked_meanwhile_is_chosen_and_not_painted(short, backwards):
+    choose(short, backwards)
+    short.get_by_role("radio", name="Full").check()
+    settle(short)
+    short.click("#film-paint")
+    expect(short.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
+    open_view(short, "Paintings")
+    before = short.locator("#style img").get_attribute("src")
+    with answered(short):
+        short.locator("#pick-style .thumbnail-lg").nth(4).click()
+    expect(short.locator("#style img")).not_to_have_attribute("src", before)
+    expect(short.locator("#paint")).to_be_enabled()
+    expect(short.locator("#status")).not_to_contain_text("step")
+    open_view(short, "Video")
+    short.click("#film-stop")
     expect(short.locator("#film-status")).to_contain_text("Stopped at frame")
     wait_until_idle(short)
 
