@@ -15,7 +15,7 @@ from nst_core import Film, FilmError, Settings, SettingsError, StopToken, recipe
 from nst_core.cli.main import main
 from nst_core.films import painter
 from nst_core.films.clip import probe
-from nst_core.films.cuts import look_through
+from nst_core.films.cuts import Footage, Shot, look_through
 from nst_core.films.folder import holds, is_whole
 from nst_core.films.reel import Reel
 
@@ -226,6 +226,18 @@ def test_what_is_done_between_two_frames_counts_as_no_time_of_painting(
         assert frame.elapsed == 0
         assert frame.eta in (None, 0)
         now[0] += 1000
+
+
+def test_the_time_left_is_that_of_frames_that_compiled_nothing(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(painter.time, "monotonic", lambda: now[0])
+    pace = painter.Pace(Footage((Shot(0, 13, 0),), np.arange(13)), stride=3, there=0)
+    left = []
+    for seconds in (20, 9, 1, 1, 5, 1):
+        now[0] += seconds
+        left.append(pace.frame(np.zeros([2, 2, 3], np.uint8)).eta)
+        pace.go_on()
+    assert left == [None, None, 9 * 3 + 7, 9 * 3 + 6, 5 * 2 + 6, 5 * 2 + 5]
 
 
 def test_shots_that_are_painted_alone_join_to_the_same_film(steps, clip, tmp_path):
