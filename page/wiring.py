@@ -413,11 +413,13 @@ def _films(page: Page, arrived: Any) -> None:
     opened = films.Arrival(
         page.preset,
         page.pickers.tabs,
-        *wanted,
+        tab.clip,
+        tab.quality,
         tab.token,
         tab.status,
         tab.views,
-        *film,
+        tab.nothing_yet,
+        tab.video,
         *tools,
     )
     runs = (

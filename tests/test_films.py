@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from itertools import islice, pairwise
+from pathlib import Path
 
 import clips
 import numpy as np
@@ -124,26 +126,53 @@ class KilledError(BaseException):
     """What no program catches."""
 
 
-@pytest.mark.parametrize("count", [3, 24])
-def test_a_kill_leaves_nothing_that_is_taken_for_a_frame(steps, clip, tmp_path, monkeypatch, count):
-    """Between the pictures that a frame needs, its file, and the piece that it goes into."""
-    whole = [frame.image for frame in film(clip, tmp_path / "whole.mp4").paint()]
-    add = Reel.add
+def watched(patch: pytest.MonkeyPatch, last: float = math.inf) -> list[str]:
+    """What is changed on the disk from now on; after so many changes nothing is any more."""
+    changes: list[str] = []
 
-    def killed(reel: Reel, pixels: np.ndarray) -> None:
-        if len(reel) == count:
-            (tmp_path / "cut.mp4.parts" / ".frame-000003-ab.part").write_bytes(b"half")
-            raise KilledError
-        add(reel, pixels)
+    def watch(name: str) -> None:
+        act = getattr(Path, name)
 
+        def change(path: Path, *more, **options):
+            if len(changes) >= last:
+                raise KilledError
+            changes.append(f"{name} {path.name}")
+            return act(path, *more, **options)
+
+        patch.setattr(Path, name, change)
+
+    for name in ("mkdir", "replace", "unlink"):
+        watch(name)
+    return changes
+
+
+@pytest.fixture(scope="module")
+def wholes():
+    """Films that were painted in one go, and how many changes of the disk it took, by quality."""
+    return {}
+
+
+# At the first frame's files, in the middle of a shot, at a piece, in the next shot, at the end.
+@pytest.mark.parametrize("change", [0, 1, 3, 4, 6, 40, 90, -20, -1])
+@pytest.mark.parametrize("quality", painter.QUALITIES)
+def test_a_kill_at_any_moment_leaves_what_is_gone_on_with_to_the_same_film(
+    steps, clip, tmp_path, wholes, monkeypatch, quality, change
+):
+    monkeypatch.setattr(painter, "SAVE_INTERVAL", math.inf)  # as many changes each time
+    if quality not in wholes:
+        with monkeypatch.context() as patch:
+            changes = watched(patch)
+            list(film(clip, tmp_path / "whole.mp4", quality).paint())
+        wholes[quality] = (tmp_path / "whole.mp4").read_bytes(), len(changes)
+    whole, count = wholes[quality]
     output = tmp_path / "cut.mp4"
     with monkeypatch.context() as patch:
-        patch.setattr(Reel, "add", killed)
+        watched(patch, last=change % count)
         with pytest.raises(KilledError):
-            list(film(clip, output).paint())
-    rest = [frame.image for frame in film(clip, output).paint()]
-    np.testing.assert_array_equal(rest, whole[count:])
-    assert output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+            list(film(clip, output, quality).paint())
+    list(film(clip, output, quality).paint())
+    assert output.read_bytes() == whole
+    assert is_whole(output)
 
 
 def test_stop_ends_the_work_within_a_step_and_leaves_a_film(steps, clip, tmp_path):

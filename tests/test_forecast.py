@@ -59,6 +59,7 @@ def test_the_trial_measures_this_machine():
     assert 0 < forecast.trial_seconds() < 10
     assert forecast.trial_seconds.cache_info().currsize == 1
 
+
 def test_a_clip_that_does_not_tell_its_length_has_none(clip):
     unknown = replace(clip, seconds=0.0)
     assert forecast.expected_seconds(unknown, SETTINGS, QUALITIES["quick"]) is None

@@ -48,9 +48,9 @@ def expected_seconds(clip: Clip, settings: Settings, quality: Quality) -> float 
     first = make_scales(height, width, settings, objective, precision)
     frames = max(1, round(clip.seconds * clip.rate))
     keys = math.ceil((frames - 1) / quality.stride(clip))
-    work = sum(scale.pixels * scale.steps for scale in first)
-    work += keys * (HELD_STEP * quality.steps + BEGINNING) * width * height
-    seconds = expected_pace(objective, precision) * work
+    alone = sum(scale.pixels * scale.steps for scale in first)
+    held = keys * (HELD_STEP * quality.steps + BEGINNING) * width * height
+    seconds = expected_pace(objective, precision) * (alone + held)
     trials = FRAME_TRIALS * frames * width * height / (TRIAL_WIDTH * TRIAL_HEIGHT)
     trials += COMPILING_TRIALS * (COMPILED_WARM if is_warm() else COMPILED_COLD)
     return seconds + trials * trial_seconds()

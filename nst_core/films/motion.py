@@ -57,7 +57,8 @@ def motions(one: np.ndarray, other: np.ndarray) -> tuple[Motion, Motion]:
 
 def is_still(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Where two frames are the same over a wide area; bool [H, W]."""
-    same = (cv2.absdiff(one, other) <= STILL_LEVELS).all(axis=-1).astype(np.uint8)
+    away = np.asarray(cv2.absdiff(one, other))
+    same = np.asarray((away <= STILL_LEVELS).all(axis=-1), np.uint8)
     side = max(1, round(STILL_SHARE * max(same.shape)))
     return np.asarray(cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones([side, side]))) > 0
 
