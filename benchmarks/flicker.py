@@ -43,6 +43,7 @@ from nst_core import Easel, Settings, stylize
 from nst_core.engine.schedule import Scale
 from nst_core.films.brush import change, to_levels
 from nst_core.films.clip import probe
+from nst_core.films.forecast import expected_seconds
 from nst_core.films.motion import Motion, motions, warped, warped_sharply
 from nst_core.films.painter import QUALITIES, Film
 from nst_core.pictures import images
@@ -62,6 +63,7 @@ HEAD = (
     "alone",
     "saved / own",
     "alone / saved",
+    "foretold s",
     "s",
     "loss / alone",
 )
@@ -182,7 +184,9 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
     by_itself = alone(frames, moved, options.pairs, settings) if options.pairs else float("nan")
     looks = {"The clip": shown(frames)}
     for quality in options.quality:
-        file, began = folder / f"{name}-{quality}.mp4", time.monotonic()
+        file = folder / f"{name}-{quality}.mp4"
+        foretold = expected_seconds(probe(clip), settings, QUALITIES[quality])
+        began = time.monotonic()
         painted = [
             frame.image
             for frame in tqdm(
@@ -196,7 +200,7 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
         each = seconds / (1 + math.ceil((count - 1) / QUALITIES[quality].stride(probe(clip))))
         beside = loss_beside_alone(kept[-1], frames[-1], settings, each)
         flickers = (own, sent, saved, by_itself, saved / own, by_itself / saved)
-        yield [name, quality, *flickers, seconds, beside]
+        yield [name, quality, *flickers, foretold, seconds, beside]
     if options.strip:
         looks["Each frame by itself"] = [
             stylize(frame, PAINTING, settings).image for frame in tqdm(shown(frames), "by itself")
