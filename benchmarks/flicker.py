@@ -50,7 +50,7 @@ from nst_core.pictures import images
 from page import examples
 
 VIDEOS = Path(gradio.__file__).parent / "media_assets" / "videos"
-CLIPS = ("a.mp4", "b.mp4", "world.mp4")
+CLIPS = ("a.mp4", "world.mp4")  # the others are parts of these
 MOVING, PER_FRAME = "moving photo", (0.7, 0.4)  # px to the right and down
 SHOWN, GAP, LINE = 5, 6, 24  # frames of a strip; px between them, and of a line of text
 KEPT = report.RESULTS / "flicker.json"
