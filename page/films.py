@@ -91,7 +91,6 @@ class Order:
         chosen = replace(chosen, content=clip, masks=(None,) * len(chosen.masks), keep=None)
         chosen.photo_and_painting()
         studio.check_there(*chosen.files)
-        chosen.paintings()
         return cls(chosen, quality)
 
     @property
@@ -174,8 +173,8 @@ class Orders:
             has_left = True
             raise
         finally:
-            if not has_left:
-                with self._changed:
+            with self._changed:
+                if not has_left and order.token not in self._at_work:  # of another tab
                     self._left.pop(order.token, None)
 
     def begin(self, token: str) -> bool:

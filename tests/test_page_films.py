@@ -280,6 +280,20 @@ def test_a_film_that_another_tab_paints_is_told_and_left_to_it(clip, turns, monk
     assert last(run)[0].startswith("Done:")
 
 
+def test_who_paints_the_same_in_vain_takes_it_from_nobody(clip, monkeypatch):
+    monkeypatch.setattr(films, "SHOW_EVERY", 0)
+    run = film(clip)
+    token = next(run)[2]
+    next(run), next(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("page.turns.session", lambda work="": "another")
+        patch.setattr(films.turns.TURNS, "wait", lambda _: iter(()))  # its turn came in between
+        with pytest.raises(gr.Error, match="already being painted"):
+            list(film(clip))
+    run.close()
+    assert last(films.join(token))[0].startswith("Done:")
+
+
 @pytest.mark.parametrize("kept", [None, "", "strange", 7, {"token": 1}])
 def test_without_a_film_nothing_arrives(kept):
     assert all(map(is_skipped, films.arrive(kept)))
