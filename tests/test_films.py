@@ -126,17 +126,18 @@ class KilledError(BaseException):
     """What no program catches."""
 
 
-def watched(patch: pytest.MonkeyPatch, last: float = math.inf) -> list[str]:
-    """What is changed on the disk from now on; after so many changes nothing is any more."""
+def watched(patch: pytest.MonkeyPatch, folder: Path, last: float = math.inf) -> list[str]:
+    """What is changed in a folder from now on; after so many changes nothing is any more."""
     changes: list[str] = []
 
     def watch(name: str) -> None:
         act = getattr(Path, name)
 
         def change(path: Path, *more, **options):
-            if len(changes) >= last:
-                raise KilledError
-            changes.append(f"{name} {path.name}")
+            if path.is_relative_to(folder):
+                if len(changes) >= last:
+                    raise KilledError
+                changes.append(f"{name} {path.name}")
             return act(path, *more, **options)
 
         patch.setattr(Path, name, change)
@@ -148,26 +149,28 @@ def watched(patch: pytest.MonkeyPatch, last: float = math.inf) -> list[str]:
 
 @pytest.fixture(scope="module")
 def wholes():
-    """Films that were painted in one go, and how many changes of the disk it took, by quality."""
+    """Films that were painted in one go, and the changes of the disk that it took, by quality."""
     return {}
 
 
-# At the first frame's files, in the middle of a shot, at a piece, in the next shot, at the end.
-@pytest.mark.parametrize("change", [0, 1, 3, 4, 6, 40, 90, -20, -1])
+# At the first frame's files, in the middle of a shot, where a piece is made, at the end.
+@pytest.mark.parametrize("moment", [0, 1, 3, 4, 6, 40, "piece-", "rest", -2, -1])
 @pytest.mark.parametrize("quality", painter.QUALITIES)
 def test_a_kill_at_any_moment_leaves_what_is_gone_on_with_to_the_same_film(
-    steps, clip, tmp_path, wholes, monkeypatch, quality, change
+    steps, clip, tmp_path, wholes, monkeypatch, quality, moment
 ):
     monkeypatch.setattr(painter, "SAVE_INTERVAL", math.inf)  # as many changes each time
     if quality not in wholes:
         with monkeypatch.context() as patch:
-            changes = watched(patch)
+            changes = watched(patch, tmp_path)
             list(film(clip, tmp_path / "whole.mp4", quality).paint())
-        wholes[quality] = (tmp_path / "whole.mp4").read_bytes(), len(changes)
-    whole, count = wholes[quality]
+        wholes[quality] = (tmp_path / "whole.mp4").read_bytes(), changes
+    whole, changes = wholes[quality]
+    if isinstance(moment, str):
+        moment = next(n for n, change in enumerate(changes) if moment in change)
     output = tmp_path / "cut.mp4"
     with monkeypatch.context() as patch:
-        watched(patch, last=change % count)
+        watched(patch, tmp_path, last=moment % len(changes))
         with pytest.raises(KilledError):
             list(film(clip, output, quality).paint())
     list(film(clip, output, quality).paint())
