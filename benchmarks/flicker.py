@@ -10,15 +10,25 @@ from frame to frame.
 
 `--strip` also paints five consecutive frames of each clip by themselves, and keeps them under the
 clip's and the films', to be looked at.
+
+The last column is the loss of a film's last frame, as it is saved, beside that of the same frame
+painted by itself in the time that the film took for each frame that it paints: the engine's own
+objective for that frame, after one step from either picture.
+
+What was measured before with the same options stays in the table, so that clips and qualities may
+be measured one after another.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
+import math
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +39,34 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from benchmarks import report
-from nst_core import Settings, stylize
+from nst_core import Easel, Settings, stylize
+from nst_core.engine.schedule import Scale
 from nst_core.films.brush import change, to_levels
 from nst_core.films.clip import probe
+from nst_core.films.forecast import expected_seconds
 from nst_core.films.motion import Motion, motions, warped, warped_sharply
 from nst_core.films.painter import QUALITIES, Film
 from nst_core.pictures import images
 from page import examples
 
 VIDEOS = Path(gradio.__file__).parent / "media_assets" / "videos"
-CLIPS = ("a.mp4", "b.mp4", "world.mp4")
+CLIPS = ("a.mp4", "world.mp4")  # the others are parts of these
 MOVING, PER_FRAME = "moving photo", (0.7, 0.4)  # px to the right and down
 SHOWN, GAP, LINE = 5, 6, 24  # frames of a strip; px between them, and of a line of text
+KEPT = report.RESULTS / "flicker.json"
+HEAD = (
+    "clip",
+    "quality",
+    "own",
+    "painted",
+    "saved",
+    "alone",
+    "saved / own",
+    "alone / saved",
+    "foretold s",
+    "s",
+    "loss / alone",
+)
 PHOTO, PAINTING = examples.path_of("content", "castle"), examples.path_of("style", "great-wave")
 
 
@@ -104,6 +130,22 @@ def alone(
     return float(np.mean(found))
 
 
+def loss(picture: np.ndarray, frame: np.ndarray, settings: Settings) -> float:
+    """The engine's objective for a frame, after one step from a picture of it."""
+    plan = Easel(frame, PAINTING, settings).plan
+    plan = replace(plan, scales=(Scale(plan.height, plan.width, 1),))
+    *_, last = Easel(frame, PAINTING, settings, canvas=picture, plan=plan).paint()
+    return last.losses["total"]
+
+
+def loss_beside_alone(
+    picture: np.ndarray, frame: np.ndarray, settings: Settings, seconds: float
+) -> float:
+    """The loss of a film's frame, in times of that of one painted by itself in so many seconds."""
+    by_itself = stylize(frame, PAINTING, replace(settings, time_budget=seconds)).image
+    return loss(picture, frame, settings) / loss(by_itself, frame, settings)
+
+
 def strip(rows: dict[str, Sequence[np.ndarray]], file: Path) -> None:
     """Frames side by side, a row for each name, which stands above it."""
     height, width, _ = next(iter(rows.values()))[0].shape
@@ -142,7 +184,9 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
     by_itself = alone(frames, moved, options.pairs, settings) if options.pairs else float("nan")
     looks = {"The clip": shown(frames)}
     for quality in options.quality:
-        file, began = folder / f"{name}-{quality}.mp4", time.monotonic()
+        file = folder / f"{name}-{quality}.mp4"
+        foretold = expected_seconds(probe(clip), settings, QUALITIES[quality])
+        began = time.monotonic()
         painted = [
             frame.image
             for frame in tqdm(
@@ -150,9 +194,13 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
             )
         ]
         seconds = time.monotonic() - began
-        sent, saved = flicker(painted, moved), flicker(read(file), moved)
-        looks[QUALITIES[quality].label] = shown(read(file))
-        yield [name, quality, own, sent, saved, by_itself, saved / own, by_itself / saved, seconds]
+        kept = read(file)
+        sent, saved = flicker(painted, moved), flicker(kept, moved)
+        looks[QUALITIES[quality].label] = shown(kept)
+        each = seconds / (1 + math.ceil((count - 1) / QUALITIES[quality].stride(probe(clip))))
+        beside = loss_beside_alone(kept[-1], frames[-1], settings, each)
+        flickers = (own, sent, saved, by_itself, saved / own, by_itself / saved)
+        yield [name, quality, *flickers, foretold, seconds, beside]
     if options.strip:
         looks["Each frame by itself"] = [
             stylize(frame, PAINTING, settings).image for frame in tqdm(shown(frames), "by itself")
@@ -174,30 +222,32 @@ def main() -> None:
     parser.add_argument("--strip", action="store_true", help="keep five frames side by side")
     parser.add_argument("--keep", type=Path, help="a folder for the clips and films")
     options = parser.parse_args()
-    head = (
-        "clip",
-        "quality",
-        "own",
-        "painted",
-        "saved",
-        "alone",
-        "saved / own",
-        "alone / saved",
-        "s",
-    )
+    rows = measured_before(options)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
-        rows = [row for name in options.clips for row in measure(name, options, folder)]
-    report.keep(
-        report.RESULTS / "flicker.json", [dict(zip(head, row, strict=True)) for row in rows]
-    )
+        for name in options.clips:
+            rows |= {(name, row[1]): row for row in measure(name, options, folder)}
+    table = [rows[key] for key in itertools.product([*CLIPS, MOVING], QUALITIES) if key in rows]
+    report.keep(KEPT, {"options": of_all(options), "rows": table})
     report.publish(
         "flicker",
         f"{options.seconds:g} s at {options.rate} frames a second, {options.size} px, "
         f"{options.steps} steps for a shot's first frame.",
-        report.table(head, rows),
+        report.table(HEAD, table),
     )
+
+
+def of_all(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that all rows of a table share."""
+    return {name: getattr(options, name) for name in ("size", "seconds", "start", "rate", "steps")}
+
+
+def measured_before(options: argparse.Namespace) -> dict[tuple[str, str], list[Any]]:
+    """The rows of earlier runs with the same options, by clip and quality."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    rows = kept["rows"] if kept and kept["options"] == of_all(options) else []
+    return {(row[0], row[1]): row for row in rows}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ BROWSER_READABLE = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"}
 
 TIME, STEPS = "time", "steps"  # what a run may go on for
 
+AT_ONCE = "at once"  # when a painting that was clicked is painted, if it is
+
 # What the page opens with.
 OPENING = "gallery"
 OPENING_PAIR = examples.PAIRS[0]
@@ -77,22 +79,28 @@ def show_looks(content: str | None, style: str | None) -> Iterator[Any]:
         yield gr.skip()
 
 
-def pick_painting(number: int, style: str | None, event: gr.SelectData) -> list[Any]:
-    """The painting that was clicked, as the painting of this number from 1.
+def pick_painting(
+    number: int, style: str | None, clip: str | None, event: gr.SelectData
+) -> list[Any]:
+    """The painting that was clicked, as the painting of this number from 1; whether it is painted.
 
-    What was being painted ends within a step: the first painting is painted at once.
+    The first one is painted at once, and what was being painted ends within a step. But who has
+    chosen a clip, or has a film painted, may mean that one.
 
     Args:
         style: the first painting so far; an own one stands before the examples.
+        clip: that was chosen.
     """
-    if number == NUMBERS[0]:
+    is_film_meant = clip is not None or turns.TURNS.is_busy(turns.session(turns.FILM))
+    at_once = number == NUMBERS[0] and not is_film_meant
+    if at_once:
         turns.stop_own()
     own = _own(style)
     clicked = [*filter(None, [own]), *looks.example_files()][event.index]
     fields: list[Any] = [gr.skip()] * len(STYLES)
     if number != NUMBERS[0] or clicked != own:
         fields[number - 1] = clicked
-    return fields
+    return [*fields, AT_ONCE if at_once else ""]
 
 
 def _own(style: str | None) -> str | None:

@@ -2,20 +2,23 @@
 
 A film is kept in a folder that is found by what it is made of: clip, paintings, settings, quality.
 So the same film is gone on with where it was, after Stop, a reload, or a restart of the server.
+Who leaves while it is painted, and comes back, joins it; a browser keeps the last film's token.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
+from cachetools import TTLCache
 
 from nst_core import (
     ClipError,
@@ -34,11 +37,11 @@ from nst_core.films.folder import is_whole
 from nst_core.films.forecast import expected_seconds
 from nst_core.films.painter import FILM_SIZE, QUALITIES, FilmFrames
 from page import controls, journal, paint, studio, turns, views
-from page.choice import Choice
+from page.choice import STYLES, WEIGHTS, Choice
 from page.limits import LIMITS
-from page.stage import Shown
+from page.stage import Shown, is_skipped
 from page.texts import say
-from page.turns import TURN_OVER, Ticket
+from page.turns import FILM, TURN_OVER, Ticket
 from page.words import ready_text, roughly, seconds_text, told
 
 # What a clip may have here; the command line takes an hour.
@@ -54,9 +57,11 @@ REACHED = {TURN_OVER: LIMITS.turn_seconds, LIMIT_REACHED: LIMITS.film_seconds}
 
 SLOWING = ("size", "steps", "style_loss")  # what a forecast depends on most
 
-WORK = "film"  # whose turns it has
+# Of a choice what a film is painted with, beside its clip.
+OWN_FIELDS = (*STYLES, *WEIGHTS, *controls.NAMES)
+_NO_FIELDS = [gr.skip()] * len(OWN_FIELDS)
 
-_AT_WORK: set[str] = set()  # tokens of films
+MAX_ORDERS = 1000  # that are remembered for those who come back
 
 
 class Tools(NamedTuple):
@@ -71,9 +76,7 @@ class Tools(NamedTuple):
 class Order:
     """A film that is wanted."""
 
-    clip: Path
-    styles: tuple[Style, ...]
-    settings: Settings
+    chosen: Choice  # its photo is the clip
     quality: str
 
     @classmethod
@@ -88,7 +91,22 @@ class Order:
         chosen = replace(chosen, content=clip, masks=(None,) * len(chosen.masks), keep=None)
         chosen.photo_and_painting()
         studio.check_there(*chosen.files)
-        return cls(Path(clip), tuple(chosen.paintings()), settings_for(chosen.settings), quality)
+        return cls(chosen, quality)
+
+    @property
+    def clip(self) -> Path:
+        """The clip's file."""
+        return Path(str(self.chosen.content))
+
+    @property
+    def styles(self) -> tuple[Style, ...]:
+        """The paintings."""
+        return tuple(self.chosen.paintings())
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the frames."""
+        return settings_for(self.chosen.settings)
 
     @functools.cached_property
     def token(self) -> str:
@@ -120,6 +138,65 @@ class Order:
             self.quality,
             limits=CLIP,
         )
+
+
+class Orders:
+    """The films that were begun, by their tokens, and who is at work on them; the oldest go."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._begun: TTLCache[str, Order] = TTLCache(MAX_ORDERS, LIMITS.age_seconds)
+        self._left: TTLCache[str, Order] = TTLCache(MAX_ORDERS, LIMITS.age_seconds)
+        self._at_work: set[str] = set()
+
+    def find(self, token: str) -> Order | None:
+        """What was ordered under a token, if its clip is still there."""
+        with self._changed:
+            order = self._begun.get(token)
+        return order if order and order.clip.exists() else None
+
+    def is_left(self, token: str) -> bool:
+        """Whether it is still painted, or its visitor went away before it had ended."""
+        with self._changed:
+            return token in self._left
+
+    @contextlib.contextmanager
+    def following(self, order: Order, is_left: Callable[[], bool]) -> Iterator[None]:
+        """While a visitor follows a film, who may leave: by closing the generator, or as told."""
+        with self._changed:
+            self._begun[order.token] = self._left[order.token] = order
+        has_left = False
+        try:
+            yield
+            has_left = is_left()
+        except GeneratorExit:
+            has_left = True
+            raise
+        finally:
+            with self._changed:
+                if not has_left and order.token not in self._at_work:  # of another tab
+                    self._left.pop(order.token, None)
+
+    def begin(self, token: str) -> bool:
+        """Begin to work on a film; False where another does."""
+        with self._changed:
+            is_free = token not in self._at_work
+            self._at_work.add(token)
+        return is_free
+
+    def end(self, token: str) -> None:
+        """Let another work on it."""
+        with self._changed:
+            self._at_work.discard(token)
+            self._changed.notify_all()
+
+    def wait_until_free(self, token: str, seconds: float) -> bool:
+        """Whether nobody works on a film, at the latest after so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: token not in self._at_work, seconds)
+
+
+ORDERS = Orders()
 
 
 class Work:
@@ -154,14 +231,13 @@ class Work:
         """End it; what is painted is kept."""
         if self._frames is not None:
             self._frames.close()
-            _AT_WORK.discard(self.token)
+            ORDERS.end(self.token)
 
     def _begin(self) -> None:
         if self._frames is not None or is_whole(self._order.output):
             return
-        if self.token in _AT_WORK:
+        if not ORDERS.begin(self.token):
             raise FilmError("This video is already being painted, in another tab.")
-        _AT_WORK.add(self.token)
         self._frames = self._paint()
 
     def _paint(self) -> FilmFrames:
@@ -169,6 +245,10 @@ class Work:
         stop = StopToken(lambda: self._ticket.stop.reason if self._ticket else "")
         if not stop.is_set():
             yield from self._order.film().paint(stop)
+
+    def lost_its_visitor(self) -> bool:
+        """Whether it has ended because nobody was there any more."""
+        return self.reason in (paint.HUNG_UP, paint.UNREAD)
 
     def ended_text(self) -> str:
         """The status line at the end."""
@@ -185,19 +265,46 @@ class Work:
 
 def paint_film(clip: str | None, quality: str, *row: Any) -> Iterator[tuple[Any, Any, Any]]:
     """What "Paint video" does: picture, status, and the token of the film."""
-    with contextlib.closing(paint.in_words(_paint(clip, quality, row))) as run:
-        for shown in run:
+    yield from _told(_paint(lambda: Order.from_row(clip, quality, row)))
+
+
+def join(token: str | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Go on with a film whose visitor went away before it had ended; the same as `paint_film`."""
+    yield from _told(_join(token))
+
+
+def _told(run: Generator[Shown, None, None]) -> Iterator[tuple[Any, Any, Any]]:
+    with contextlib.closing(paint.in_words(run)) as words:
+        for shown in words:
             yield shown.picture, shown.status, shown.token
 
 
-def _paint(clip: str | None, quality: str, row: Sequence[Any]) -> Generator[Shown, None, None]:
+def _join(token: str | None) -> Generator[Shown, None, None]:
+    order = _left(token)
+    if order is None:
+        yield Shown()
+    # The page that was left may not be known to be gone yet.
+    elif ORDERS.wait_until_free(order.token, paint.MAX_STEP_SECONDS):
+        yield from _paint(lambda: order)
+    else:
+        turns.stop_own(FILM)
+        yield Shown(status=say("films.elsewhere"))
+
+
+def _left(token: str | None) -> Order | None:
+    """The film that its visitor went away from, or may have: another tab may be at it."""
+    return ORDERS.find(token) if token and ORDERS.is_left(token) else None
+
+
+def _paint(ordered: Callable[[], Order]) -> Generator[Shown, None, None]:
     with journal.job("film") as facts:
-        order = Order.from_row(clip, quality, row)
+        order = ordered()
         yield Shown(order.first_frame(), ready_text(), token=order.token)
-        with contextlib.closing(Work(order)) as work:
+        work = Work(order)
+        with contextlib.closing(work), ORDERS.following(order, work.lost_its_visitor):
             while not work.is_over:
                 yield from take_turn(work, facts)
-        facts |= {"size": order.settings.size, "quality": quality}
+        facts |= {"size": order.settings.size, "quality": order.quality}
         facts["frames"] = work.last.number + 1 if work.last else 0
         if work.reason:
             facts["outcome"] = work.reason
@@ -206,7 +313,7 @@ def _paint(clip: str | None, quality: str, row: Sequence[Any]) -> Generator[Show
 
 def take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
     """Wait for a turn, and paint in it; whatever else ends the turn ends the work before it."""
-    join = turns.join_own(*paint.client_conditions(), work=WORK)
+    join = turns.join_own(*paint.client_conditions(), work=FILM)
     with join as ticket, contextlib.ExitStack() as ending:
         ending.callback(work.close)  # before the turn ends
         yield from paint.wait(ticket, facts)
@@ -215,7 +322,7 @@ def take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
         yield from work.turn(ticket)
         if not work.is_over:
             ending.pop_all()  # it goes on in another turn
-            turns.expect_own(WORK)
+            turns.expect_own(FILM)
 
 
 def settings_for(settings: Settings) -> Settings:
@@ -256,6 +363,70 @@ def show_so_far(token: str | None) -> tuple[Any, Any, Any]:
     return gr.update(visible=False), gr.update(value=path, visible=True), views.file_button(path)
 
 
+# --- Coming back --------------------------------------------------------------------------------
+
+
+class Arrival(NamedTuple):
+    """What the page opens with of a film, beside the paintings and settings of one to go on with.
+
+    What is left out stays as it is.
+    """
+
+    preset: Any = gr.skip()
+    front: Any = gr.skip()  # which of the tabs of pictures and clips
+    clip: Any = gr.skip()
+    quality: Any = gr.skip()
+    token: Any = gr.skip()
+    status: Any = gr.skip()
+    view: Any = gr.skip()
+    note: Any = gr.skip()
+    video: Any = gr.skip()
+    paint: Any = gr.skip()
+    stop: Any = gr.skip()
+    save: Any = gr.skip()
+
+
+def remember(token: str | None, kept: Any) -> Any:
+    """What a browser keeps: the token of the last film that was painted in it."""
+    return token if token and token != kept else gr.skip()
+
+
+def arrive(kept: Any) -> list[Any]:
+    """What the page opens with of the visitor's last film: `OWN_FIELDS`, and an `Arrival`.
+
+    Args:
+        kept: what a browser sends, which may be anything.
+    """
+    token = kept if isinstance(kept, str) else ""
+    order, shown = ORDERS.find(token), _last_film(token)
+    if order is None:
+        return [*_NO_FIELDS, *shown]
+    shown = shown._replace(clip=str(order.clip), quality=order.quality, token=token)
+    if is_whole(order.output):
+        return [*_NO_FIELDS, *shown]
+    fields = order.chosen.still_there().to_row(OWN_FIELDS)
+    shown = shown._replace(preset=None)
+    if ORDERS.is_left(token):
+        _, view, *tools = at_work()
+        front = gr.update(selected="clip")
+        shown = shown._replace(front=front, status=ready_text(), view=view)
+        shown = shown._replace(**Tools(*tools)._asdict())
+    elif not is_skipped(shown.status):
+        shown = shown._replace(status=say("films.yours_begun"))
+    return [*fields, *shown]
+
+
+def _last_film(token: str) -> Arrival:
+    """A film as far as it is there; nothing where nothing is."""
+    if so_far(token) is None:
+        return Arrival()
+    note, video, save = show_so_far(token)
+    view = gr.update(selected="film", visible=True)
+    return Arrival(
+        token=token, status=say("films.yours"), view=view, note=note, video=video, save=save
+    )
+
+
 # --- Before and after ---------------------------------------------------------------------------
 
 
@@ -286,12 +457,12 @@ def label(clip: str | None, quality: str, *values: Any) -> Any:
 
 def stop() -> None:
     """What Stop does: the film of this visitor ends within a step, and stays as far as it is."""
-    turns.stop_own(WORK)
+    turns.stop_own(FILM)
 
 
 def at_work() -> tuple[Any, ...]:
     """Status, the view, and the tools from the click until the film is done."""
-    turns.expect_own(WORK)
+    turns.expect_own(FILM)
     tools = Tools(
         paint=gr.update(interactive=False),
         stop=gr.update(interactive=True),
@@ -302,8 +473,10 @@ def at_work() -> tuple[Any, ...]:
 
 def at_rest(token: str | None) -> tuple[Any, ...]:
     """View, note, film and tools when nothing is being painted."""
-    session = turns.session(WORK)
+    session = turns.session(FILM)
     turns.TURNS.wait_until_left(session, paint.MAX_STEP_SECONDS)
+    if turns.TURNS.is_busy(session):  # with what was begun since, whose end comes here again
+        return tuple([gr.skip()] * (3 + len(Tools._fields)))
     note, video, save = show_so_far(token)
     view = gr.update(selected="film") if so_far(token) else gr.skip()
     tools = Tools(gr.update(interactive=True), gr.update(interactive=False), save)

@@ -35,6 +35,9 @@ from page.texts import say
 
 QUEUE_SECONDS = 10  # between two looks at how many wait
 
+# What a browser keeps the last picture and the last film under.
+REMEMBERED = ("neural-style-transfer", "neural-style-transfer-film")
+
 
 @dataclass(frozen=True)
 class Fields:
@@ -58,6 +61,7 @@ class Pickers:
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen
     clip: FilmTab
     which: gr.Radio  # the number of the painting that a click fills
+    at_once: gr.Textbox  # whether the painting that was clicked is painted
     uploads: dict[str, gr.UploadButton]  # that the fields' own upload buttons press
 
 
@@ -144,6 +148,7 @@ class Page:
     """All components that something is wired to."""
 
     remembered: gr.BrowserState  # `share.Kept` of the last picture painted in this browser
+    film_remembered: gr.BrowserState  # the token of the last film
     present: gr.Button
     fields: Fields
     preset: gr.Radio
@@ -160,8 +165,8 @@ class Page:
 
 def lay_out() -> Page:
     """The whole page, inside of a `gr.Blocks`."""
-    remembered = gr.BrowserState(
-        None, storage_key="neural-style-transfer", secret="it names no secret"
+    remembered, film_remembered = (
+        gr.BrowserState(None, storage_key=key, secret="it names no secret") for key in REMEMBERED
     )
     present = _head()
     with gr.Row(elem_id="main"):
@@ -182,6 +187,7 @@ def lay_out() -> Page:
     gr.Markdown(say("page.about", version=__version__))
     return Page(
         remembered=remembered,
+        film_remembered=film_remembered,
         present=present,
         fields=Fields(pictures | more | strength | settings),
         preset=preset,
@@ -247,7 +253,7 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
         with gr.Tab(say("films.tab"), id="clip", elem_id="film-tab"):
             clip = film_tab.lay_out()
     uploads = {name: _upload(name) for name in made}
-    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, clip, which, uploads)
+    return made, Pickers(pairs, _hidden(), tabs, photos, paintings, clip, which, _hidden(), uploads)
 
 
 # --- Behind the doors ---------------------------------------------------------------------------

@@ -47,6 +47,8 @@ FOLLOW_EVERY = 0.5  # s, that another tab is behind the one that paints
 
 MAX_STEP_SECONDS = 10.0  # s, that a run which is cancelled may still take
 
+HUNG_UP, UNREAD = "hung up", "unread"  # reasons to stop, of clients that are gone
+
 
 class Tools(NamedTuple):
     """What stands under the stage."""
@@ -278,7 +280,7 @@ def client_conditions() -> list[Condition]:
     if event is None:
         return []
     return [
-        lambda: "" if gradio_inside.is_wanted(event) else "hung up",
+        lambda: "" if gradio_inside.is_wanted(event) else HUNG_UP,
         _Unread(event),
     ]
 
@@ -295,7 +297,7 @@ class _Unread:
         if oldest is None or oldest is not self._oldest:
             self._oldest, self._since = oldest, now
         is_left = now - self._since > LIMITS.unread_seconds
-        return "unread" if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""
+        return UNREAD if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""
 
 
 def in_words(

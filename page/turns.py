@@ -27,6 +27,7 @@ MAX_EXPECTED, EXPECTED_SECONDS = 1000, 60.0  # who are about to join, and for ho
 LOOK_AGAIN = 0.5  # s, between two looks of one who waits
 USUAL = 30.0  # s, of a turn as long as none was taken yet
 TURN_OVER = "turn over"  # a reason to stop
+FILM = "film"  # work that is no picture, and has turns of its own
 REMEMBERED = 20  # turns, whose length foretells that of the next
 
 

@@ -74,9 +74,8 @@ PAINT_NOW = """() => {
     window.showStage();
 }"""
 
-# Only for the first painting: who mixes several has more to choose. And not in the mirror, which
-# shows the painting at once.
-PAINT_FIRST = f"(number) => {{ if (number === 1 && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
+# Not in the mirror, which shows the painting at once.
+PAINT_AT_ONCE = f"(atOnce) => {{ if (atOnce && !window.mirror.isOpen()) ({PAINT_NOW})(); }}"
 
 HERE = "(_, ...rest) => [location.origin + location.pathname, ...rest]"
 
@@ -114,7 +113,8 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     """All events of the page, and the endpoints."""
     blocks.load(None, None, None, js=_speaking())
     page.present.click(None, None, None, js=PRESENT)
-    runs = _painting(page, _returning(blocks, page))
+    arrived = _arriving(blocks, page)
+    runs = _painting(page, _following(page, arrived))
     _pairs(page, runs)
     _pictures(page)
     _regions(page)
@@ -124,7 +124,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _saving(page)
     if page.stage.mirror:
         _mirror(page, page.stage.mirror)
-    _films(page)
+    _films(page, arrived)
     _inside(page)
     _endpoints(page)
 
@@ -139,17 +139,18 @@ def _stopping() -> str:
     return f"() => {json.dumps(texts.say('status.stopping'))}"
 
 
-def _returning(blocks: gr.Blocks, page: Page) -> Any:
-    """On opening the page: what its address asks for, or the visitor's last picture.
-
-    Returns what follows a run in another tab.
-    """
+def _arriving(blocks: gr.Blocks, page: Page) -> Any:
+    """On opening the page: what its address asks for, or the visitor's last picture."""
     token = page.shown.token
     token.change(share.remember, [token, page.remembered], page.remembered, **_private("clicks"))
     opened = [*page.fields.row(), page.preset, *page.shown]
-    followed = blocks.load(share.arrive, page.remembered, opened, **_private("pictures")).then(
-        paint.follow, token, [*page.shown], **_private("followers")
-    )
+    return blocks.load(share.arrive, page.remembered, opened, **_private("pictures"))
+
+
+def _following(page: Page, arrived: Any) -> Any:
+    """A run in another tab; returns what follows it."""
+    token = page.shown.token
+    followed = arrived.then(paint.follow, token, [*page.shown], **_private("followers"))
     followed.then(paint.at_rest, token, [*page.tools], **_private("rests"))
     return followed
 
@@ -212,11 +213,11 @@ def _pictures(page: Page) -> None:
     photo.input(choose.turn_to_paintings, None, pickers.tabs, **_private("clicks"))
     pickers.paintings.select(
         choose.pick_painting,
-        [pickers.which, painting],
-        page.fields.row(choice.STYLES),
+        [pickers.which, painting, pickers.clip.clip],
+        [*page.fields.row(choice.STYLES), pickers.at_once],
         **_private("clicks"),
     ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
-        None, pickers.which, None, js=PAINT_FIRST
+        None, pickers.at_once, None, js=PAINT_AT_ONCE
     )
     for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
         field.upload(choose.check_upload, field, field, **_private("uploads"))
@@ -394,9 +395,9 @@ def _mirror(page: Page, live: MirrorTab) -> None:
         own.change(None, own, other, js=SAME)
 
 
-def _films(page: Page) -> None:
-    """A clip that is chosen, painted, stopped, and looked at on the way."""
-    tab = page.pickers.clip
+def _films(page: Page, arrived: Any) -> None:
+    """A clip that is chosen, painted, stopped, looked at on the way, and come back to."""
+    tab, kept = page.pickers.clip, page.film_remembered
     tools, wanted = tab.tools, [tab.clip, tab.quality]
     tab.clip.upload(films.check_clip, tab.clip, tab.clip, **_private("uploads"))
     gr.on(
@@ -407,16 +408,29 @@ def _films(page: Page) -> None:
         trigger_mode="always_last",
         **_private("looks"),
     )
-    run = tools.paint.click(
-        films.at_work, None, [tab.status, tab.views, *tools], **_private("clicks")
-    ).then(
-        films.paint_film,
-        [*wanted, *page.fields.row()],
-        [tab.frame, tab.status, tab.token],
-        **_private("runs"),
+    film, shown = [tab.nothing_yet, tab.video], [tab.frame, tab.status, tab.token]
+    tab.token.change(films.remember, [tab.token, kept], kept, **_private("clicks"))
+    opened = films.Arrival(
+        page.preset,
+        page.pickers.tabs,
+        tab.clip,
+        tab.quality,
+        tab.token,
+        tab.status,
+        tab.views,
+        tab.nothing_yet,
+        tab.video,
+        *tools,
     )
-    film = [tab.nothing_yet, tab.video]
-    for ended in (run.success, run.failure):
+    runs = (
+        tools.paint.click(
+            films.at_work, None, [tab.status, tab.views, *tools], **_private("clicks")
+        ).then(films.paint_film, [*wanted, *page.fields.row()], shown, **_private("runs")),
+        arrived.then(
+            films.arrive, kept, [*page.fields.row(films.OWN_FIELDS), *opened], **_private("clicks")
+        ).then(films.join, tab.token, shown, **_private("runs")),
+    )
+    for ended in (event for run in runs for event in (run.success, run.failure)):
         ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))
     tools.stop.click(None, None, tab.status, js=_stopping(), **BROWSER)
     tools.stop.click(films.stop, None, None, **_private("clicks"))

@@ -453,3 +453,32 @@ def test_clips_in_a_table(steps, with_clip):
     assert "must be the name of a MP4" in reasons[1]
     assert "one of: full, quick" in reasons[2]
     assert "must be the name of a PNG" in reasons[3]
+
+
+def test_a_presets_time_is_that_of_pictures_and_no_films(steps, with_clip):
+    photos, paintings, out = with_clip
+    tasks = batch.from_folders(
+        photos, paintings, out, Settings(time_budget=10), film_settings=Settings()
+    )
+    assert [task.settings.time_budget for task in tasks] == [10, 10, None]
+    for photo in photos.glob("*.jpg"):
+        photo.unlink()
+    timed = ["--preset", "sketch", "--size", "64", "--no-subject"]
+    assert run(photos, paintings, "-o", out, *timed) == 0
+    assert outcomes(out) == ["painted"]
+    table = photos / "jobs.csv"
+    table.write_text(
+        "content,style,time_budget\nwalk.mov,../style/great-wave.jpg,\n"
+        "walk.mov,../style/great-wave.jpg,5\n"
+    )
+    again = out.with_name("again")
+    assert run("--jobs", table, "-o", again, *timed) == 4
+    assert outcomes(again) == ["painted", "failed"]
+    assert "time_budget" in summary(again)[1]["reason"]
+
+
+def test_a_time_that_is_asked_for_is_refused_for_a_clip(steps, with_clip):
+    photos, paintings, out = with_clip
+    assert run(photos, paintings, "-o", out, *CHEAP, "--time-budget", "5") == 4
+    assert outcomes(out) == ["painted", "painted", "failed"]
+    assert "time_budget" in summary(out)[2]["reason"]

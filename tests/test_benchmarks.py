@@ -292,3 +292,14 @@ def test_a_strip_shows_consecutive_frames_under_each_other(tmp_path, castle):
     place = step + flicker.LINE + 9, width + flicker.GAP + 9
     assert abs(int(sheet[place][0]) - 60) < 4
     assert sheet[place[0], 4 * (width + flicker.GAP)].min() > 250  # nothing is there
+
+
+def test_flicker_measured_before_stays_in_the_table_unless_options_differ(tmp_path, monkeypatch):
+    monkeypatch.setattr(flicker, "KEPT", tmp_path / "flicker.json")
+    options = SimpleNamespace(size=96, seconds=1, start=0, rate=12, steps=4)
+    assert flicker.measured_before(options) == {}
+    row = ["a.mp4", "quick", 1e-5]
+    report.keep(flicker.KEPT, {"options": flicker.of_all(options), "rows": [row]})
+    assert flicker.measured_before(options) == {("a.mp4", "quick"): row}
+    options.size = 192
+    assert flicker.measured_before(options) == {}

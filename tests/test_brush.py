@@ -81,6 +81,20 @@ def test_a_frame_may_change_no_more_than_the_clip(brush, castle, look, rng):
     np.testing.assert_array_equal(brush.calmed(near, frame, castle, picture, motion, look), near)
 
 
+def test_where_the_clip_stays_the_picture_stays(brush, castle, look, rng):
+    """However much it changes elsewhere, where the picture may do so, too."""
+    height, width = castle.shape[:2]
+    frame = castle.copy()
+    noisy = castle[:, 48:] + rng.normal(0, 8, [height, 48, 3])
+    frame[:, 48:] = np.clip(noisy, 0, 255).astype(np.uint8)
+    picture = castle[::-1].astype(np.float32)
+    wanted = picture + rng.normal(0, 10, picture.shape).astype(np.float32)
+    calm = brush.calmed(wanted, frame, castle, picture, still(height, width), look)
+    np.testing.assert_array_equal(calm[:, :30], picture[:, :30])
+    changed = np.abs(calm - picture)[:, 60:].mean()
+    assert changed > np.abs(wanted - picture)[:, 60:].mean() / 4
+
+
 def test_the_same_frame_again_is_not_painted_again(steps, brush, castle, look):
     picture = castle.astype(np.float32)
     here = still(*castle.shape[:2])

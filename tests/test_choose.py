@@ -13,6 +13,7 @@ from visits import CASTLE, WAVE, told
 from nst_core import Settings
 from nst_core.presets import PRESETS
 from page import choice, choose, controls, examples
+from page import turns as room
 from page.choice import Choice
 from page.stage import Shown
 
@@ -119,3 +120,44 @@ def test_weights_and_what_is_drawn_are_chosen_among_several_paintings_only():
     assert not weights["visible"]
     assert not brush["visible"]
     assert all(shown["visible"] for shown in choose.for_several(None, "b.png", None))
+
+
+# --- A painting that is clicked -----------------------------------------------------------------
+
+
+@pytest.fixture
+def visitor(monkeypatch) -> str:
+    monkeypatch.setattr(room, "session", lambda work="": f"visitor {work}".rstrip())
+    return "visitor"
+
+
+def click(number=1, clip=None) -> tuple[str, str]:
+    """The first painting after a click on the third example, and whether it is painted at once."""
+    event = gr.SelectData(None, {"index": 2, "value": None})
+    first, *_, at_once = choose.pick_painting(number, WAVE, clip, event)
+    return first, at_once
+
+
+def test_a_painting_is_painted_at_once_in_the_place_of_what_is_painted(turns, visitor):
+    with turns.join(visitor) as ticket:
+        _, at_once = click()
+        assert at_once
+        assert ticket.stop.is_set()
+
+
+@pytest.mark.parametrize("clip", [None, "clip.mp4"])
+def test_a_painting_for_a_film_is_chosen_and_nothing_else(turns, visitor, clip):
+    """Of a clip that was given, or was taken away again while it is painted."""
+    work = "" if clip else room.FILM
+    with turns.join(visitor) as ticket, turns.join(room.session(work)) as film:
+        first, at_once = click(clip=clip)
+        assert first != WAVE
+        assert not at_once
+        assert not ticket.stop.is_set()
+        assert not film.stop.is_set()
+
+
+def test_another_than_the_first_painting_is_chosen_and_nothing_else(turns, visitor):
+    with turns.join(visitor) as ticket:
+        assert not click(number=2)[1]
+        assert not ticket.stop.is_set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import clips
 import pytest
 from playwright.sync_api import expect
-from visitor import open_view, save, settle, shoot, visit, wait_until_idle
+from visitor import SHORT, open_view, save, settle, shoot, status, visit, wait_until_idle
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +25,18 @@ def backwards(tmp_path_factory, castle_512):
     """Another clip: the server knows what was painted of the first one."""
     frames = clips.moving(castle_512[100:], COUNT, (192, 128))[::-1]
     return clips.write(tmp_path_factory.mktemp("clip") / "back.mp4", frames)
+
+
+@pytest.fixture
+def clip_of(tmp_path, castle_512):
+    """A clip of its own, by a name: the server knows what was painted of the others."""
+
+    def make(name):
+        left = 2 * len(name)
+        frames = clips.moving(castle_512[60:, left:], COUNT, (192, 128))
+        return clips.write(tmp_path / f"{name}.mp4", frames)
+
+    return make
 
 
 def choose(page, clip) -> None:
@@ -77,6 +89,50 @@ def test_what_is_there_plays_on_the_way_beside_a_picture(short, backwards):
     expect(short.locator("#status")).to_contain_text("Done: 8 steps")
     expect(short.locator("#film-status")).to_contain_text("Stopped at frame")
     wait_until_idle(short)
+
+
+def test_a_painting_that_is_clicked_meanwhile_is_chosen_and_not_painted(short, backwards):
+    choose(short, backwards)
+    short.get_by_role("radio", name="Full").check()
+    settle(short)
+    short.click("#film-paint")
+    expect(short.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
+    open_view(short, "Paintings")
+    chosen, said = short.locator("#style img").get_attribute("src"), status(short)
+    short.locator("#pick-style .thumbnail-lg").nth(4).click()
+    expect(short.locator("#style img")).not_to_have_attribute("src", chosen)
+    open_view(short, "Video")
+    short.click("#film-stop")
+    expect(short.locator("#film-status")).to_contain_text("Stopped at frame")
+    wait_until_idle(short)
+    assert status(short) == said
+
+
+def test_a_reload_joins_the_film_that_is_being_painted(browser, page_address, clip_of):
+    with visit(browser, page_address, SHORT) as page:
+        choose(page, clip_of("reload"))
+        page.get_by_role("radio", name="Full").check()
+        settle(page)
+        page.click("#film-paint")
+        expect(page.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
+        page.goto(page_address)  # where other settings are chosen
+        expect(page.locator("#film-status")).to_contain_text(f"of {COUNT}, ")
+        expect(page.locator("#film-stop")).to_be_enabled()
+        expect(page.locator("#clip video")).to_be_visible()
+        expect(page.get_by_role("radio", name="Full")).to_be_checked()
+        shoot(page, "video-joined")
+        page.click("#film-stop")
+        expect(page.locator("#film-status")).to_contain_text("Stopped at frame")
+        expect(page.locator("#painted-film video")).to_be_visible()
+        wait_until_idle(page)
+        page.goto(page_address)  # what was stopped stays so
+        open_view(page, "Video")
+        expect(page.locator("#painted-film video")).to_be_visible()
+        expect(page.locator("#film-paint")).to_be_enabled()
+        expect(page.locator("#film-stop")).to_be_disabled()
+        page.click("#film-paint")
+        expect(page.locator("#film-status")).to_contain_text("Done")
+        wait_until_idle(page)
 
 
 def test_what_cannot_be_painted_is_told(short, tmp_path, castle):

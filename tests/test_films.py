@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from itertools import islice, pairwise
+from pathlib import Path
 
 import clips
 import numpy as np
@@ -15,7 +17,7 @@ from nst_core import Film, FilmError, Settings, SettingsError, StopToken, recipe
 from nst_core.cli.main import main
 from nst_core.films import painter
 from nst_core.films.clip import probe
-from nst_core.films.cuts import look_through
+from nst_core.films.cuts import Footage, Shot, look_through
 from nst_core.films.folder import holds, is_whole
 from nst_core.films.reel import Reel
 
@@ -124,26 +126,56 @@ class KilledError(BaseException):
     """What no program catches."""
 
 
-@pytest.mark.parametrize("count", [3, 24])
-def test_a_kill_leaves_nothing_that_is_taken_for_a_frame(steps, clip, tmp_path, monkeypatch, count):
-    """Between the pictures that a frame needs, its file, and the piece that it goes into."""
-    whole = [frame.image for frame in film(clip, tmp_path / "whole.mp4").paint()]
-    add = Reel.add
+def watched(patch: pytest.MonkeyPatch, folder: Path, last: float = math.inf) -> list[str]:
+    """What is changed in a folder from now on; after so many changes nothing is any more."""
+    changes: list[str] = []
 
-    def killed(reel: Reel, pixels: np.ndarray) -> None:
-        if len(reel) == count:
-            (tmp_path / "cut.mp4.parts" / ".frame-000003-ab.part").write_bytes(b"half")
-            raise KilledError
-        add(reel, pixels)
+    def watch(name: str) -> None:
+        act = getattr(Path, name)
 
+        def change(path: Path, *more, **options):
+            if path.is_relative_to(folder):
+                if len(changes) >= last:
+                    raise KilledError
+                changes.append(f"{name} {path.name}")
+            return act(path, *more, **options)
+
+        patch.setattr(Path, name, change)
+
+    for name in ("mkdir", "replace", "unlink"):
+        watch(name)
+    return changes
+
+
+@pytest.fixture(scope="module")
+def wholes():
+    """Films that were painted in one go, and the changes of the disk that it took, by quality."""
+    return {}
+
+
+# At the first frame's files, in the middle of a shot, where a piece is made, at the end.
+@pytest.mark.parametrize("moment", [0, 1, 3, 4, 6, 40, "piece-", "rest", -2, -1])
+@pytest.mark.parametrize("quality", painter.QUALITIES)
+def test_a_kill_at_any_moment_leaves_what_is_gone_on_with_to_the_same_film(
+    steps, clip, tmp_path, wholes, monkeypatch, quality, moment
+):
+    monkeypatch.setattr(painter, "SAVE_INTERVAL", math.inf)  # as many changes each time
+    if quality not in wholes:
+        with monkeypatch.context() as patch:
+            changes = watched(patch, tmp_path)
+            list(film(clip, tmp_path / "whole.mp4", quality).paint())
+        wholes[quality] = (tmp_path / "whole.mp4").read_bytes(), changes
+    whole, changes = wholes[quality]
+    if isinstance(moment, str):
+        moment = next(n for n, change in enumerate(changes) if moment in change)
     output = tmp_path / "cut.mp4"
     with monkeypatch.context() as patch:
-        patch.setattr(Reel, "add", killed)
+        watched(patch, tmp_path, last=moment % len(changes))
         with pytest.raises(KilledError):
-            list(film(clip, output).paint())
-    rest = [frame.image for frame in film(clip, output).paint()]
-    np.testing.assert_array_equal(rest, whole[count:])
-    assert output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+            list(film(clip, output, quality).paint())
+    list(film(clip, output, quality).paint())
+    assert output.read_bytes() == whole
+    assert is_whole(output)
 
 
 def test_stop_ends_the_work_within_a_step_and_leaves_a_film(steps, clip, tmp_path):
@@ -226,6 +258,18 @@ def test_what_is_done_between_two_frames_counts_as_no_time_of_painting(
         assert frame.elapsed == 0
         assert frame.eta in (None, 0)
         now[0] += 1000
+
+
+def test_the_time_left_is_that_of_frames_that_compiled_nothing(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(painter.time, "monotonic", lambda: now[0])
+    pace = painter.Pace(Footage((Shot(0, 13, 0),), np.arange(13)), stride=3, there=0)
+    left = []
+    for seconds in (20, 9, 1, 1, 5, 1):
+        now[0] += seconds
+        left.append(pace.frame(np.zeros([2, 2, 3], np.uint8)).eta)
+        pace.go_on()
+    assert left == [None, None, 9 * 3 + 7, 9 * 3 + 6, 5 * 2 + 6, 5 * 2 + 5]
 
 
 def test_shots_that_are_painted_alone_join_to_the_same_film(steps, clip, tmp_path):

@@ -19,7 +19,7 @@ SETTINGS = Settings(size=96, steps=20, precision="float32")
 def clip(tmp_path, castle_512, monkeypatch):
     """A clip of 13 frames; a step takes as many seconds as it has pixels."""
     monkeypatch.setattr(forecast, "expected_pace", lambda *_: 1.0)
-    monkeypatch.setattr(forecast, "FRAME_PACE", 0.0)
+    monkeypatch.setattr(forecast, "trial_seconds", lambda: 0.0)
     return probe(clips.write(tmp_path / "a.mp4", clips.moving(castle_512, 13, (96, 64))))
 
 
@@ -30,15 +30,34 @@ def seconds(clip, settings=SETTINGS, quality="quick") -> float:
 def test_key_frames_count_with_their_steps_after_the_first(clip):
     first = seconds(replace(clip, seconds=1 / 12))
     assert 0 < first <= 20
-    assert seconds(clip) - first == pytest.approx(2 * QUALITIES["quick"].steps)
-    full = 12 * QUALITIES["full"].steps
-    assert seconds(clip, quality="full") - first == pytest.approx(full)
+    for quality, keys in (("quick", 2), ("full", 12)):
+        expected = keys * (1.25 * QUALITIES[quality].steps + 5)
+        assert seconds(clip, quality=quality) - first == pytest.approx(expected)
 
 
 def test_every_frame_counts_besides(clip, monkeypatch):
-    before = seconds(clip)
-    monkeypatch.setattr(forecast, "FRAME_PACE", 2.0)
-    assert seconds(clip) - before == pytest.approx(2 * 13)
+    steps, short = seconds(clip), replace(clip, seconds=1 / 12)
+    alone = seconds(short)
+    monkeypatch.setattr(forecast, "trial_seconds", lambda: 128 * 192.0)
+    monkeypatch.setattr(forecast, "COMPILING_TRIALS", 0)
+    assert seconds(clip) - steps == pytest.approx(2.2 * 13)
+    assert seconds(short) - alone == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(("warm", "compiled"), [(True, 1), (False, 3)])
+def test_what_was_compiled_is_not_compiled_again(clip, monkeypatch, warm, compiled):
+    before = forecast.expected_seconds(clip, SETTINGS, QUALITIES["quick"])
+    monkeypatch.setattr(forecast, "is_warm", lambda: warm)
+    monkeypatch.setattr(forecast, "trial_seconds", lambda: 1.0)
+    monkeypatch.setattr(forecast, "FRAME_TRIALS", 0)
+    after = forecast.expected_seconds(clip, SETTINGS, QUALITIES["quick"])
+    assert after - before == pytest.approx(100 * compiled)
+
+
+def test_the_trial_measures_this_machine():
+    forecast.trial_seconds.cache_clear()
+    assert 0 < forecast.trial_seconds() < 10
+    assert forecast.trial_seconds.cache_info().currsize == 1
 
 
 def test_a_clip_that_does_not_tell_its_length_has_none(clip):

@@ -32,6 +32,27 @@ def test_what_leaves_the_frame_is_not_known(castle_512):
     assert back.known[30:-30, 30:-30].mean() > 0.85
 
 
+def test_what_stays_as_it_is_over_a_wide_area_has_not_moved(castle_512):
+    """Into plain places DIS carries the motion of what is beside them."""
+    ground = np.full([200, 320, 3], [10, 20, 30], np.uint8)
+    one, other = ground.copy(), ground.copy()
+    one[50:150, 40:140] = castle_512[60:160, 60:160]
+    other[50:150, 44:144] = castle_512[60:160, 60:160]
+    other[:, 200:] += 1  # as compression leaves it
+    for found in motions(one, other):
+        assert not found.flow[:, 170:].any()
+        assert found.known[:, 170:].all()
+    there, _ = motions(one, other)
+    assert np.abs(there.flow[60:140, 60:120] - [4, 0]).mean() < 0.2
+
+
+def test_a_small_place_that_stays_moves_with_what_is_around(castle_512):
+    photo = castle_512[60:260, 60:380].copy()
+    photo[80:88, 100:108] = 128
+    there, _ = motions(photo[:, :-3], photo[:, 3:])
+    assert np.abs(there.flow[83, 101] - [-3, 0]).max() < 0.5
+
+
 def test_frames_smaller_than_a_patch_have_a_flow(castle):
     small = castle[:16, :18]
     assert motion.estimated(small, small).shape == (16, 18, 2)

@@ -199,6 +199,120 @@ def test_who_leaves_ends_it(clip, steps, monkeypatch):
     assert turns.TURNS.count() == 0
 
 
+def left_after(clip, frames, monkeypatch) -> str:
+    """The token of a film whose visitor hangs up after some frames."""
+    monkeypatch.setattr(films, "SHOW_EVERY", 0)
+    run = film(clip)
+    token = next(run)[2]
+    for _, status, _ in run:
+        if not is_skipped(status) and status.startswith(f"Frame {frames} "):
+            break
+    run.close()
+    return token
+
+
+def arrived(token) -> films.Arrival:
+    return films.Arrival(*films.arrive(token)[-len(films.Arrival._fields) :])
+
+
+def test_who_left_a_film_and_comes_back_joins_it(clip, steps, monkeypatch):
+    token = left_after(clip, 3, monkeypatch)
+    shown = arrived(token)
+    assert (shown.clip, shown.quality, shown.token) == (clip, "full", token)
+    assert (shown.paint["interactive"], shown.stop["interactive"]) == (False, True)
+    statuses = [one for _, one, _ in films.join(token) if not is_skipped(one)]
+    assert statuses[-1].startswith(f"Done: {COUNT} ")
+    assert len(clips.read(films.so_far(token))) == COUNT
+    done = len(steps.done)
+    assert last(films.join(token)) == (None, None)  # it is done
+    assert len(steps.done) == done
+
+
+def test_what_a_film_was_begun_with_comes_back_with_it(clip, monkeypatch):
+    token = left_after(clip, 1, monkeypatch)
+    back = films.arrive(token)[: len(films.OWN_FIELDS)]
+    fields = dict(zip(films.OWN_FIELDS, back, strict=True))
+    assert fields["style"] == WAVE
+    assert fields["steps"] == 4
+
+
+@pytest.mark.parametrize("reason", ["hung up", "unread"])
+def test_a_film_that_lost_its_visitor_is_joined(clip, monkeypatch, reason):
+    gone = []
+    with monkeypatch.context() as patch:
+        patch.setattr(paint, "client_conditions", lambda: [lambda: gone[0] if gone else ""])
+        run = film(clip)
+        token = next(run)[2]
+        next(run), next(run)
+        gone.append(reason)
+        list(run)
+    assert last(films.join(token))[0].startswith("Done:")
+
+
+def test_a_film_that_was_stopped_is_shown_and_not_joined(clip, monkeypatch):
+    monkeypatch.setattr(films, "SHOW_EVERY", 0)
+    run = film(clip)
+    token = next(run)[2]
+    for _, status, _ in run:
+        if not is_skipped(status) and status.startswith("Frame 2 "):
+            films.stop()
+    assert last(films.join(token)) == (None, None)
+    shown = arrived(token)
+    assert shown.clip == clip
+    assert shown.status == "Your last video. **Paint video** goes on with it."
+    assert shown.view["selected"] == "film"
+    assert (is_skipped(shown.paint), shown.save["interactive"]) == (True, True)
+    assert len(clips.read(shown.video["value"])) == 2
+    assert last(film(clip))[0].startswith("Done:")
+    assert arrived(token).status == "Your last video."
+
+
+def test_a_film_that_another_tab_paints_is_told_and_left_to_it(clip, turns, monkeypatch):
+    monkeypatch.setattr(paint, "MAX_STEP_SECONDS", 0)
+    run = film(clip)
+    token = next(run)[2]
+    next(run), next(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("page.turns.session", lambda work="": "the other tab")
+        films.arrive(token)
+        assert last(films.join(token))[0] == "This video is being painted in another tab."
+        assert films.at_rest(token)[-2]["interactive"] is False  # Stop
+    assert last(run)[0].startswith("Done:")
+
+
+def test_who_paints_the_same_in_vain_takes_it_from_nobody(clip, monkeypatch):
+    monkeypatch.setattr(films, "SHOW_EVERY", 0)
+    run = film(clip)
+    token = next(run)[2]
+    next(run), next(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("page.turns.session", lambda work="": "another")
+        patch.setattr(films.turns.TURNS, "wait", lambda _: iter(()))  # its turn came in between
+        with pytest.raises(gr.Error, match="already being painted"):
+            list(film(clip))
+    run.close()
+    assert last(films.join(token))[0].startswith("Done:")
+
+
+@pytest.mark.parametrize("kept", [None, "", "strange", 7, {"token": 1}])
+def test_without_a_film_nothing_arrives(kept):
+    assert all(map(is_skipped, films.arrive(kept)))
+
+
+@pytest.mark.parametrize("token", [None, "", "strange"])
+def test_without_a_film_nothing_is_joined(token):
+    assert last(films.join(token)) == (None, None)
+
+
+def test_a_clip_that_was_swept_is_not_joined(clip, monkeypatch):
+    token = left_after(clip, 2, monkeypatch)
+    Path(clip).unlink()
+    assert last(films.join(token)) == (None, None)
+    shown = arrived(token)
+    assert is_skipped(shown.clip)
+    assert len(clips.read(shown.video["value"])) == 2
+
+
 def test_the_limit_is_told_with_its_minutes(clip, monkeypatch):
     monkeypatch.setattr(films, "LIMITS", Limits(film_seconds=1e-9))
     monkeypatch.setitem(films.REACHED, films.LIMIT_REACHED, 1800.0)

@@ -93,6 +93,27 @@ def test_the_preview_takes_the_paintings_colours():
     assert after < 0.7 * before
 
 
+def test_a_painting_is_looked_at_once_for_all_frames(castle, great_wave, monkeypatch):
+    content, style = (np.float32(one[np.newaxis]) / 255 for one in (castle, great_wave))
+    net, seen = stylizer.load_stylizer(None), []
+
+    class Watched:
+        transform = staticmethod(net.transform)
+
+        @staticmethod
+        def predict(painting):
+            seen.append(painting.shape)
+            return net.predict(painting)
+
+    monkeypatch.setattr(stylizer, "load_stylizer", lambda _: Watched)
+    stylizer._vector.cache.clear()
+    first = stylizer.preview(content, [(style, 1.0)], None)
+    np.testing.assert_array_equal(stylizer.preview(content, [(style, 1.0)], None), first)
+    assert len(seen) == 1
+    stylizer.preview(content, [(style[:, ::-1], 1.0)], None)
+    assert len(seen) == 2
+
+
 def test_another_stylizer_can_be_given(tmp_path):
     class Invert(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3])] * 2)

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = flags.read_settings(options)
         check_choices(settings)
-        tasks = _tasks(options, settings)
+        tasks = _tasks(options, settings, flags.read_film_settings(options))
         options.output.mkdir(parents=True, exist_ok=True)
         paint_all = _painter(options.ray)
     except (BatchError, SettingsError, OSError) as error:
@@ -107,13 +107,15 @@ def main(arguments: Sequence[str]) -> int:
     return SOME_FAILED if counts[batch.FAILED] else DONE
 
 
-def _tasks(options: argparse.Namespace, settings: Settings) -> Sequence[Task | Outcome]:
+def _tasks(
+    options: argparse.Namespace, settings: Settings, film_settings: Settings
+) -> Sequence[Task | Outcome]:
+    wanted = options.output, settings, options.quality, film_settings
     if options.jobs and not options.photos:
-        return batch.from_table(options.jobs, options.output, settings, options.quality)
+        return batch.from_table(options.jobs, *wanted)
     if options.jobs or not options.paintings:
         raise BatchError("Give a folder of photos and one of paintings, or --jobs with a table.")
-    folders = options.photos, options.paintings
-    return batch.from_folders(*folders, options.output, settings, options.quality)
+    return batch.from_folders(options.photos, options.paintings, *wanted)
 
 
 def _painter(address: str | None) -> PaintAll:

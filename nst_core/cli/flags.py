@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -84,6 +85,13 @@ def read_settings(options: argparse.Namespace, base: Settings | None = None) -> 
     if "steps" in given and "time_budget" not in given:
         values["time_budget"] = None  # whoever asks for steps does not mean a preset's time
     return Settings.from_dict(values | given)
+
+
+def read_film_settings(options: argparse.Namespace) -> Settings:
+    """The same for films; a preset's time is that of one picture, and no film's."""
+    settings = read_settings(options)
+    is_asked_for = hasattr(options, "time_budget")
+    return settings if is_asked_for else replace(settings, time_budget=None)
 
 
 def weights(text: str) -> list[float]:

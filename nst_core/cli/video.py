@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -31,7 +30,6 @@ from nst_core.errors import DivergenceError, NSTError, OutOfMemoryError, Setting
 from nst_core.films.clip import LIMITS
 from nst_core.films.painter import FILM_SIZE, Film, FilmFrame
 from nst_core.pictures.regions import MAX_PAINTINGS, Style
-from nst_core.settings import Settings
 from nst_core.stop import StopToken
 
 NAME = "video"
@@ -81,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
                 options.clip,
                 _styles(options),
                 options.output,
-                _settings(options),
+                flags.read_film_settings(options),
                 options.quality,
                 limits=LIMITS,
                 overwrite=options.force,
@@ -92,13 +90,6 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(_outcome(film, frame)))
     return code
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """Those of the flags; a preset's time is that of one picture, and no film's."""
-    settings = flags.read_settings(options)
-    is_asked_for = hasattr(options, "time_budget")
-    return settings if is_asked_for else replace(settings, time_budget=None)
 
 
 def _styles(options: argparse.Namespace) -> list[Style]:

@@ -4,7 +4,7 @@ After Ruder, Dosovitskiy and Brox, "Artistic Style Transfer for Videos" (2016, a
 frame starts from the one before, warped to where things are now, and is painted for a few steps
 with the temporal loss beside the others. Places that have come to be seen start from what the
 feed-forward net makes of them. Ours is that a picture may change no more than the clip itself
-does, both measured as flicker is.
+does around there, both measured as flicker is.
 
 Frames are uint8 RGB [H, W, 3]. A picture is "raw", float32 [H, W, 3] in levels of 0 to 255, as the
 last step left it, before its colours are brought to the paintings'.
@@ -43,10 +43,12 @@ ENOUGH_KNOWN = 0.4
 # what is new are brought to those that are known, in shares of the long side.
 SEAM, AROUND = 0.004, 0.06
 
-# How much a picture may change from frame to frame, in times of what the clip does.
-ALLOWED = 0.4
+# How much a picture may change from frame to frame, in times of what the clip does, and how far
+# around that is asked, in shares of the long side.
+ALLOWED, NEAR = 0.4, 0.02
 
 LEAST_WEIGHT = 1e-3  # of a picture that is blurred by its mask
+LEAST_CHANGE = 1e-12  # of levels of 0 to 1, squared: nothing
 
 
 class Brush:
@@ -128,18 +130,19 @@ class Brush:
     ) -> np.ndarray:
         """What is wanted, nearer to the frame before where it changes by more than is allowed, raw.
 
+        Where the clip stays as it is, so does the picture.
+
         Args:
             wanted: of the frame, raw.
             before, picture, motion: as for `onward`, of the frame before.
         """
         moved = warped(picture, motion.flow)
-        allowed = ALLOWED * change(frame, warped(before, motion.flow), motion.known)
+        allowed = ALLOWED * change_near(frame, warped(before, motion.flow), motion.known)
         there, here = self._shown(frame, look, wanted, moved)
-        changed = change(there, here, motion.known)
-        if changed <= allowed:
-            return wanted
-        back = 1 - np.sqrt(allowed / changed)
-        return wanted + back * around(motion.known)[..., np.newaxis] * (moved - wanted)
+        changed = change_near(there, here, motion.known)
+        share = np.sqrt(np.minimum(1, allowed / np.maximum(changed, LEAST_CHANGE)))
+        back = (1 - share) * around(motion.known)
+        return wanted + back[..., np.newaxis] * (moved - wanted)
 
     def shown(self, frame: np.ndarray, picture: np.ndarray, look: Follows) -> np.ndarray:
         """A raw picture as it is shown, uint8: in the paintings' colours."""
@@ -205,6 +208,13 @@ def change(picture: np.ndarray, moved: np.ndarray, known: np.ndarray) -> float:
         return 0.0
     away = (picture[known].astype(np.float32) - moved[known]) / 255
     return float(np.square(away).mean())
+
+
+def change_near(picture: np.ndarray, moved: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """`change` around each place, float32 [H, W]."""
+    counts = known.astype(np.float32)
+    away = np.square(picture.astype(np.float32) - moved).mean(axis=-1) / 255**2
+    return blurred(counts * away, NEAR) / np.maximum(blurred(counts, NEAR), LEAST_WEIGHT)
 
 
 def soft(known: np.ndarray) -> np.ndarray:

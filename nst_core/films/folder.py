@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,7 @@ class Folder:
         if overwrite:
             shutil.rmtree(path, ignore_errors=True)
             return cls(path, made, quality)
-        if path.exists():
+        if (path / RECORD).exists():  # a kill may leave a folder before that
             return cls(path, _same(path, made, quality), quality)
         if film.exists():
             raise FilmError("{name!r} exists; give another name, or overwrite it.", name=film.name)
@@ -71,8 +72,10 @@ class Folder:
         return note
 
     def clear(self) -> None:
-        """Remove it and all that is in it."""
-        shutil.rmtree(self.path)
+        """Remove it and all that is in it; at once, as far as its name tells."""
+        gone = self.path.with_name(f".{self.path.name}-{secrets.token_hex(6)}")
+        self.path.replace(gone)
+        shutil.rmtree(gone)
 
     # --- Pictures ---
 
@@ -110,7 +113,7 @@ def _same(path: Path, made: Recipe, quality: str) -> Recipe:
     """The recipe of a film that was begun, if that is the same one."""
     try:
         note = (path / RECORD).read_text()
-    except (OSError, ValueError):
+    except ValueError:
         note = ""
     begun = _noted(note, quality)
     if begun is None or not begun.is_same_picture(made):

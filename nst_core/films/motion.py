@@ -10,6 +10,10 @@ places
     where the two disagree:     |w + w'|^2 >= 0.01 (|w|^2 + |w'|^2) + 0.5,
     where motions meet:         |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002.
 
+Ours is that what stays as it is over a wide area has not moved: into plain places the search
+carries the motion of what is beside them, and strokes would drift over a background that stands
+still.
+
 Frames and pictures are uint8 RGB [H, W, 3]. A flow is float32 [H, W, 2], pixels to the right and
 down: what is at x here is at x + flow(x) there.
 """
@@ -26,6 +30,10 @@ from nst_core.lazy import cv2
 AGREE_SHARE, AGREE = 0.01, 0.5
 ONE_MOTION_SHARE, ONE_MOTION = 0.01, 0.002
 
+# What changes by so many levels at the most, as compression changes what stands still, over a
+# square with a side of such a share of the frame's long side.
+STILL_LEVELS, STILL_SHARE = 1, 0.06
+
 SMALLEST_SIDE = 32  # px; DIS compares patches of 8 x 8 at several scales
 
 
@@ -39,7 +47,20 @@ class Motion(NamedTuple):
 def motions(one: np.ndarray, other: np.ndarray) -> tuple[Motion, Motion]:
     """The motion from each of two frames to the other: of `one` first."""
     there, back = estimated(one, other), estimated(other, one)
-    return Motion(there, is_known(there, back)), Motion(back, is_known(back, there))
+    stays = is_still(one, other)
+
+    def motion(flow: np.ndarray, back: np.ndarray) -> Motion:
+        return Motion(np.where(stays[..., np.newaxis], 0, flow), is_known(flow, back) | stays)
+
+    return motion(there, back), motion(back, there)
+
+
+def is_still(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Where two frames are the same over a wide area; bool [H, W]."""
+    away = np.asarray(cv2.absdiff(one, other))
+    same = np.asarray((away <= STILL_LEVELS).all(axis=-1), np.uint8)
+    side = max(1, round(STILL_SHARE * max(same.shape)))
+    return np.asarray(cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones([side, side]))) > 0
 
 
 def still(height: int, width: int) -> Motion:

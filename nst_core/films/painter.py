@@ -334,7 +334,9 @@ class Pace:
         left = collections.Counter(self._kinds[self._number :])
         if not all(kind in self._measured for kind in left):
             return None
-        return sum(count * statistics.mean(self._measured[kind]) for kind, count in left.items())
+        # The lower median: the first of a kind may have compiled its step.
+        usual = statistics.median_low
+        return sum(count * usual(self._measured[kind]) for kind, count in left.items())
 
 
 def _kinds(shot: Shot, stride: int) -> Iterator[str]:

@@ -63,13 +63,9 @@ class Reel:
 
     def add(self, pixels: np.ndarray) -> None:
         """Take the next frame, uint8 [H, W, 3]; it is there whole or not at all."""
-        number = len(self)
-        images.save(Image.fromarray(pixels), self._folder / f"frame-{number:06}.png")
-        waiting = self._waiting
-        if len(waiting) == PIECE:
-            self._write_piece(waiting, self._folder / f"piece-{number // PIECE:06}.nut")
-            for file in waiting:
-                file.unlink()
+        self._make_piece()  # which a kill may have left undone
+        images.save(Image.fromarray(pixels), self._folder / f"frame-{len(self):06}.png")
+        self._make_piece()
 
     def save(self, path: Path) -> None:
         """Write the film as far as it is there, with as much of the sound; whole or not at all.
@@ -107,6 +103,14 @@ class Reel:
         first = len(self._pieces) * PIECE
         files = sorted(self._folder.glob("frame-*.png"))
         return [file for file in files if int(file.stem.partition("-")[2]) >= first]
+
+    def _make_piece(self) -> None:
+        """Make the frames that wait a piece, if they are enough for one."""
+        waiting = self._waiting
+        if len(waiting) == PIECE:
+            self._write_piece(waiting, self._folder / f"piece-{len(self._pieces):06}.nut")
+            for file in waiting:
+                file.unlink()
 
     def _write_piece(self, frames: Sequence[Path], file: Path) -> None:
         import av

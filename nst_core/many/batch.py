@@ -68,7 +68,12 @@ PaintAll = Callable[[Sequence[Numbered], StopToken], Iterator[tuple[int, Outcome
 
 
 def from_folders(
-    photos: Path, paintings: Path, output: Path, settings: Settings, quality: str = QUICK
+    photos: Path,
+    paintings: Path,
+    output: Path,
+    settings: Settings,
+    quality: str = QUICK,
+    film_settings: Settings | None = None,
 ) -> list[Task]:
     """Every photo and clip of one folder in the style of every painting of the other.
 
@@ -76,12 +81,14 @@ def from_folders(
 
     Args:
         quality: of the films.
+        film_settings: those of films; the same `settings` when left out.
     """
     contents, styles = files_in(photos, PICTURES | CLIPS), files_in(paintings)
     pairs = [(photo, style) for photo in contents for style in styles]
     names = _unique(_name(photo, [style]) for photo, style in pairs)
+    of_kind = {False: settings, True: film_settings or settings}
     return [
-        Task(photo, ((style, 1.0),), settings, output / name, quality)
+        Task(photo, ((style, 1.0),), of_kind[is_clip(photo)], output / name, quality)
         for (photo, style), name in zip(pairs, names, strict=True)
     ]
 
@@ -98,19 +105,24 @@ def files_in(folder: Path, wanted: frozenset[str] = PICTURES) -> list[Path]:
 
 
 def from_table(
-    file: Path, output: Path, settings: Settings, quality: str = QUICK
+    file: Path,
+    output: Path,
+    settings: Settings,
+    quality: str = QUICK,
+    film_settings: Settings | None = None,
 ) -> list[Task | Outcome]:
     """The jobs of a CSV file: a task for each row, or the outcome of a row that makes none.
 
     Its columns are `content`, a photo or clip; `style`, one painting or several between semicolons;
     and, if wanted, `mix`, their weights like 2,1; `output`, the name of a PNG, or of an MP4 for a
-    clip; `quality`, of a film; and any field of `Settings`. An empty cell means `settings` or
-    `quality`. Paths are relative to the file's folder.
+    clip; `quality`, of a film; and any field of `Settings`. An empty cell means `settings`, of a
+    film `film_settings`, or `quality`. Paths are relative to the file's folder.
 
     Raises `BatchError` when the file cannot be read, has no row, or has an unknown column.
     """
     rows = _read_table(file)
-    made = [_task(row, file.parent, output, settings, quality) for row in rows]
+    of_kind = {False: settings, True: film_settings or settings}
+    made = [_task(row, file.parent, output, of_kind, quality) for row in rows]
     unnamed = [task for task, row in zip(made, rows, strict=True) if not row.get("output")]
     names = iter(_unique(_name_of(task) for task in unnamed))
     named = [
@@ -140,7 +152,11 @@ def _read_table(file: Path) -> list[dict[str, str]]:
 
 
 def _task(
-    row: Mapping[Any, Any], folder: Path, output: Path, settings: Settings, quality: str
+    row: Mapping[Any, Any],
+    folder: Path,
+    output: Path,
+    of_kind: Mapping[bool, Settings],
+    quality: str,
 ) -> Task | Outcome:
     try:
         if None in row or None in row.values():
@@ -153,7 +169,7 @@ def _task(
         return Task(
             content,
             tuple(zip(paintings, _mix(row.get("mix", ""), len(paintings)), strict=True)),
-            replace(settings, **changes),
+            replace(of_kind[is_clip(content)], **changes),
             output / _checked_name(row.get("output", ""), _ending(content)),
             row.get("quality", "").strip() or quality,
         )

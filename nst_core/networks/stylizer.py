@@ -14,10 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 
 from nst_core.errors import PreviewError
 from nst_core.lazy import tf
 from nst_core.networks import embedded
+from nst_core.pictures.images import checksum
 from nst_core.pictures.pyramid import resize
 from nst_core.sentence import Sentence
 
@@ -27,6 +30,8 @@ EMBEDDED_STYLIZER = embedded.FOLDER / "preview"
 # grid shows in flat areas. The style: the geometric mean of its sides, as in the net's training.
 CONTENT_SIDE = 640
 STYLE_SIDE = 256
+
+KEPT_VECTORS = 64  # of paintings, the last ones; some 400 B each
 
 
 Styles = Sequence[tuple[np.ndarray, float]]
@@ -57,7 +62,10 @@ def preview(content: np.ndarray, paintings: Styles, handle: str | None) -> np.nd
     stylizer = load_stylizer(handle)
     has_halves = hasattr(stylizer, "predict") and hasattr(stylizer, "transform")
     try:
-        mixed = (_mixed_vectors if has_halves else _mixed_pictures)(stylizer, small, styles)
+        if has_halves:
+            mixed = stylizer.transform(small, _mixed_vector(handle, styles))  # type: ignore[attr-defined]
+        else:
+            mixed = _mixed_pictures(stylizer, small, styles)
         picture = tf.ensure_shape(mixed, small.shape).numpy()
     except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError):
         raise  # the machine's fault and not the stylizer's
@@ -91,9 +99,14 @@ def _style_sized(painting: np.ndarray) -> np.ndarray:
     return _scaled(painting, STYLE_SIDE / np.sqrt(painting.shape[1] * painting.shape[2]))
 
 
-def _mixed_vectors(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:
-    vector = tf.add_n([share * stylizer.predict(style) for style, share in styles])
-    return stylizer.transform(content, vector)
+def _mixed_vector(handle: str | None, styles: Styles) -> tf.Tensor:
+    return tf.add_n([share * _vector(handle, checksum(style), style) for style, share in styles])
+
+
+@cached(LRUCache(KEPT_VECTORS), lambda *key: hashkey(*key[:-1]), threading.Lock())
+def _vector(handle: str | None, _checksum: str, style: np.ndarray) -> tf.Tensor:
+    """What a stylizer knows of a painting, which a film asks for at each frame."""
+    return load_stylizer(handle).predict(style)  # type: ignore[attr-defined]
 
 
 def _mixed_pictures(stylizer: Any, content: np.ndarray, styles: Styles) -> tf.Tensor:
