@@ -11,7 +11,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from benchmarks import flicker, nearest_race, pyramid_adam, race, report, roofline, scaling
+from benchmarks import (
+    flicker,
+    nearest_race,
+    pyramid_adam,
+    race,
+    report,
+    roofline,
+    scaling,
+    tuned_filter,
+)
 from benchmarks.nearest_race import RECIPES, Contest, Result
 from benchmarks.objective import CONTENT_LAYER, CONTENT_WEIGHT, STYLE_LAYERS, Judge
 from nst_core import Settings, stream, stylize
@@ -19,6 +28,7 @@ from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan
 from nst_core.engine.schedule import schedule
 from nst_core.networks.extractor import load_model
+from nst_core.networks.stylizer import look, style_vector
 from nst_core.networks.vgg import IMAGENET_MEAN_BGR, VGG16, preprocess
 from nst_core.optimizers import OPTIMIZERS
 
@@ -303,3 +313,11 @@ def test_flicker_measured_before_stays_in_the_table_unless_options_differ(tmp_pa
     assert flicker.measured_before(options) == {("a.mp4", "quick"): row}
     options.size = 192
     assert flicker.measured_before(options) == {}
+
+
+def test_a_filter_begins_as_the_stylizer_in_the_style_of_the_painting(castle, great_wave):
+    photo, painting = (np.float32(picture[np.newaxis]) / 255 for picture in (castle, great_wave))
+    photo = photo[:, :61, :50]  # not whole cells of the net
+    vector = style_vector(painting)
+    found = tuned_filter.stylized(photo, tuned_filter.parameters_of(vector))
+    np.testing.assert_allclose(found, look(photo, vector), atol=1e-4)
