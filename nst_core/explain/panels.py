@@ -18,6 +18,7 @@ from PIL import Image
 from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain.losses import BLOCKS, blocks_up_to
+from nst_core.explain.parts import Words
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.sentence import Sentence
@@ -53,21 +54,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What there is to be seen, in at most three sentences, and where that is from."""
-
-    title: Sentence
-    text: Sentence
-    source: str
-
-
-@dataclass(frozen=True)
 class Panel:
     """Pictures that show one thing side by side."""
 
     words: Words
     cells: tuple[Cell, ...]
     columns: int
+    is_stepped: bool = False  # afterwards one goes through all of its steps
 
 
 class Moment(NamedTuple):
@@ -230,5 +223,6 @@ PANELS: dict[str, Panel] = {
             _optimized("lbfgs", Sentence("L-BFGS")),
         ),
         3,
+        is_stepped=True,
     ),
 }
