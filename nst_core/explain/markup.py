@@ -46,24 +46,28 @@ STYLE = """
 .explained .grid img{width:100%;display:block;margin:0}
 .explained .coarse img{image-rendering:pixelated;aspect-ratio:1;object-fit:contain}
 .explained figcaption,.explained .source{font-size:.85rem;opacity:.85}
-.explained button{display:block;width:100%;padding:0;border:0;background:none;cursor:pointer}
+.explained .coarse button img{aspect-ratio:auto}
+.explained button{display:block;width:100%;padding:0;border:0;background:none;cursor:pointer;
+box-shadow:none}
 .explained figure button{outline:2px solid #0000}
 .explained button:hover,.explained button:focus-visible{outline:2px solid #1f77b4}
 .explained figure button[aria-pressed=true]{outline:3px solid #e8a000}
-.explained .net{display:flex;gap:4px 10px;align-items:end;margin:.5rem 0}
+.explained p{margin:.8rem 0 .3rem}
+.explained .net{display:flex;gap:4px 16px;align-items:end;margin:.5rem 0}
 .explained .block{text-align:center;font-size:.8rem}
 .explained .layers{display:flex;gap:2px;height:100px;align-items:center}
-.explained .layers>*{width:24px;height:100%;display:grid;place-items:center}
+.explained .layers>*{width:34px;height:100%;display:grid;place-items:center}
 .explained .layers i{display:block;background:#cfe0f2;border:1px solid #1f4e79;min-height:6px}
 .explained .layers [aria-pressed=true] i{background:#e8a000;border-color:#7a5400}
-.explained .pointing{display:grid;gap:.5rem;grid-template-columns:minmax(0,24rem) minmax(0,12rem)}
+.explained .pointing{display:grid;gap:.5rem;grid-template-columns:2fr 1fr;
+max-width:40rem}
 .explained .pointing img{width:100%;display:block;margin:0;image-rendering:pixelated}
 .explained .place{position:relative;cursor:crosshair;touch-action:pan-y}
 .explained .place i{position:absolute;border:2px solid #e8a000;box-shadow:0 0 0 1px #000c;
 min-width:6px;min-height:6px;box-sizing:border-box;pointer-events:none}
 .explained .seen img{aspect-ratio:1;object-fit:contain}
 .explained .steps label{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}
-.explained .steps input{flex:1 1 12rem}.explained output{min-width:2em}
+.explained .steps input{flex:1 1 12rem;accent-color:#e8a000}.explained output{min-width:2em}
 .explained .window{overflow:hidden}
 .explained .steps .window img{image-rendering:auto;
 transform:translateY(calc(-100% * min(var(--step),var(--pictures) - 1) / var(--pictures)))}
