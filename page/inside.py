@@ -51,7 +51,7 @@ MAX_KEPT = 64e6  # B, of what was explained on example pictures
 
 # What was explained on example pictures, as HTML: topic, unit, language, photo, painting -> it.
 Key = tuple[str, str, str, str, str]
-_KEPT: LRUCache[Key, str] = LRUCache(MAX_KEPT, getsizeof=len)
+KEPT: LRUCache[Key, str] = LRUCache(MAX_KEPT, getsizeof=len)
 _LOCK = threading.Lock()
 
 
@@ -78,7 +78,7 @@ def show(
             looked_at = Unit.parse(unit) if unit else FIRST
             key = _key(name, looked_at, photo, painting)
             with _LOCK:
-                kept = _KEPT.get(key) if key else None
+                kept = KEPT.get(key) if key else None
             if kept is not None:
                 yield kept, say("inside.done")
                 return
@@ -104,11 +104,11 @@ def _sections(
     name: str, unit: Unit, photo: str, painting: str, stop: StopToken
 ) -> Generator[Section, None, None]:
     if name == NETWORK:
-        return explore(photo, unit, _examples(), stop)
+        return explore(photo, unit, pictures_to_search(), stop)
     return grow(name, photo, painting, stop)
 
 
-def _examples() -> dict[str, str]:
+def pictures_to_search() -> dict[str, str]:
     """The files of all example pictures by their titles."""
     return {
         examples.title(kind, name): str(examples.path_of(kind, name))
@@ -124,19 +124,20 @@ def _grown(
     with contextlib.closing(sections):
         for section in sections:
             if time.monotonic() - shown >= SHOW_EVERY:
-                yield _as_html(name, section), say("inside.running")
+                yield as_html(name, section), say("inside.running")
                 shown = time.monotonic()
     if stop.is_set() or section is None:
-        yield gr.skip() if section is None else _as_html(name, section), say("inside.stopped")
+        yield gr.skip() if section is None else as_html(name, section), say("inside.stopped")
         return
-    screen = _as_html(name, section)
+    screen = as_html(name, section)
     if key and len(screen) <= MAX_KEPT:
         with _LOCK:
-            _KEPT[key] = screen
+            KEPT[key] = screen
     yield screen, say("inside.done")
 
 
-def _as_html(name: str, section: Section) -> str:
+def as_html(name: str, section: Section) -> str:
+    """What is shown of a topic, in the language of now."""
     if name == DIALS:
         section = section._replace(parts=tuple(map(_with_dials, section.parts)))
     return section_html(section, translated)
