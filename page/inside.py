@@ -16,7 +16,7 @@ from nst_core import StopToken
 from nst_core.explain.explore import FIRST, Unit, explore
 from nst_core.explain.markup import section_html
 from nst_core.explain.panels import PANELS
-from nst_core.explain.parts import Grid, Part, Section
+from nst_core.explain.parts import Grid, Paragraph, Part, Section
 from nst_core.explain.sections import TOPICS, grow
 from nst_core.settings import one_of, unwanted
 from page import choose, controls, examples, journal, paint, studio, turns
@@ -139,7 +139,8 @@ def _grown(
 def as_html(name: str, section: Section) -> str:
     """What is shown of a topic, in the language of now."""
     if name == DIALS:
-        section = section._replace(parts=tuple(map(_with_dials, section.parts)))
+        dials = map(_with_dials, section.parts)
+        section = section._replace(parts=(Paragraph(say("inside.click_dial")), *dials))
     return section_html(section, translated)
 
 

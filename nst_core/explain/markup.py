@@ -77,8 +77,9 @@ transform:translateY(calc(-100% * min(var(--step),var(--pictures) - 1) / var(--p
 .explained table{border-collapse:collapse}
 .explained :is(td,th){padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8884}
 .explained :is(td,th):first-child{text-align:left}
-@media(max-width:600px){.explained .grid{grid-template-columns:repeat(min(var(--columns),3),1fr)}
-.explained .steps .grid{grid-template-columns:repeat(var(--columns),1fr)}
+@media(max-width:600px){
+.explained .grid{grid-template-columns:repeat(var(--narrow,var(--columns)),minmax(0,1fr))}
+.explained table{font-size:.75rem}.explained :is(td,th){padding:.2rem .3rem}
 .explained .net{gap:4px}.explained .layers>*{width:22px}.explained .layers{gap:1px}}
 """
 
@@ -100,7 +101,10 @@ def _text(text: str, say: Say) -> str:
 def _grid(grid: Grid, say: Say) -> str:
     figures = "".join(_figure(figure, say) for figure in grid.figures)
     kind = "grid coarse" if grid.is_coarse else "grid"
-    return f"<div class='{kind}' style='--columns:{grid.columns}'>{figures}</div>"
+    # On phones rows are cut into equal parts, so that what stands below each other still does.
+    narrow = 4 if grid.columns % 4 == 0 else min(grid.columns, 3)
+    columns = f"--columns:{grid.columns};--narrow:{narrow}"
+    return f"<div class='{kind}' style='{columns}'>{figures}</div>"
 
 
 def _figure(figure: Figure, say: Say) -> str:
