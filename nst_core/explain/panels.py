@@ -106,21 +106,15 @@ _BARE = Settings(
     style_weight=0.0,
     tv_weight=0.0,
     subject=False,
+    precision="float32",
     frame_interval=0.0,
 )
 
 
 def _rebuilt(block: int) -> Cell:
     """A photo from one layer. Near the pixels steps are cheap, and an exact picture takes many."""
-    layer, is_near = f"block{block}_conv2", block <= 2
-    settings = replace(
-        _BARE,
-        content_layer=layer,
-        content_weight=1.0,
-        steps=120 if is_near else 60,
-        precision="float32" if is_near else "auto",
-    )
-    return Cell(layer, settings)
+    layer, steps = f"block{block}_conv2", 120 if block <= 2 else 60
+    return Cell(layer, replace(_BARE, content_layer=layer, content_weight=1.0, steps=steps))
 
 
 # What makes the layers' E_l about equally strict: in the paper's equal weights the first block of
