@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 
 from page import inside
 from page.texts import say
+
+SCRIPT = Path(__file__).with_name("inside.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class InsideTab:
 
     door: gr.Accordion
     topic: gr.Radio
+    unit: gr.Textbox  # of the network, what was clicked last
     stop: gr.Button
     status: gr.Markdown
     screen: gr.HTML
@@ -31,5 +35,6 @@ def lay_out() -> InsideTab:
             stop = gr.Button(
                 say("tools.stop"), variant="stop", size="sm", scale=0, elem_id="inside-stop"
             )
-        screen = gr.HTML(elem_id="explained")
-    return InsideTab(door, topic, stop, status, screen)
+        unit = gr.Textbox(visible="hidden")
+        screen = gr.HTML(elem_id="explained", js_on_load=SCRIPT)
+    return InsideTab(door, topic, unit, stop, status, screen)

@@ -13,9 +13,9 @@
     if (event.target.closest("#pairs")) photo = null; // its own is in the field then
   }, true);
 
-  // Everything but the stage, so that neither Tab nor a screen reader strays behind it.
-  const setBehind = (isInert) => {
-    for (let one = find("#stage"); one !== document.body; one = one.parentElement) {
+  // Everything but what is shown, so that neither Tab nor a screen reader strays behind it.
+  const setBehind = (isInert, shown = "#stage") => {
+    for (let one = find(shown); one !== document.body; one = one.parentElement) {
       for (const other of one.parentElement.children) {
         if (other !== one && other !== before) other.inert = isInert;
       }
@@ -39,6 +39,7 @@
 
   const leave = () => {
     stopPlaylist();
+    if (isExplaining()) explain();
     setBehind(false);
     document.body.classList.remove("presenting", "linked");
     document.body.classList.toggle("dark", wasDark);
@@ -90,6 +91,55 @@
     if (document.body.classList.toggle("linked")) find("#link").click();
   };
 
+  // --- How it works, in the place of the stage ---------------------------------------------------
+
+  const isExplaining = () => document.body.classList.contains("explaining");
+
+  // The topics are made by the browser when their door is opened for the first time.
+  const topics = () => [...document.querySelectorAll("#topic input")];
+
+  const explain = () => {
+    setBehind(false, isExplaining() ? "#inside" : "#stage");
+    document.body.classList.toggle("explaining");
+    setBehind(true, isExplaining() ? "#inside" : "#stage");
+    if (!isExplaining()) find("#inside-stop").click();
+    else if (!topics().length) find("#inside > button").click();
+    if (isExplaining()) startTopic(200);
+  };
+
+  const startTopic = (patience) => {
+    if (!topics().length && patience) setTimeout(startTopic, 50, patience - 1);
+    else if (!topics().some((one) => one.checked)) topics()[0]?.click();
+  };
+
+  const turnTopic = (move) => {
+    const all = topics();
+    const current = all.findIndex((one) => one.checked);
+    all[(current + move + all.length) % all.length]?.click();
+  };
+
+  // A gradient step, or the next layer, whichever there is.
+  const goOn = (move) => {
+    const slider = find("#explained input[type=range]");
+    if (slider) {
+      slider.value = Number(slider.value) + move;
+      slider.dispatchEvent(new Event("input"));
+      return;
+    }
+    const layers = [...document.querySelectorAll("#explained .layers button")];
+    const current = layers.findIndex((one) => one.ariaPressed === "true");
+    layers[current + move]?.click();
+  };
+
+  const EXPLAINING = {
+    " ": () => goOn(1),
+    Backspace: () => goOn(-1),
+    ArrowRight: () => turnTopic(1),
+    ArrowLeft: () => turnTopic(-1),
+    h: () => explain(),
+    Escape: () => explain(),
+  };
+
   // --- Playlist: paints one pair after another until somebody touches anything ------------------
 
   const SECONDS = { taken: 3, shown: 10 }; // for the page to take a click up; of a finished picture
@@ -124,6 +174,7 @@
     b: showBefore,
     s: showStrokes,
     m: showMirror,
+    h: explain,
     q: showLink,
     p: startOrStopPlaylist,
     Escape: leave,
@@ -132,12 +183,13 @@
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const isShortcut = event.ctrlKey || event.metaKey || event.altKey;
-    if (!isPresenting() || isShortcut || !KEYS[key]) return;
-    if (key.startsWith("Arrow") && event.target.closest?.(".strokes")) return; // moves there
+    const keys = isExplaining() ? EXPLAINING : KEYS;
+    if (!isPresenting() || isShortcut || !keys[key]) return;
+    if (key.startsWith("Arrow") && event.target.closest?.(".strokes, .place, [type=range]")) return;
     event.preventDefault();
     event.stopPropagation();
     if (key !== "p") stopPlaylist();
-    KEYS[key]();
+    keys[key]();
   }, true);
 
   // In full screen the browser keeps Escape to itself.

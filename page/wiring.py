@@ -440,14 +440,21 @@ def _films(page: Page, arrived: Any) -> None:
 def _inside(page: Page) -> None:
     """What is explained of the network and the losses, on the pictures that are chosen."""
     tab = page.inside
-    pictures = page.fields.row(("content", "style"))
-    # What is shown ends before another topic begins.
-    tab.topic.input(inside.stop, None, None, **_private("clicks")).then(
-        inside.show,
-        [tab.topic, *pictures],
-        [tab.screen, tab.status],
-        trigger_mode="multiple",
+    explained = {
+        "fn": inside.show,
+        "inputs": [tab.topic, tab.unit, *page.fields.row(("content", "style"))],
+        "outputs": [tab.screen, tab.status],
+        "trigger_mode": "multiple",
         **_private("runs"),
+    }
+    # What is shown ends before anything else begins.
+    tab.topic.input(inside.stop, None, None, **_private("clicks")).then(**explained)
+    tab.screen.click(inside.choose_unit, None, tab.unit, **_private("clicks")).then(**explained)
+    tab.screen.select(
+        inside.take_dial,
+        None,
+        [tab.status, page.preset, *page.fields.row(controls.NAMES)],
+        **_private("clicks"),
     )
     gr.on([tab.stop.click, tab.door.collapse], inside.stop, None, None, **_private("clicks"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import re
 from dataclasses import replace
 
@@ -13,19 +14,19 @@ import pytest
 from conftest import example
 from PIL import Image
 
-from nst_core import ImageError, Settings, StopToken
+from nst_core import ImageError, Settings, SettingsError, StopToken
 from nst_core.cli.main import main
 from nst_core.engine.engine import Engine
 from nst_core.engine.job import load_job
 from nst_core.engine.objective import Objective
-from nst_core.explain import losses, maps, panels, report, sections
+from nst_core.explain import explore, losses, maps, markup, panels, parts, report, sections
 from nst_core.networks.extractor import Extractor
 from nst_core.pictures import images
 from nst_core.pictures.regions import as_styles
 from nst_core.sentence import Sentence
 
 PHOTO, PAINTING = example("content/castle"), example("style/great-wave")
-NO_WORDS = panels.Words(Sentence(""), Sentence(""), "")
+NO_WORDS = parts.Words(Sentence(""), Sentence(""), "")
 ENDS = ("block1_conv1", "block2_conv2", "block4_conv3", "block5_conv3")
 
 
@@ -86,11 +87,136 @@ def test_the_strongest_channels_come_first(rng):
 def test_what_excites_a_channel_most_is_its_largest_feature(photo):
     layer, channel = "block3_conv1", 7
     found = maps.features(photo, [layer])[layer]
-    place = maps.most_excited(found, layer, channel, photo.shape[1:3])
+    place, *others = maps.most_excited(found, layer, channel, photo.shape[1:3], 3)
     assert place.feature == found[..., channel].max() == found[place.row, place.column, channel]
     assert place.box == maps.receptive_field(layer, place.row, place.column, photo.shape[1:3])
+    assert [one.feature for one in others] == sorted((one.feature for one in others), reverse=True)
     with pytest.raises(IndexError):
         maps.most_excited(found, layer, found.shape[-1], photo.shape[1:3])
+
+
+def test_no_place_sees_the_middle_of_another():
+    found = np.ones([40, 30, 1], np.float32)
+    found[:, 20:] = 0  # silent there
+    places = maps.most_excited(found, "block2_conv1", 0, (80, 60), 1000)
+    reach = maps.NETWORK["block2_conv1"].halo / maps.NETWORK["block2_conv1"].stride
+    assert len(places) > 10
+    assert all(place.feature > 0 for place in places)
+    for place, other in itertools.combinations(places, 2):
+        assert max(abs(place.row - other.row), abs(place.column - other.column)) > reach
+
+
+def test_a_silent_channel_has_one_place():
+    assert (
+        len(maps.most_excited(np.zeros([5, 5, 1], np.float32), "block1_conv1", 0, (5, 5), 4)) == 1
+    )
+
+
+@pytest.mark.parametrize("layer", ENDS)
+def test_spans_are_the_receptive_fields(layer):
+    size = 70, 50
+    rows, columns = maps.spans(layer, size)
+    for row, column in ((0, 0), (len(rows) // 2, len(columns) // 2), (-1, -1)):
+        field = maps.receptive_field(layer, row % len(rows), column % len(columns), size)
+        assert (rows[row].start, rows[row].end) == (field.top, field.bottom)
+        assert (columns[column].start, columns[column].end) == (field.left, field.right)
+    for spans, side in ((rows, 70), (columns, 50)):
+        starts = [one.own for one in spans]
+        assert starts[0] == 0
+        assert starts == sorted(set(starts))
+        assert side - maps.NETWORK[layer].stride <= starts[-1] < side
+        assert all(one.start <= one.own < one.end for one in spans)
+
+
+@pytest.mark.parametrize("layer", ENDS)
+def test_peaks_are_the_strongest_places(layer):
+    picture = images.load(PHOTO, 80)
+    size = picture.rgb.shape[1:3]
+    found = maps.features(picture.rgb, [layer])[layer]
+    peaks = maps.peaks(picture)[layer]
+    for channel in (0, found.shape[-1] // 2, found.shape[-1] - 1):
+        (place,) = maps.most_excited(found, layer, channel, size)
+        assert peaks.of(layer, channel, size) == place
+    with pytest.raises(IndexError):
+        peaks.of(layer, found.shape[-1], size)
+
+
+def test_peaks_are_found_once_for_equal_pictures(monkeypatch):
+    pixels = np.random.default_rng(3).integers(0, 256, [40, 48, 3], dtype=np.uint8)
+    first = maps.peaks(images.load(pixels, 48))
+    monkeypatch.setattr(maps, "features", None)
+    assert maps.peaks(images.load(pixels.copy(), 48)) is first
+
+
+# --- Explored by clicks -------------------------------------------------------------------------
+
+
+def explored(unit: str, others=None, stop=None) -> list[parts.Section]:
+    return list(explore.explore(PHOTO, explore.Unit.parse(unit), others or {}, stop))
+
+
+def parts_of(section: parts.Section, kind: type) -> list:
+    return [part for part in section.parts if isinstance(part, kind)]
+
+
+def test_a_layer_shows_its_strongest_channels_and_where_they_are_excited():
+    (section,) = explored("block4_conv1")
+    (network,) = parts_of(section, parts.Network)
+    assert network.chosen == "block4_conv1"
+    strongest, crops = parts_of(section, parts.Grid)
+    assert [one.is_chosen for one in strongest.figures] == [True] + [False] * (explore.MAPS - 1)
+    units = [explore.Unit.parse(one.choice) for one in strongest.figures]
+    assert {one.layer for one in units} == {"block4_conv1"}
+    assert len({one.channel for one in units}) == explore.MAPS
+    assert 1 <= len(crops.figures) <= explore.PLACES
+
+
+@pytest.mark.parametrize("channel", [0, 511])
+def test_any_channel_can_be_looked_at(channel):
+    (section,) = explored(f"block5_conv3/{channel}")
+    strongest, _ = parts_of(section, parts.Grid)
+    (chosen,) = [one for one in strongest.figures if one.is_chosen]
+    assert chosen.choice == f"block5_conv3/{channel}"
+
+
+def test_the_examples_that_excite_a_channel_most_come_first():
+    others = {name: example(f"content/{name}") for name in ("cat", "dog", "duck", "owl", "rocket")}
+    unit = explore.Unit("block3_conv2", 40)
+    last = list(explore.explore(PHOTO, unit, others))[-1]
+    figures = parts_of(last, parts.Grid)[-1].figures
+    strength = {}
+    for name, file in others.items():
+        picture = images.load(file, explore.SIZE)
+        found = maps.features(picture.rgb, [unit.layer])[unit.layer]
+        strength[name] = found[..., unit.channel].max()
+    assert [one.caption for one in figures] == sorted(others, key=lambda name: -strength[name])
+
+
+def test_exploring_ends_within_a_picture(monkeypatch):
+    stop, looked_at = StopToken(), []
+    peaks = maps.peaks
+
+    def stopping(picture):
+        looked_at.append(picture)
+        stop.stop()
+        return peaks(picture)
+
+    monkeypatch.setattr(maps, "peaks", stopping)
+    explored("block1_conv1", {"a": PHOTO, "b": PAINTING, "c": PHOTO}, stop)
+    assert len(looked_at) == 1
+
+
+@pytest.mark.parametrize("text", ["block1_conv2", "block1_conv2/0", "block5_conv3/511"])
+def test_units_are_read_as_they_are_spelled(text):
+    assert explore.Unit.parse(text).spell() == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "conv1", "block1_conv2/64", "block1_conv2/-1", "block1_conv2/x", "block1_conv2/²"]
+)
+def test_units_that_are_not_there_are_refused(text):
+    with pytest.raises(SettingsError, match="must be"):
+        explore.Unit.parse(text)
 
 
 # --- The losses ---------------------------------------------------------------------------------
@@ -213,6 +339,27 @@ def test_panels_fill_their_rows(name):
     assert len(panel.cells) % panel.columns in (0, panel.columns - 1)
 
 
+def test_steps_are_gone_through_from_the_same_start(short_panels):
+    *_, last = sections.grow("optimizers", PHOTO, PAINTING)
+    (steps,) = last.parts
+    for _, pictures in steps.runs:
+        assert len(pictures) == 3  # the start, and after each of two steps
+        np.testing.assert_array_equal(pictures[0], steps.runs[0][1][0])
+        assert (pictures[1] != pictures[2]).any()
+
+
+def test_a_slider_moves_a_strip_of_all_steps():
+    pictures = tuple(np.full([6, 9, 3], 60 * number, np.uint8) for number in range(4))
+    section = parts.Section(NO_WORDS, (parts.Steps((("A", pictures), ("B", pictures[:3]))),))
+    shown = markup.section_html(section)
+    assert "max=3" in shown
+    strips = [
+        Image.open(io.BytesIO(base64.b64decode(data)))
+        for data in re.findall(r"data:image/jpeg;base64,([^']*)", shown)
+    ]
+    assert [one.size for one in strips] == [(9, 24), (9, 18)]
+
+
 # --- The report ---------------------------------------------------------------------------------
 
 
@@ -237,7 +384,7 @@ def test_the_report_is_one_file_with_all_pictures_inside(tmp_path, short_panels,
     text = (tmp_path / "r" / "index.html").read_text()
     assert capsys.readouterr().out.strip().endswith("index.html")
     sources = re.findall(r"(?:src|href)='([^']*)'", text)
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(re.match("data:image/(png|jpeg);base64,", source) for source in sources)
     assert "http" not in text
     cells = sum(len(panel.cells) for panel in panels.PANELS.values())
     assert len(sources) > cells + 5 * sections.MAPS

@@ -6,16 +6,19 @@ Understanding Convolutional Networks") look at it through the places that excite
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cachetools
 import numpy as np
 
 from nst_core.engine import device
 from nst_core.networks import NETWORKS
 from nst_core.networks.extractor import Extractor
 from nst_core.networks.network import Layer
+from nst_core.pictures.images import Picture
 from nst_core.settings import DEFAULTS
 
 NETWORK = NETWORKS[DEFAULTS["network"]]
@@ -48,6 +51,14 @@ class FeatureMap:
         return np.repeat(grey[..., np.newaxis], 3, axis=-1)
 
 
+class Span(NamedTuple):
+    """What a row or a column of a layer's positions sees, in px; the end is not included."""
+
+    own: int  # the first pixel that belongs to it, and to no other
+    start: int
+    end: int
+
+
 class Place(NamedTuple):
     """Where a channel is excited most."""
 
@@ -73,8 +84,13 @@ def features(picture: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray
 
 def _own(found: np.ndarray, layer: Layer, picture: np.ndarray) -> np.ndarray:
     before = NETWORK.padding // layer.stride  # positions that are all padding
-    height, width = (-(-(side + _offset(layer)) // layer.stride) for side in picture.shape[1:3])
+    height, width = (_positions(side, layer) for side in picture.shape[1:3])
     return found[before : before + height, before : before + width]
+
+
+def _positions(side: int, layer: Layer) -> int:
+    """Rows or columns of a layer's own positions in a picture with this side in px."""
+    return -(-(side + _offset(layer)) // layer.stride)
 
 
 def _offset(layer: Layer) -> int:
@@ -89,10 +105,11 @@ def strongest(found: np.ndarray, count: int = 8) -> list[FeatureMap]:
         found: its features [h, w, N].
     """
     channels = np.argsort(-found.mean(axis=(0, 1)), kind="stable")[:count]
-    return [_feature_map(found, int(channel)) for channel in channels]
+    return [feature_map(found, int(channel)) for channel in channels]
 
 
-def _feature_map(found: np.ndarray, channel: int) -> FeatureMap:
+def feature_map(found: np.ndarray, channel: int) -> FeatureMap:
+    """The features of one channel, from 0; raises `IndexError` where the layer has none."""
     values = found[..., channel]
     return FeatureMap(channel, values / max(float(values.max()), 1e-12))
 
@@ -118,14 +135,79 @@ def receptive_field(layer: str, row: int, column: int, size: tuple[int, int]) ->
     )
 
 
-def most_excited(found: np.ndarray, layer: str, channel: int, size: tuple[int, int]) -> Place:
-    """The place of a picture that excites a channel most.
+def spans(layer: str, size: tuple[int, int]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """What each row, and each column, of a layer's positions sees of a picture of this size."""
+    height, width = (_positions(side, NETWORK[layer]) for side in size)
+    fields = [receptive_field(layer, row, 0, size) for row in range(height)]
+    rows = tuple(Span(_first(layer, row), box.top, box.bottom) for row, box in enumerate(fields))
+    fields = [receptive_field(layer, 0, column, size) for column in range(width)]
+    columns = tuple(
+        Span(_first(layer, column), box.left, box.right) for column, box in enumerate(fields)
+    )
+    return rows, columns
+
+
+def _first(layer: str, position: int) -> int:
+    """The first pixel that belongs to a row or a column of positions, and to no other."""
+    return max(0, position * NETWORK[layer].stride - _offset(NETWORK[layer]))
+
+
+def most_excited(
+    found: np.ndarray, layer: str, channel: int, size: tuple[int, int], count: int = 1
+) -> list[Place]:
+    """The places of a picture that excite a channel most, the strongest first.
+
+    None of them sees the middle of another: that would show the same thing again. There may be
+    fewer than `count`, since those without any feature are left out, but for the first.
 
     Args:
         found: the layer's features of the picture, [h, w, N].
         channel: from 0; raises `IndexError` where the layer has none.
         size: height and width of the picture in px.
     """
-    values = found[..., channel]
-    row, column = map(int, np.unravel_index(values.argmax(), values.shape))
-    return Place(row, column, float(values[row, column]), receptive_field(layer, row, column, size))
+    values = found[..., channel].copy()
+    reach = -(-NETWORK[layer].halo // NETWORK[layer].stride)  # positions
+    places: list[Place] = []
+    while len(places) < count:
+        row, column = map(int, np.unravel_index(values.argmax(), values.shape))
+        feature = float(values[row, column])
+        if places and feature <= 0:
+            break
+        places.append(Place(row, column, feature, receptive_field(layer, row, column, size)))
+        rows, columns = (slice(max(0, one - reach), one + reach + 1) for one in (row, column))
+        values[rows, columns] = -1.0
+    return places
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The strongest place of each channel of a layer in one picture; arrays of length N."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    features: np.ndarray
+
+    def of(self, layer: str, channel: int, size: tuple[int, int]) -> Place:
+        """That of one channel; raises `IndexError` where the layer has none."""
+        row, column = int(self.rows[channel]), int(self.columns[channel])
+        box = receptive_field(layer, row, column, size)
+        return Place(row, column, float(self.features[channel]), box)
+
+
+MAX_PEAKS = 200  # pictures whose peaks are kept, some 40 kB each
+
+
+@cachetools.cached(
+    cachetools.LRUCache(MAX_PEAKS), key=lambda picture: picture.checksum, lock=threading.Lock()
+)
+def peaks(picture: Picture) -> dict[str, Peaks]:
+    """Where each channel of each layer is excited most; found once for equal pictures."""
+    return {name: _peaks(found) for name, found in features(picture.rgb, NETWORK.names).items()}
+
+
+def _peaks(found: np.ndarray) -> Peaks:
+    height, width, channels = found.shape
+    flat = found.reshape(height * width, channels)
+    strongest = flat.argmax(axis=0)
+    rows, columns = (one.astype(np.int16) for one in np.divmod(strongest, width))
+    return Peaks(rows, columns, flat[strongest, np.arange(channels)])

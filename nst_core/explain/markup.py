@@ -5,42 +5,82 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable
+import itertools
+import json
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from PIL import Image
 
 from nst_core.explain.losses import EQUATIONS
-from nst_core.explain.sections import (
+from nst_core.explain.parts import (
     Curves,
     Figure,
     Grid,
     Network,
     Paragraph,
     Part,
+    Pointing,
     Section,
+    Steps,
     Table,
 )
+from nst_core.networks.network import Layer
+from nst_core.sentence import Sentence
 
 COLOURS = {"total": "#666", "content": "#1f77b4", "style": "#d62728", "tv": "#2ca02c"}
 DECADES = 5  # of a plot, at most
+
+QUALITY = 90  # of JPEGs; PNG takes no notice of it
+
+# What stands at a picture that one points at, and at what is seen there; and at a slider.
+POINTED = Sentence("Click a place"), Sentence("What one position sees there")
+STEPPED = Sentence("Step by step (arrow keys):"), Sentence("step")
 
 # A text -> what is said, in whichever language.
 Say = Callable[[str], str]
 
 STYLE = """
 .explained .grid{display:grid;gap:.5rem;grid-template-columns:repeat(var(--columns),minmax(0,1fr))}
-.explained figure{margin:0}.explained .grid img{width:100%;display:block}
+.explained figure{margin:0;min-width:0}
+.explained .grid img{width:100%;display:block;margin:0}
 .explained .coarse img{image-rendering:pixelated;aspect-ratio:1;object-fit:contain}
-.explained figcaption,.explained .source{font-size:.85rem;opacity:.75}
-.explained .net{width:100%;max-height:9rem}.explained .net rect{fill:#cfe0f2;stroke:#1f4e79}
+.explained figcaption,.explained .source{font-size:.85rem;opacity:.85}
+.explained .coarse button img{aspect-ratio:auto}
+.explained button{display:block;width:100%;padding:0;border:0;background:none;cursor:pointer;
+box-shadow:none}
+.explained figure button{outline:2px solid #0000}
+.explained button:hover,.explained button:focus-visible{outline:2px solid #1f77b4}
+.explained figure button[aria-pressed=true]{outline:3px solid #e8a000}
+.explained p{margin:.8rem 0 .3rem}
+.explained .net{display:flex;gap:4px 16px;align-items:end;margin:.5rem 0}
+.explained .block{text-align:center;font-size:.8rem}
+.explained .layers{display:flex;gap:2px;height:100px;align-items:center}
+.explained .layers>*{width:34px;height:100%;display:grid;place-items:center}
+.explained .layers i{display:block;background:#cfe0f2;border:1px solid #1f4e79;min-height:6px}
+.explained .layers [aria-pressed=true] i{background:#e8a000;border-color:#7a5400}
+.explained .pointing{display:grid;gap:.5rem;grid-template-columns:2fr 1fr;
+max-width:40rem}
+.explained .pointing img{width:100%;display:block;margin:0;image-rendering:pixelated}
+.explained .place{position:relative;cursor:crosshair;touch-action:pan-y}
+.explained .place i{position:absolute;border:2px solid #e8a000;box-shadow:0 0 0 1px #000c;
+min-width:6px;min-height:6px;box-sizing:border-box;pointer-events:none}
+.explained .seen img{aspect-ratio:1;object-fit:contain}
+.explained .steps label{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}
+.explained .steps input{flex:1 1 12rem;accent-color:#e8a000}.explained output{min-width:2em}
+.explained .window{overflow:hidden}
+.explained .steps .window img{image-rendering:auto;
+transform:translateY(calc(-100% * min(var(--step),var(--pictures) - 1) / var(--pictures)))}
 .explained .plot{width:100%;max-width:44rem;display:block}
 .explained .plot polyline{fill:none;stroke-width:1.5}
 .explained .plot line{stroke:#8884}.explained .plot text{font-size:10px;fill:currentColor}
 .explained table{border-collapse:collapse}
 .explained :is(td,th){padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8884}
 .explained :is(td,th):first-child{text-align:left}
-@media(max-width:600px){.explained .grid{grid-template-columns:repeat(min(var(--columns),3),1fr)}}
+@media(max-width:600px){
+.explained .grid{grid-template-columns:repeat(var(--narrow,var(--columns)),minmax(0,1fr))}
+.explained table{font-size:.75rem}.explained :is(td,th){padding:.2rem .3rem}
+.explained .net{gap:4px}.explained .layers>*{width:22px}.explained .layers{gap:1px}}
 """
 
 
@@ -61,21 +101,34 @@ def _text(text: str, say: Say) -> str:
 def _grid(grid: Grid, say: Say) -> str:
     figures = "".join(_figure(figure, say) for figure in grid.figures)
     kind = "grid coarse" if grid.is_coarse else "grid"
-    return f"<div class='{kind}' style='--columns:{grid.columns}'>{figures}</div>"
+    # On phones rows are cut into equal parts, so that what stands below each other still does.
+    narrow = 4 if grid.columns % 4 == 0 else min(grid.columns, 3)
+    columns = f"--columns:{grid.columns};--narrow:{narrow}"
+    return f"<div class='{kind}' style='{columns}'>{figures}</div>"
 
 
 def _figure(figure: Figure, say: Say) -> str:
     caption = html.escape(say(figure.caption), quote=True)
+    inner = f"<img alt='{caption}' src='{_inside(figure.picture)}'>"
+    if figure.choice:
+        inner = _button(inner, figure.choice, figure.is_chosen)
+    return f"<figure>{inner}<figcaption>{caption}</figcaption></figure>"
+
+
+def _button(inner: str, choice: str, is_chosen: bool, label: str = "") -> str:
+    """What is clicked to choose something, named by its inside if it has no label."""
+    named = f" aria-label='{html.escape(label, quote=True)}' title='{label}'" if label else ""
+    pressed = str(is_chosen).lower()
+    choice = html.escape(choice, quote=True)
     return (
-        f"<figure><img alt='{caption}' src='{_inside(figure.picture)}'>"
-        f"<figcaption>{caption}</figcaption></figure>"
+        f"<button type=button data-choice='{choice}' aria-pressed={pressed}{named}>{inner}</button>"
     )
 
 
-def _inside(picture: np.ndarray) -> str:
+def _inside(picture: np.ndarray, kind: str = "PNG") -> str:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    Image.fromarray(picture).save(file, kind, quality=QUALITY)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _paragraph(paragraph: Paragraph, say: Say) -> str:
@@ -84,16 +137,70 @@ def _paragraph(paragraph: Paragraph, say: Say) -> str:
 
 def _network(network: Network, say: Say) -> str:
     """A row of boxes: as high as a layer's pictures are, as wide as it has channels."""
-    boxes, left, stride = [], 0.0, 1
-    for name, its_stride, channels in network.layers:
-        height, width = 120 / its_stride, 8 + channels / 16
-        left += 4 if its_stride == stride else 14
-        boxes.append(
-            f"<rect x='{left:.0f}' y='{70 - height / 2:.0f}' width='{width:.0f}' "
-            f"height='{height:.0f}'><title>{name} ({channels})</title></rect>"
-        )
-        left, stride = left + width, its_stride
-    return f"<svg class=net role=img viewBox='0 0 {left + 4:.0f} 140'>{''.join(boxes)}</svg>"
+    blocks = itertools.groupby(network.layers, lambda layer: layer.name.partition("_")[0])
+    drawn = "".join(_block(name, layers, network) for name, layers in blocks)
+    return f"<div class=net>{drawn}</div>"
+
+
+def _block(name: str, layers: Iterable[Layer], network: Network) -> str:
+    boxes = "".join(_layer(one, network) for one in layers)
+    return f"<div class=block><div class=layers>{boxes}</div><span>{name}</span></div>"
+
+
+def _layer(layer: Layer, network: Network) -> str:
+    box = f"<i style='width:{4 + layer.channels / 32:g}px;height:{96 / layer.stride:g}px'></i>"
+    label = f"{layer.name} ({layer.channels})"
+    if not network.chosen:
+        return f"<span title='{label}'>{box}</span>"
+    return _button(box, layer.name, layer.name == network.chosen, label)
+
+
+def _pointing(pointing: Pointing, say: Say) -> str:
+    """The picture with the middle position's field; on the page one points at others."""
+    height, width = pointing.picture.shape[:2]
+    row, column = (spans[len(spans) // 2] for spans in (pointing.rows, pointing.columns))
+    box = (
+        f"left:{100 * column.start / width:.2f}%;top:{100 * row.start / height:.2f}%;"
+        f"width:{100 * (column.end - column.start) / width:.2f}%;"
+        f"height:{100 * (row.end - row.start) / height:.2f}%"
+    )
+    seen = pointing.picture[row.start : row.end, column.start : column.end]
+    data = "".join(
+        f" data-{name}='{json.dumps(spans)}'"
+        for name, spans in (("rows", pointing.rows), ("columns", pointing.columns))
+    )
+    photo, field = (html.escape(say(text), quote=True) for text in POINTED)
+    return (
+        f"<div class=pointing{data}><figure><div class=place tabindex=0 role=img "
+        f"aria-label='{photo}'><img alt='' src='{_inside(pointing.picture)}'><i style='{box}'></i>"
+        f"</div><figcaption>{photo}</figcaption></figure>"
+        f"<figure class=seen><img alt='{field}' src='{_inside(seen)}'>"
+        f"<figcaption>{field}</figcaption></figure></div>"
+    )
+
+
+def _steps(steps: Steps, say: Say) -> str:
+    """Each run as one strip of pictures, which a slider moves behind a window."""
+    last = max(len(pictures) for _, pictures in steps.runs) - 1
+    runs = "".join(_run(say(label), pictures) for label, pictures in steps.runs)
+    name, step = (_text(text, say) for text in STEPPED)
+    moved = "this.closest('.steps').style.setProperty('--step',this.value);"
+    moved += "this.nextElementSibling.value=this.value"
+    return (
+        f"<div class=steps style='--step:{last}'><label>{name} <input type=range min=0 max={last} "
+        f'value={last} oninput="{moved}"> {step} <output>{last}</output></label>'
+        f"<div class=grid style='--columns:{len(steps.runs)}'>{runs}</div></div>"
+    )
+
+
+def _run(label: str, pictures: tuple[np.ndarray, ...]) -> str:
+    height, width = pictures[0].shape[:2]
+    caption, strip = html.escape(label, quote=True), np.concatenate(pictures)
+    return (
+        f"<figure><div class=window style='--pictures:{len(pictures)};"
+        f"aspect-ratio:{width}/{height}'><img alt='{caption}' src='{_inside(strip, 'JPEG')}'></div>"
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
 def _curves(curves: Curves, say: Say) -> str:
@@ -143,6 +250,8 @@ _PARTS: dict[type[Part], Callable[..., str]] = {
     Grid: _grid,
     Paragraph: _paragraph,
     Network: _network,
+    Pointing: _pointing,
+    Steps: _steps,
     Curves: _curves,
     Table: _table,
 }

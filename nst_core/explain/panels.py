@@ -18,6 +18,7 @@ from PIL import Image
 from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain.losses import BLOCKS, blocks_up_to
+from nst_core.explain.parts import Words
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.sentence import Sentence
@@ -53,21 +54,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What there is to be seen, in at most three sentences, and where that is from."""
-
-    title: Sentence
-    text: Sentence
-    source: str
-
-
-@dataclass(frozen=True)
 class Panel:
     """Pictures that show one thing side by side."""
 
     words: Words
     cells: tuple[Cell, ...]
     columns: int
+    is_stepped: bool = False  # afterwards one goes through all of its steps
 
 
 class Moment(NamedTuple):
@@ -118,9 +111,10 @@ _BARE = Settings(
 )
 
 
-def _rebuilt(layer: str) -> Cell:
-    settings = replace(_BARE, content_layer=layer, content_weight=1.0, steps=120)
-    return Cell(layer, settings)
+def _rebuilt(block: int) -> Cell:
+    """A photo from one layer. Near the pixels steps are cheap, and an exact picture takes many."""
+    layer, steps = f"block{block}_conv2", 120 if block <= 2 else 60
+    return Cell(layer, replace(_BARE, content_layer=layer, content_weight=1.0, steps=steps))
 
 
 # What makes the layers' E_l about equally strict: in the paper's equal weights the first block of
@@ -153,7 +147,7 @@ def _dial(alpha: float, last: int) -> Cell:
         style_weight=1.0,
         style_layers=layers,
         size=96,
-        steps=30,
+        steps=20,
     )
     label = Sentence("alpha {alpha}, {blocks}", alpha=f"{alpha:g}", blocks=_blocks(last))
     return Cell(label, settings)
@@ -181,7 +175,7 @@ PANELS: dict[str, Panel] = {
             ),
             "Gatys et al. 2015, figure 1, lower row",
         ),
-        tuple(_rebuilt(f"block{block}_conv2") for block in BLOCKS),
+        tuple(map(_rebuilt, BLOCKS)),
         len(BLOCKS),
     ),
     "style": Panel(
@@ -230,5 +224,6 @@ PANELS: dict[str, Panel] = {
             _optimized("lbfgs", Sentence("L-BFGS")),
         ),
         3,
+        is_stepped=True,
     ),
 }

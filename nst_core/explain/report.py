@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nst_core.explain.markup import STYLE, section_html
-from nst_core.explain.panels import SIZE, Words
-from nst_core.explain.sections import TOPICS, Figure, Grid, Section, grow
+from nst_core.explain.panels import SIZE
+from nst_core.explain.parts import Figure, Grid, Section, Words
+from nst_core.explain.sections import TOPICS, grow
 from nst_core.files import write_whole
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource

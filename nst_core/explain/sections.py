@@ -11,15 +11,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain import losses, maps
+from nst_core.explain.explore import channel_name, description
 from nst_core.explain.losses import BLOCKS, blocks_up_to
-from nst_core.explain.panels import PANELS, SIZE, Panel, Words, paint
+from nst_core.explain.panels import PANELS, SIZE, Panel, paint
+from nst_core.explain.parts import (
+    Curves,
+    Figure,
+    Grid,
+    Network,
+    Part,
+    Parts,
+    Section,
+    Steps,
+    Table,
+    Words,
+)
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.sentence import Sentence
@@ -35,55 +47,7 @@ EXPLAINED = Settings(
 )
 
 
-class Figure(NamedTuple):
-    """A picture, uint8 [H, W, 3], with what is said below it."""
-
-    picture: np.ndarray
-    caption: str
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Pictures side by side; `is_coarse` where each of their few pixels is to be seen."""
-
-    figures: tuple[Figure, ...]
-    columns: int
-    is_coarse: bool = False
-
-
-class Paragraph(NamedTuple):
-    """A sentence of its own."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Network:
-    """The layers of the network, to be drawn: (name, stride, channels) in their order."""
-
-    layers: tuple[tuple[str, int, int], ...]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """What each term of the loss weighs after each step, beside its equation."""
-
-    terms: dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Numbers in rows under a head."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-Part = Grid | Paragraph | Network | Curves | Table
-
-
 # Photo, painting, stop token -> what is to be seen, as it grows.
-Parts = tuple[Part, ...]
 Growing = Generator[Parts, None, None]
 Grow = Callable[[ImageSource, ImageSource, StopToken], Growing]
 
@@ -94,13 +58,6 @@ class Topic:
 
     words: Words
     grow: Grow
-
-
-class Section(NamedTuple):
-    """What is said, and what is to be seen."""
-
-    words: Words
-    parts: Parts
 
 
 def grow(
@@ -127,37 +84,19 @@ def grow(
 def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
     shown = {"photo": _load(photo), "painting": _load(painting)}
     found = {name: maps.features(one, maps.NETWORK.names) for name, one in shown.items()}
-    layers = tuple((one.name, one.stride, one.channels) for one in maps.NETWORK.layers)
-    parts: list[Part] = [Network(layers)]
+    parts: list[Part] = [Network(maps.NETWORK.layers)]
     for layer in (f"block{block}_conv2" for block in BLOCKS):
         if stop.is_set():
             return
         strongest = maps.strongest(found["photo"][layer], MAPS)
-        figures = [Figure(one.image, _channel(one.channel)) for one in strongest]
+        figures = [Figure(one.image, channel_name(one.channel)) for one in strongest]
         for name, picture in shown.items():
             size = picture.shape[1], picture.shape[2]
-            place = maps.most_excited(found[name][layer], layer, strongest[0].channel, size)
+            excited = found[name][layer], layer, strongest[0].channel, size
+            place = maps.most_excited(*excited)[0]
             figures.append(Figure(place.box.of(images.to_uint8(picture)), _EXCITES[name]))
-        parts += [_described(layer), Grid(tuple(figures), len(figures), is_coarse=True)]
+        parts += [description(layer), Grid(tuple(figures), len(figures), is_coarse=True)]
         yield tuple(parts)
-
-
-def _described(layer: str) -> Paragraph:
-    described = maps.NETWORK[layer]
-    return Paragraph(
-        Sentence(
-            "{layer}: {channels} channels, a position every {stride} px, each sees {field} x "
-            "{field} px.",
-            layer=layer,
-            channels=described.channels,
-            stride=described.stride,
-            field=described.stride + 2 * described.halo,
-        )
-    )
-
-
-def _channel(number: int) -> Sentence:
-    return Sentence("channel {number}", number=number)
 
 
 _EXCITES = {
@@ -173,17 +112,28 @@ def topic_of(panel: Panel) -> Topic:
     """What a panel explains: its pictures, as they grow together."""
 
     def grown(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
-        last: dict[int, Frame] = {}
+        pictures: dict[int, list[np.ndarray]] = {}
         for moment in paint(panel, photo, painting, stop):
-            last[moment.cell] = moment.frame
-            if len(last) == len(panel.cells) and moment.cell == max(last):
-                figures = tuple(
-                    Figure(last[number].image, cell.label)
-                    for number, cell in enumerate(panel.cells)
-                )
-                yield (Grid(figures, panel.columns),)
+            so_far = pictures.setdefault(moment.cell, [])
+            so_far[:] = [*so_far, moment.frame.image] if panel.is_stepped else [moment.frame.image]
+            if len(pictures) == len(panel.cells) and moment.cell == max(pictures):
+                yield (_side_by_side(panel, pictures),)
+        if panel.is_stepped and len(pictures) == len(panel.cells):
+            yield (_step_by_step(panel, pictures),)
 
     return Topic(panel.words, grown)
+
+
+def _side_by_side(panel: Panel, pictures: dict[int, list[np.ndarray]]) -> Grid:
+    figures = tuple(
+        Figure(pictures[number][-1], cell.label) for number, cell in enumerate(panel.cells)
+    )
+    return Grid(figures, panel.columns)
+
+
+def _step_by_step(panel: Panel, pictures: dict[int, list[np.ndarray]]) -> Steps:
+    runs = ((cell.label, tuple(pictures[number])) for number, cell in enumerate(panel.cells))
+    return Steps(tuple(runs))
 
 
 # --- Losses -------------------------------------------------------------------------------------
