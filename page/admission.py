@@ -217,6 +217,8 @@ class Admission:
         """Raise `RefusedError` for what is not to be taken, before anything of it is read."""
         if body.route.kind is Kind.SHUT:
             raise RefusedError(404, say("notices.nothing_here"))
+        if not gradio_inside.is_answered_to(scope):
+            raise RefusedError(404, say("notices.nothing_here"))
         self._check_size(body, body.announced)
         if not body.is_sending:
             return

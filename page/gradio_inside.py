@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qs
 
 import gradio as gr
 from anyio.to_thread import run_sync
@@ -30,6 +31,7 @@ from starlette.types import Scope
 # sends, or give it to ffmpeg.
 UPLOAD_PATH = "/gradio_api/upload"
 CALL_PATHS = ("/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/mcp")
+STREAM_PATH, ANSWER_PATH = "/gradio_api/queue/data", "/gradio_api/call/"
 UNUSED_PATHS = ("/gradio_api/process_recording", "/gradio_api/deep_link", "/gradio_api/vibe-")
 
 # The packages that an error may come of.
@@ -87,6 +89,32 @@ def unanswered(scope: Scope) -> set[Any]:
     events = scope["app"].get_blocks()._queue.event_ids_to_events.values()
     marks = {event.request.scope.get(MARK) for event in events}
     return marks - {None}
+
+
+def is_answered_to(scope: Scope) -> bool:
+    """Whether there is, or was until it was read, what a request for a call's answers asks for.
+
+    For what it does not know, Gradio would begin an answer, and break off with a traceback.
+    """
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    if scope["method"] != "GET" or not isinstance(scope.get("app"), App):
+        return True
+    queue = scope["app"].get_blocks()._queue
+    if path == STREAM_PATH:
+        asked = parse_qs(scope["query_string"].decode("latin-1"))
+        return asked.get("session_hash", [""])[-1] in queue.pending_messages_per_session
+    if path.startswith(ANSWER_PATH):
+        return _session_of(path.rpartition("/")[2], queue) in queue.pending_messages_per_session
+    return True
+
+
+def _session_of(event_id: str, queue: Queue) -> str | None:
+    """Whose call it is; of one who did not say it, Gradio takes the call for the session."""
+    event = queue.event_ids_to_events.get(event_id)
+    if event is not None:
+        return event.session_hash
+    pending = list(queue.pending_event_ids_session.items())
+    return next((session for session, events in pending if event_id in events), event_id)
 
 
 def is_wrong_call(error: Exception) -> bool:

@@ -158,9 +158,9 @@ class Studio:
             with self._lock:
                 if self._paintings.get(token) is before:
                     self._paintings[token] = painting
+                    self._let_go()  # or those that are gone would count, and another forget
                     self._memories.pop(token, None)  # or it might be the oldest, and forget
                     self._memories[token] = painting.easel
-                    self._let_go()
                     return painting
 
     def find(self, token: str | None) -> Painting | None:

@@ -132,7 +132,7 @@ class Turns:
         with self._changed:
             for one in [session] if session else list(self._expected):
                 if one in self._expected:
-                    self._expected[one] = reason
+                    self._expected[one] = self._expected[one] or reason
             for ticket in [self._running, *self._waiting]:
                 if ticket and session in (None, ticket.session):
                     ticket.stop.stop(reason)

@@ -73,7 +73,10 @@ class Server:
         if answer.status_code != 200:
             return f"status {answer.status_code}", answer.json()
         path = f"gradio_api/call/{endpoint}/{answer.json()['event_id']}"
-        events = self.http.get(path).text.strip().split("\n\n")
+        told = self.http.get(path)
+        if told.status_code != 200:
+            return f"status {told.status_code}", told.json()
+        events = told.text.strip().split("\n\n")
         event, data = events[-1].split("\n")
         return event.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 

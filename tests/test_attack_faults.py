@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def test_told_to_end_during_a_run(tmp_path):
     assert "Traceback" not in server.log()
     assert list(server.cache.rglob("frame.jpg"))
     assert unfinished(server.cache) == []
+
+
+def test_killed_at_random_moments(attack):
+    """Films, batches and runs of the page: nothing is half-written, and everything goes on."""
+    count = attack.extent(6, 100)
+    command = [sys.executable, ROOT / "tests" / "killed.py", str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count('"killed": true') == count
+    attack.tell(f"Killed {count} times at random moments, and gone on with.")
 
 
 def test_a_full_disk_is_told_and_costs_nothing(server):

@@ -268,3 +268,14 @@ def test_a_hostile_file_name_stays_a_name(name, server, pair):
     assert path.is_relative_to(server.folder)
     assert len(path.name) < 256
     assert "/" not in path.name
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["call/stylize/unknown", "call/v2/stylize/unknown", "queue/data?session_hash=x", "queue/data"],
+)
+def test_answers_that_there_are_none_of_are_refused_in_words(server, path):
+    """Gradio would break its answer off, and write a traceback for each who asks."""
+    answer = server.http.get(f"gradio_api/{path}")
+    assert (answer.status_code, answer.json()["error"]) == (404, "There is nothing here.")
+    assert "Traceback" not in server.log()

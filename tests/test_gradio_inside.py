@@ -52,6 +52,7 @@ ATTRIBUTES = [
     (processing_utils, "async_ssrf_protected_download", "fetch_nothing"),
     (processing_utils, "async_ssrf_protected_get", "fetch_nothing"),
     (routes.App, "get_blocks", "unanswered"),
+    (routes.App, "get_blocks", "is_answered_to"),
     (route_utils, "FnIndexInferError", "UnknownEndpoint"),
 ]
 
@@ -63,6 +64,8 @@ SPELLED = [
     (queueing.Event, "self.alive", "is_wanted"),
     (blocks.Blocks, "self._queue", "event"),
     (queueing.Queue, "self.event_ids_to_events", "unanswered"),
+    (queueing.Queue, "self.pending_messages_per_session", "is_answered_to"),
+    (queueing.Queue, "self.pending_event_ids_session", "_session_of"),
     (queueing.Event, "self.request", "marked"),
     (asyncio.Queue, "self._queue", "oldest_unread"),
     (utils, '"GRADIO_TEMP_DIR"', "move_in"),

@@ -105,6 +105,16 @@ def test_who_paints_does_not_forget_for_others(stand):
     assert [first.easel.memory_nbytes, second.easel.memory_nbytes] == [90, 0]
 
 
+def test_a_memory_goes_with_its_painting_before_that_of_another_does(stand):
+    kept, used, unused, new = Studio(100, 100), stand(80), stand(80), stand(80)
+    kept.keep("used", used)
+    kept.keep("unused", unused)
+    assert kept.find("used") is used
+    kept.keep("new", new)
+    assert kept.find("unused") is None
+    assert [used.easel.memory_nbytes, new.easel.memory_nbytes] == [40, 40]
+
+
 def test_what_is_too_old_goes_and_its_memory_with_it(stand, monkeypatch):
     """By a clock that never jumps, and also while nobody paints."""
     now = [0.0]

@@ -106,7 +106,7 @@ def test_a_painting_is_looked_at_once_for_all_frames(castle, great_wave, monkeyp
             return net.predict(painting)
 
     monkeypatch.setattr(stylizer, "load_stylizer", lambda _: Watched)
-    stylizer._vector.cache.clear()
+    stylizer.kept_vector.cache.clear()
     first = stylizer.preview(content, [(style, 1.0)], None)
     np.testing.assert_array_equal(stylizer.preview(content, [(style, 1.0)], None), first)
     assert len(seen) == 1

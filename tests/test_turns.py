@@ -282,6 +282,15 @@ def test_stop_also_ends_what_is_about_to_join():
         assert not ticket.stop.is_set()
 
 
+def test_of_several_reasons_the_first_one_stays_before_the_joining_too():
+    turns = Turns()
+    turns.expect("a")
+    turns.stop(reason="server ends")
+    turns.stop("a")
+    with turns.join("a") as ticket:
+        assert ticket.stop.reason == "server ends"
+
+
 def test_stop_of_another_or_before_it_was_expected_ends_nothing():
     turns = Turns()
     turns.stop("a")

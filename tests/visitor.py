@@ -5,6 +5,7 @@ Screenshots are kept in test-artifacts/, to be looked at.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -86,6 +87,16 @@ def _wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     pytest.fail("the page was not served within a minute")
+
+
+def wait_until_open(port: int) -> None:
+    """Until something listens at a port of the loopback address."""
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)
+    pytest.fail("nothing listens within a minute")
 
 
 @contextmanager

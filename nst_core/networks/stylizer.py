@@ -100,11 +100,13 @@ def _style_sized(painting: np.ndarray) -> np.ndarray:
 
 
 def _mixed_vector(handle: str | None, styles: Styles) -> tf.Tensor:
-    return tf.add_n([share * _vector(handle, checksum(style), style) for style, share in styles])
+    return tf.add_n(
+        [share * kept_vector(handle, checksum(style), style) for style, share in styles]
+    )
 
 
 @cached(LRUCache(KEPT_VECTORS), lambda *key: hashkey(*key[:-1]), threading.Lock())
-def _vector(handle: str | None, _checksum: str, style: np.ndarray) -> tf.Tensor:
+def kept_vector(handle: str | None, _checksum: str, style: np.ndarray) -> tf.Tensor:
     """What a stylizer knows of a painting, which a film asks for at each frame."""
     return load_stylizer(handle).predict(style)  # type: ignore[attr-defined]
 
