@@ -60,7 +60,7 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
     asked, last = _asked_for(request), Kept.read(kept)
     try:
         if last and asked in ({}, last.asked):
-            found = _last(last.token)
+            found = last_picture(last.token)
             if found:
                 return found
         if asked:
@@ -70,7 +70,7 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
 
 
-def _last(token: str) -> list[Any] | None:
+def last_picture(token: str) -> list[Any] | None:
     """The picture of this token, as it is in memory, or else as its file is."""
     painting = STUDIO.find(token)
     if painting is not None:

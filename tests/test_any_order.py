@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,7 @@ from visits import CASTLE, WAVE, values_of
 
 from nst_core import Easel, Frame, Settings, StopToken
 from page import paint, share, studio, turns
+from page.limits import LIMITS
 from page.studio import Studio
 from page.turns import TURN_OVER, BusyError, Ticket, Turns
 
@@ -453,6 +455,9 @@ class PageInAnyOrder(RuleBasedStateMachine):
         self.patch.setattr(turns, "TURNS", self.turns)
         self.patch.setattr(turns, "LOOK_AGAIN", 0)
         self.patch.setenv("GRADIO_TEMP_DIR", str(self.folder))
+        self.later = 0.0  # seconds, by which the paintings that are kept are older
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + self.later)
+        self.patch.setattr(studio, "time", clock)
         self.tabs = {name: Tab(name) for name in ("mine", "my second", "yours")}
         self.tokens: dict[bool, str | None] = {True: None, False: None}  # of me, of you
         self.steps: dict[str, int] = {}  # of each painting that is kept
@@ -461,8 +466,8 @@ class PageInAnyOrder(RuleBasedStateMachine):
     def empty(self) -> None:
         """All paintings go: too many others have painted, or the server begins anew."""
         self.steps.clear()
-        studio.STUDIO._paintings.clear()
-        studio.STUDIO._memories.clear()
+        self.later += LIMITS.age_seconds + 1
+        studio.STUDIO.expire()
 
     @contextlib.contextmanager
     def event(self, name: str) -> Iterator[Tab]:
@@ -531,7 +536,7 @@ class PageInAnyOrder(RuleBasedStateMachine):
         self.end(name)
         token = self.tokens[name != "yours"]
         with self.event(name):
-            found = token and share._last(token)
+            found = token and share.last_picture(token)
         if token in self.steps:
             assert found
 
