@@ -182,11 +182,12 @@ def test_a_restart_with_an_empty_disk(browser, tmp_path):
     """Who comes back finds the page as it opens, and paints."""
     port = visitor.free_port()
     with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(1000 * LIMIT)
-        page.add_init_script(visitor.FOLLOW)
+        context.add_init_script(visitor.FOLLOW)
         for _ in range(2):
+            page = context.new_page()
+            page.set_default_timeout(1000 * LIMIT)
             with visitor.started(tmp_path, visitor.FAKE_APP, port=port) as address:
                 visitor.open_page(page, address, visitor.SHORT)
                 visitor.paint_to_the_end(page)
+            page.close()
             shutil.rmtree(tmp_path / "cache")
