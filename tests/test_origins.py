@@ -16,6 +16,8 @@ from nst_core.engine import device, tiles
 from nst_core.losses import NEAREST_LAYERS, matching
 from nst_core.losses.hypercolumns import SOFTNESS
 from nst_core.networks.extractor import Extractor
+from nst_core.pictures import images
+from nst_core.pictures.margins import without_margins
 
 SETTINGS = Settings(size=128, precision="float32", subject=False)
 CELL = 4  # pixels, of pictures of up to 256 px
@@ -23,9 +25,13 @@ PADDING = 8  # that the network adds
 
 
 def shrunk(name, width, height):
-    """An example as uint8 [height, width, 3], whatever its own aspect ratio."""
+    """An example as uint8 [height, width, 3], whatever its own aspect ratio.
+
+    Without margins, with which nothing is painted, so that it can be found in itself.
+    """
     with Image.open(example(name)) as image:
-        return np.asarray(image.convert("RGB").resize((width, height)))
+        pixels = np.asarray(image.convert("RGB").resize((width, height)))
+    return images.to_uint8(without_margins(pixels[np.newaxis] / np.float32(255)))
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import numpy as np
 # How far a margin reaches at most, in percent of its side.
 DEEPEST = 3.0
 
-# It ends where all of a row differs from the next one: on average by so much of 0 to 1, in some
-# channel, and by so many times what rows of the painting itself usually differ.
-STEP, TIMES = 0.07, 6.0
+# It ends where a row differs from the next one in some channel: on average by so much of 0 to 1, and
+# by more than `SAME` in the same direction at so many of its pixels. A wave along a side is here
+# lighter and there darker.
+STEP, MOST, SAME = 0.07, 0.65, 0.02
 
 # Rows beyond its end that are still mixed with it.
 BLURRED = 1
@@ -44,6 +45,8 @@ def _margin(rows: np.ndarray) -> int:
     deepest = round(len(rows) * DEEPEST / 100)
     if not deepest:
         return 0
-    steps = np.abs(np.diff(rows.mean(axis=1), axis=0)).max(axis=-1)  # [L - 1]
-    ends = np.flatnonzero(steps[:deepest] > max(STEP, TIMES * np.median(steps)))
+    differences = np.diff(rows[: deepest + 1], axis=0)  # [deepest, M, 3]
+    steps = np.abs(differences.mean(axis=1))
+    alike = np.maximum((differences > SAME).mean(axis=1), (differences < -SAME).mean(axis=1))
+    ends = np.flatnonzero(((steps > STEP) & (alike > MOST)).any(axis=-1))
     return int(ends[-1]) + 1 + BLURRED if len(ends) else 0
