@@ -11,9 +11,9 @@ import numpy as np
 # How far a margin reaches at most, in percent of its side.
 DEEPEST = 3.0
 
-# It ends where a row differs from the next one in some channel: on average by so much of 0 to 1, and
-# by more than `SAME` in the same direction at so many of its pixels. A wave along a side is here
-# lighter and there darker.
+# It ends where a row differs from the next one in some channel: on average by so much of 0 to 1,
+# and by more than `SAME` in the same direction at so many of its pixels. A wave along a side is
+# here lighter and there darker.
 STEP, MOST, SAME = 0.07, 0.65, 0.02
 
 # Rows beyond its end that are still mixed with it.
