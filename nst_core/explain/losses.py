@@ -58,6 +58,12 @@ EQUATIONS = (
         "&nbsp; G<sub>ij</sub> = &sum;<sub>k</sub> F<sub>ik</sub> F<sub>jk</sub>",
         _GATYS.format("3 to 5"),
     ),
+    Equation(
+        "tv",
+        "TV = &sum;<sub>ij</sub> |x<sub>i+1,j</sub> &minus; x<sub>ij</sub>| + "
+        "|x<sub>i,j+1</sub> &minus; x<sub>ij</sub>|",
+        "smoothness: Rudin et al. 1992",
+    ),
 )
 
 

@@ -169,9 +169,10 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("Content: the photo rebuilt from one layer alone"),
             Sentence(
-                "Each picture began as noise and was changed until one layer answered to it as to "
-                "the photo. Near the pixels nothing is lost; deep layers forget colours and exact "
-                "places, and keep what is there. That is why content is compared in a deep layer."
+                "Each picture began as noise and was changed until one layer found the same in it "
+                "as in the photo. Early layers lose nothing; deep ones forget exact colours and "
+                "edges, but know what is where, and block5 has forgotten nearly all. So content is "
+                "compared in block4: it keeps the things and leaves room for the painting."
             ),
             "Gatys et al. 2015, figure 1, lower row",
         ),
@@ -182,10 +183,11 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("Style: the painting's texture, from more and more layers"),
             Sentence(
-                "Each picture began as noise and has nothing of a photo. Gram matrices tell which "
-                "features occur together, not where: with more layers, larger pieces of the "
-                "painting come back. Matched features, below, take each place from one place of the"
-                " painting, so strokes stay whole."
+                "Each picture began as noise and has nothing of a photo. A Gram matrix is a table "
+                "of which channels find something at the same places, whatever these are: the "
+                "painting's marks without its things, and larger ones with more layers. Matched "
+                "features, below, give each place the most similar place of the painting; block5 "
+                "adds nothing to them."
             ),
             "Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022",
         ),
@@ -199,8 +201,9 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("The two dials: how much of the photo, and which layers"),
             Sentence(
-                "From left to right alpha grows, the weight of the photo: the same layers give less"
-                " of the painting. From top to bottom more layers count: strokes become larger."
+                "Each picture began as the photo. From left to right alpha grows, the weight of "
+                "the photo, and the painting fades. From top to bottom more layers are compared "
+                "with the painting, and its marks become larger."
             ),
             "Gatys et al. 2015, figure 3",
         ),
@@ -211,10 +214,11 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("Step by step: three ways down"),
             Sentence(
-                "All three begin with the same grey canvas and follow the same gradient. Gradient "
-                "descent, the course paper's, moves along it by a fixed rate; Adam gives each pixel"
-                " a rate of its own; L-BFGS learns the curvature from the steps before, and is "
-                "there first."
+                "All three begin with the same grey canvas, and each step changes every pixel a "
+                "little in the direction that makes the loss smaller, its gradient. Gradient "
+                "descent, the course paper's, goes the same way at a fixed rate; Adam gives each "
+                "pixel a rate of its own. L-BFGS also learns from the steps before how the slope "
+                "changes, and needs the fewest."
             ),
             "The course paper; Kingma and Ba 2015; Liu and Nocedal 1989",
         ),

@@ -27,8 +27,9 @@ NAME = "index.html"
 INTRODUCTION = Words(
     Sentence("Inside neural style transfer"),
     Sentence(
-        "A network that was trained to name what photos show, VGG-16, tells how near a picture is "
-        "to a photo, and how near to a painting. The picture is changed until both agree."
+        "A photo and a painting go in, and a third picture comes out. Step by step it is changed, "
+        "until a network sees the things of the photo in it, and the marks of the painting. The "
+        "network is VGG-16, which was trained to name what photos show."
     ),
     "Gatys, Ecker and Bethge 2015, arXiv:1508.06576",
 )

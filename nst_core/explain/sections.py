@@ -34,12 +34,15 @@ from nst_core.explain.parts import (
 )
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
+from nst_core.pictures.pyramid import resize
 from nst_core.sentence import Sentence
 from nst_core.settings import Settings
 from nst_core.stop import StopToken
 
 MAPS = 6  # of each layer
 COLUMNS = 4  # of other pictures side by side
+WISHES = 5  # pictures of gradients: the canvas, three terms and their sum
+BLUR = 4  # px
 
 # The run whose losses are shown: the paper's terms from its blank canvas.
 EXPLAINED = Settings(
@@ -94,14 +97,15 @@ def _network(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Grow
             size = picture.shape[1], picture.shape[2]
             excited = found[name][layer], layer, strongest[0].channel, size
             place = maps.most_excited(*excited)[0]
-            figures.append(Figure(place.box.of(images.to_uint8(picture)), _EXCITES[name]))
+            caption = _STRONGEST[name](strongest[0].channel)
+            figures.append(Figure(place.box.of(images.to_uint8(picture)), caption))
         parts += [description(layer), Grid(tuple(figures), len(figures), is_coarse=True)]
         yield tuple(parts)
 
 
-_EXCITES = {
-    "photo": Sentence("excites the first most in the photo"),
-    "painting": Sentence("and in the painting"),
+_STRONGEST: dict[str, Callable[[int], Sentence]] = {
+    "photo": lambda channel: Sentence("channel {number} is strongest here", number=channel),
+    "painting": lambda _: Sentence("and here in the painting"),
 }
 
 
@@ -189,16 +193,23 @@ def _layer_table(
 
 
 def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
-    canvas = np.full_like(_load(photo), 0.5)
-    figures, together = [], np.zeros_like(canvas[0])
+    canvas = _blurred(_load(photo))
+    together = np.zeros_like(canvas[0])
+    figures = [Figure(images.to_uint8(canvas), Sentence("the photo, blurred"))]
     for term, gradient in losses.gradients(canvas, photo, painting, EXPLAINED):
         together += gradient
         figures.append(Figure(losses.wish(gradient), _WISHES[term]))
-        yield (Grid(tuple(figures), COLUMNS),)
+        yield (Grid(tuple(figures), WISHES),)
         if stop.is_set():
             return
     figures.append(Figure(losses.wish(together), Sentence("all together")))
-    yield (Grid(tuple(figures), COLUMNS),)
+    yield (Grid(tuple(figures), WISHES),)
+
+
+def _blurred(picture: np.ndarray) -> np.ndarray:
+    """A picture that lacks outlines and has soft ones: so each term has something to ask for."""
+    height, width = picture.shape[1:3]
+    return resize(resize(picture, height // BLUR, width // BLUR), height, width)
 
 
 _WISHES = {
@@ -217,10 +228,10 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("What VGG-16 sees"),
             Sentence(
-                "Each layer answers to the layer before it; every block sees a larger part of the"
-                " picture, in fewer positions. Of one layer in each block the strongest channels "
-                "are shown, white where the photo excites them. First they answer to edges and "
-                "colours, then to textures, then to things."
+                "A layer of the network is a stack of small pictures, its channels; each looks for "
+                "one kind of thing, and is white where it finds it. From block to block a channel "
+                "looks at a larger part of the photo, on a coarser grid. The first look for edges "
+                "and colours, the next for textures, the last for parts of things."
             ),
             "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
         ),
@@ -233,9 +244,11 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("The losses as they fall"),
             Sentence(
-                "A run by L-BFGS from a grey canvas: what each term of the loss weighs after each"
-                " step; every line is a tenth of the one above. The table has each layer's part, "
-                "unweighted, at the start and at the end."
+                "A loss says how far the picture is from what is asked for; from a grey canvas a "
+                "run makes the sum of all, the grey curve, as small as it can. A part may rise for "
+                "a while, as smoothness must when strokes come in; from one grid line to the next "
+                "it is ten times as much. The table has every layer's part before it is weighted, "
+                "also of those whose content does not count."
             ),
             "Gatys et al. 2015, eq. 1 to 7",
         ),
@@ -245,9 +258,10 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("Where the picture wants to change"),
             Sentence(
-                "The gradient of each term at the grey canvas, as a picture: what a step adds to "
-                "it, grey where nothing. The content term draws the photo's outlines, the style "
-                "term the painting's strokes, and a step follows their sum."
+                "On the left the photo, blurred; beside it what each part of the loss would change "
+                "there, lighter or darker, and grey where nothing. Content asks for the photo's "
+                "outlines, style for the painting's marks, smoothness for softer edges. A step "
+                "follows their sum, the gradient."
             ),
             "Gatys et al. 2015, eq. 2 and 6",
         ),
