@@ -229,8 +229,9 @@ class Work:
 
     def close(self) -> None:
         """End it; what is painted is kept."""
-        if self._frames is not None:
-            self._frames.close()
+        frames, self._frames = self._frames, None
+        if frames is not None:
+            frames.close()
             ORDERS.end(self.token)
 
     def _begin(self) -> None:
@@ -268,6 +269,12 @@ def paint_film(clip: str | None, quality: str, *row: Any) -> Iterator[tuple[Any,
     yield from _told(_paint(lambda: Order.from_row(clip, quality, row)))
 
 
+def wait_until_left(token: str | None) -> None:
+    """The page that a film was left by may not be known to be gone yet: wait for its end."""
+    if _left(token) is not None:
+        ORDERS.wait_until_free(token or "", paint.MAX_STEP_SECONDS)
+
+
 def join(token: str | None) -> Iterator[tuple[Any, Any, Any]]:
     """Go on with a film whose visitor went away before it had ended; the same as `paint_film`."""
     yield from _told(_join(token))
@@ -281,14 +288,11 @@ def _told(run: Generator[Shown, None, None]) -> Iterator[tuple[Any, Any, Any]]:
 
 def _join(token: str | None) -> Generator[Shown, None, None]:
     order = _left(token)
-    if order is None:
-        yield Shown()
-    # The page that was left may not be known to be gone yet.
-    elif ORDERS.wait_until_free(order.token, paint.MAX_STEP_SECONDS):
+    if order is not None and ORDERS.wait_until_free(order.token, 0):
         yield from _paint(lambda: order)
     else:
-        turns.stop_own(FILM)
-        yield Shown(status=say("films.elsewhere"))
+        turns.TURNS.forget(turns.session(FILM))
+        yield Shown() if order is None else Shown(status=say("films.elsewhere"))
 
 
 def _left(token: str | None) -> Order | None:
@@ -297,10 +301,13 @@ def _left(token: str | None) -> Order | None:
 
 
 def _paint(ordered: Callable[[], Order]) -> Generator[Shown, None, None]:
-    with journal.job("film") as facts:
+    with journal.job("film") as facts, contextlib.ExitStack() as refused:
+        refused.callback(turns.TURNS.forget, turns.session(FILM))
         order = ordered()
         yield Shown(order.first_frame(), ready_text(), token=order.token)
         work = Work(order)
+        if not work.is_over:
+            refused.pop_all()  # it joins those who wait
         with contextlib.closing(work), ORDERS.following(order, work.lost_its_visitor):
             while not work.is_over:
                 yield from take_turn(work, facts)
@@ -414,6 +421,12 @@ def arrive(kept: Any) -> list[Any]:
     elif not is_skipped(shown.status):
         shown = shown._replace(status=say("films.yours_begun"))
     return [*fields, *shown]
+
+
+def without_fields(opened: list[Any]) -> list[Any]:
+    """What `arrive` gives, but the paintings and settings, which stay as they are."""
+    shown = Arrival(*opened[len(_NO_FIELDS) :])
+    return [*_NO_FIELDS, *shown._replace(preset=gr.skip())]
 
 
 def _last_film(token: str) -> Arrival:

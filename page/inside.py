@@ -32,7 +32,7 @@ NETWORK, DIALS = "network", "dials"  # topics in which something is clicked
 DIAL = "dial/"  # what a click on a picture of the dials chooses, before its number
 
 # Settings that a picture of the dials gives to the painter: all that make its objective, and how it
-# begins. Size and time stay the visitor's.
+# begins. Size, time, colours and style scale stay the visitor's.
 TAKEN = (
     "strength",
     "style_loss",
@@ -43,6 +43,7 @@ TAKEN = (
     "tv_weight",
     "content_layer",
     "style_layers",
+    "pooling",
     "subject",
     "init",
 )

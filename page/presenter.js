@@ -99,11 +99,12 @@
   const topics = () => [...document.querySelectorAll("#topic input")];
 
   const explain = () => {
+    before.hidden = true;
     setBehind(false, isExplaining() ? "#inside" : "#stage");
     document.body.classList.toggle("explaining");
     setBehind(true, isExplaining() ? "#inside" : "#stage");
     if (!isExplaining()) find("#inside-stop").click();
-    else if (!topics().length) find("#inside > button").click();
+    else if (!topics()[0]?.checkVisibility()) find("#inside > button").click();
     if (isExplaining()) startTopic(200);
   };
 

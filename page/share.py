@@ -13,7 +13,7 @@ from nst_core import ImageError, NSTError, SettingsError, recipe
 from nst_core.engine.choices import check_choices
 from nst_core.pictures.regions import MAX_PAINTINGS
 from nst_core.recipe import Recipe, Source, unpack
-from page import choose, controls, examples, paint, regions, studio
+from page import choose, controls, examples, films, paint, regions, studio
 from page.choice import FIELDS, MASKS, NOT_SETTINGS, NUMBERS, PICTURES, STYLES, WEIGHTS, Choice
 from page.stage import Shown
 from page.studio import STUDIO
@@ -68,6 +68,15 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(say("notices.link_impossible", reason=retell(error))))
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
+
+
+def arrive_film(kept: Any, request: gr.Request) -> list[Any]:
+    """What the page opens with of the visitor's last film, as `films.arrive` has it.
+
+    Where its address asks for something, the fields are what that asks for.
+    """
+    opened = films.arrive(kept)
+    return films.without_fields(opened) if _asked_for(request) else opened
 
 
 def last_picture(token: str) -> list[Any] | None:

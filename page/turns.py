@@ -85,6 +85,11 @@ class Turns:
         with self._changed:
             self._expected[session] = ""
 
+    def forget(self, session: str) -> None:
+        """A session that was about to join has been refused before it did."""
+        with self._changed:
+            self._expected.pop(session, None)
+
     @contextlib.contextmanager
     def join(
         self, session: str, *conditions: Condition, client: str | None = None

@@ -427,8 +427,13 @@ def _films(page: Page, arrived: Any) -> None:
             films.at_work, None, [tab.status, tab.views, *tools], **_private("clicks")
         ).then(films.paint_film, [*wanted, *page.fields.row()], shown, **_private("runs")),
         arrived.then(
-            films.arrive, kept, [*page.fields.row(films.OWN_FIELDS), *opened], **_private("clicks")
-        ).then(films.join, tab.token, shown, **_private("runs")),
+            share.arrive_film,
+            kept,
+            [*page.fields.row(films.OWN_FIELDS), *opened],
+            **_private("clicks"),
+        )
+        .then(films.wait_until_left, tab.token, None, **_private("rests"))
+        .then(films.join, tab.token, shown, **_private("runs")),
     )
     for ended in (event for run in runs for event in (run.success, run.failure)):
         ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))

@@ -212,8 +212,10 @@ def test_units_are_read_as_they_are_spelled(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "conv1", "block1_conv2/64", "block1_conv2/-1", "block1_conv2/x", "block1_conv2/²"]
-)
+    "text",
+    ["", "conv1", "block1_conv2/64", "block1_conv2/-1", "block1_conv2/x", "block1_conv2/²",
+     "block1_conv2/" + 5000 * "1"],
+)  # fmt: skip
 def test_units_that_are_not_there_are_refused(text):
     with pytest.raises(SettingsError, match="must be"):
         explore.Unit.parse(text)

@@ -18,7 +18,7 @@ from nst_core.cli.main import main
 from nst_core.films import painter
 from nst_core.films.clip import probe
 from nst_core.films.cuts import Footage, Shot, look_through
-from nst_core.films.folder import holds, is_whole
+from nst_core.films.folder import Folder, holds, is_whole
 from nst_core.films.reel import Reel
 
 WAVE = example("style/great-wave")
@@ -364,3 +364,13 @@ def test_a_real_film_is_calm_and_painted(castle_512, tmp_path):
         moved = np.abs(np.float32(before[:, 1:]) - after[:, :-1])  # all moves a pixel to the left
         assert moved[8:-8, 8:-8].mean() < 3
     assert np.abs(np.float32(frames) - photo).mean() > 15
+
+
+def test_what_a_kill_left_of_a_folder_that_was_removed_goes_with_the_next_film(tmp_path):
+    film, made = tmp_path / "out [1].mp4", recipe.Recipe(Settings(), None, (), {})
+    left = tmp_path / f".{film.name}.parts-0a1b2c"
+    others = tmp_path / ".out 1.mp4.parts-0a1b2c"
+    for folder in (left, others):
+        folder.mkdir()
+    Folder.beside(film, made, "quick", overwrite=False)
+    assert (left.exists(), others.exists()) == (False, True)

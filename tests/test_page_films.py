@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import clips
 import gradio as gr
@@ -14,7 +15,7 @@ from visits import CASTLE, WAVE, told, values_of
 
 from nst_core import FilmError, Settings
 from nst_core.films import painter
-from page import choice, films, gradio_inside, paint, studio, turns
+from page import choice, films, gradio_inside, paint, share, studio, turns
 from page.limits import Limits
 from page.stage import is_skipped
 
@@ -407,3 +408,34 @@ def test_a_film_that_may_be_gone_on_with_is_swept_as_one(clip, monkeypatch):
     assert len(list(folder.rglob("*.*"))) > 3
     studio.sweep({*folder.glob("*.png")}, Limits(file_bytes=1))
     assert not folder.exists()
+
+
+def test_what_is_refused_before_its_turn_leaves_the_button_as_it_was(turns):
+    films.at_work()
+    with pytest.raises(gr.Error):
+        list(film(None))
+    assert not turns.is_busy("visitor")
+    assert films.at_rest(None)[3]["interactive"] is True  # Paint
+
+
+def test_a_film_that_is_whole_already_leaves_the_button_as_it_was(clip, turns):
+    token = last(film(clip))[1]
+    films.at_work()
+    assert last(film(clip))[1] == token
+    assert films.at_rest(token)[3]["interactive"] is True
+    films.at_work()
+    films.wait_until_left(token)
+    assert last(films.join(token)) == (None, None)
+    assert not turns.is_busy("visitor")
+
+
+def test_what_an_address_asks_for_comes_before_the_fields_of_a_film(clip, monkeypatch):
+    token = left_after(clip, 1, monkeypatch)
+    count = len(films.OWN_FIELDS)
+    plain, asking = (
+        share.arrive_film(token, SimpleNamespace(query_params=asked))
+        for asked in ({}, {"content": "castle"})
+    )
+    assert not all(map(is_skipped, plain[:count]))
+    assert all(map(is_skipped, asking[:count]))
+    assert films.Arrival(*asking[count:]).clip == clip

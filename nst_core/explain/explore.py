@@ -8,6 +8,7 @@ After Zeiler and Fergus (2014): what a channel stands for is seen in the places 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ class Unit(NamedTuple):
         if not channel:
             return cls(layer)
         count = NETWORK[layer].channels
-        if not (channel.isascii() and channel.isdigit() and int(channel) < count):
+        if not re.fullmatch("[0-9]{1,4}", channel) or int(channel) >= count:
             wanted = Sentence("a whole number below {count}", count=count)
             raise unwanted("channel", channel, wanted)
         return cls(layer, int(channel))

@@ -62,7 +62,7 @@ EQUATIONS = (
         "tv",
         "TV = &sum;<sub>ij</sub> |x<sub>i+1,j</sub> &minus; x<sub>ij</sub>| + "
         "|x<sub>i,j+1</sub> &minus; x<sub>ij</sub>|",
-        "smoothness: Rudin et al. 1992",
+        "Rudin et al. 1992",
     ),
 )
 

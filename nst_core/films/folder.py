@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import secrets
 import shutil
@@ -23,6 +24,12 @@ RECORD = "film.json"
 def is_whole(film: Path) -> bool:
     """Whether a film is there to its end, and not only begun."""
     return film.exists() and not _parts_of(film).exists()
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a kill left of a folder that was being removed."""
+    for gone in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _parts_of(film: Path) -> Path:
@@ -54,8 +61,10 @@ class Folder:
             raise FilmError(
                 "{path!r} cannot be written: give a file in a folder that exists.", path=str(film)
             )
+        _sweep(path)
         if overwrite:
-            shutil.rmtree(path, ignore_errors=True)
+            if path.exists():
+                cls(path, made, quality).clear()
             return cls(path, made, quality)
         if (path / RECORD).exists():  # a kill may leave a folder before that
             return cls(path, _same(path, made, quality), quality)
