@@ -53,6 +53,14 @@ def film(clip, quality="full", values=None):
     return films.paint_film(clip, quality, *(values or row()))
 
 
+def begun(clip):
+    """A film that is being painted, and its token."""
+    run = film(clip)
+    token = next(run)[2]
+    next(run), next(run)
+    return run, token
+
+
 def last(shown) -> tuple[str, str]:
     """The status and the token at the end."""
     status = token = None
@@ -242,9 +250,7 @@ def test_a_film_that_lost_its_visitor_is_joined(clip, monkeypatch, reason):
     gone = []
     with monkeypatch.context() as patch:
         patch.setattr(paint, "client_conditions", lambda: [lambda: gone[0] if gone else ""])
-        run = film(clip)
-        token = next(run)[2]
-        next(run), next(run)
+        run, token = begun(clip)
         gone.append(reason)
         list(run)
     assert last(films.join(token))[0].startswith("Done:")
@@ -270,9 +276,7 @@ def test_a_film_that_was_stopped_is_shown_and_not_joined(clip, monkeypatch):
 
 def test_a_film_that_another_tab_paints_is_told_and_left_to_it(clip, turns, monkeypatch):
     monkeypatch.setattr(paint, "MAX_STEP_SECONDS", 0)
-    run = film(clip)
-    token = next(run)[2]
-    next(run), next(run)
+    run, token = begun(clip)
     with monkeypatch.context() as patch:
         patch.setattr("page.turns.session", lambda work="": "the other tab")
         films.arrive(token)
@@ -283,9 +287,7 @@ def test_a_film_that_another_tab_paints_is_told_and_left_to_it(clip, turns, monk
 
 def test_who_paints_the_same_in_vain_takes_it_from_nobody(clip, monkeypatch):
     monkeypatch.setattr(films, "SHOW_EVERY", 0)
-    run = film(clip)
-    token = next(run)[2]
-    next(run), next(run)
+    run, token = begun(clip)
     with monkeypatch.context() as patch:
         patch.setattr("page.turns.session", lambda work="": "another")
         patch.setattr(films.turns.TURNS, "wait", lambda _: iter(()))  # its turn came in between

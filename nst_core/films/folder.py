@@ -26,14 +26,21 @@ def is_whole(film: Path) -> bool:
     return film.exists() and not _parts_of(film).exists()
 
 
+def _parts_of(film: Path) -> Path:
+    return film.with_name(film.name + ENDING)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it; at once, as far as its name tells."""
+    gone = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    path.replace(gone)
+    shutil.rmtree(gone)
+
+
 def _sweep(path: Path) -> None:
     """Remove what a kill left of a folder that was being removed."""
     for gone in path.parent.glob(f".{glob.escape(path.name)}-*"):
         shutil.rmtree(gone, ignore_errors=True)
-
-
-def _parts_of(film: Path) -> Path:
-    return film.with_name(film.name + ENDING)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Folder:
         _sweep(path)
         if overwrite:
             if path.exists():
-                cls(path, made, quality).clear()
+                _remove(path)
             return cls(path, made, quality)
         if (path / RECORD).exists():  # a kill may leave a folder before that
             return cls(path, _same(path, made, quality), quality)
@@ -81,10 +88,8 @@ class Folder:
         return note
 
     def clear(self) -> None:
-        """Remove it and all that is in it; at once, as far as its name tells."""
-        gone = self.path.with_name(f".{self.path.name}-{secrets.token_hex(6)}")
-        self.path.replace(gone)
-        shutil.rmtree(gone)
+        """Remove it and all that is in it."""
+        _remove(self.path)
 
     # --- Pictures ---
 

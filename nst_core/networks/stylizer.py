@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from cachetools import LRUCache, cached
-from cachetools.keys import hashkey
 
 from nst_core.errors import PreviewError
 from nst_core.lazy import tf
@@ -100,13 +99,15 @@ def _style_sized(painting: np.ndarray) -> np.ndarray:
 
 
 def _mixed_vector(handle: str | None, styles: Styles) -> tf.Tensor:
-    return tf.add_n(
-        [share * kept_vector(handle, checksum(style), style) for style, share in styles]
-    )
+    return tf.add_n([share * kept_vector(handle, style) for style, share in styles])
 
 
-@cached(LRUCache(KEPT_VECTORS), lambda *key: hashkey(*key[:-1]), threading.Lock())
-def kept_vector(handle: str | None, _checksum: str, style: np.ndarray) -> tf.Tensor:
+def _key(handle: str | None, style: np.ndarray) -> tuple[str | None, str]:
+    return handle, checksum(style)
+
+
+@cached(LRUCache(KEPT_VECTORS), _key, threading.Lock())
+def kept_vector(handle: str | None, style: np.ndarray) -> tf.Tensor:
     """What a stylizer knows of a painting, which a film asks for at each frame."""
     return load_stylizer(handle).predict(style)  # type: ignore[attr-defined]
 

@@ -12,9 +12,9 @@ import numpy as np
 DEEPEST = 3.0
 
 # It ends where a row differs from the next one in some channel: on average by so much of 0 to 1,
-# and by more than `SAME` in the same direction at so many of its pixels. A wave along a side is
+# and by more than `UNLIKE` in the same direction at so many of its pixels. A wave along a side is
 # here lighter and there darker.
-STEP, MOST, SAME = 0.07, 0.65, 0.02
+STEP, MOST, UNLIKE = 0.07, 0.65, 0.02
 
 # Rows beyond its end that are still mixed with it.
 BLURRED = 1
@@ -47,6 +47,6 @@ def _margin(rows: np.ndarray) -> int:
         return 0
     differences = np.diff(rows[: deepest + 1], axis=0)  # [deepest, M, 3]
     steps = np.abs(differences.mean(axis=1))
-    alike = np.maximum((differences > SAME).mean(axis=1), (differences < -SAME).mean(axis=1))
+    alike = np.maximum((differences > UNLIKE).mean(axis=1), (differences < -UNLIKE).mean(axis=1))
     ends = np.flatnonzero(((steps > STEP) & (alike > MOST)).any(axis=-1))
     return int(ends[-1]) + 1 + BLURRED if len(ends) else 0
