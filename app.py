@@ -25,8 +25,17 @@ from page.limits import LIMITS
 
 PARTS = Path(__file__).parent / "page"
 
-# Gradio's soft theme with more contrast, which small text needs.
-THEME = gr.themes.Soft().set(
+# Gradio's soft theme with more contrast, which small text needs, and with fields that have an edge in
+# light colours, too. Its own font has other letters in text than in headings; of this one, weight 600 has no umlauts.
+FONT = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif")
+THEME = gr.themes.Soft(font=FONT).set(
+    body_background_fill="*neutral_100",
+    input_border_width="1px",
+    input_border_color="*neutral_300",
+    input_border_color_dark="*neutral_600",
+    checkbox_border_color="*neutral_400",
+    button_secondary_border_color="*neutral_300",
+    button_border_width="1px",
     body_text_color_subdued="*neutral_600",
     body_text_color_subdued_dark="*neutral_300",
     block_label_text_color="*primary_700",

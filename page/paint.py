@@ -337,7 +337,7 @@ def label(time_budget: Any, steps: Any) -> Any:
     """The button that paints: how long it takes, and how many others are painted or wait."""
     is_timed = time_budget not in (None, "")
     text = (
-        say("tools.paint_time", seconds=time_budget)
+        say("tools.paint_time", seconds=str(time_budget).replace(".", say("numbers.point")))
         if is_timed
         else say("tools.paint_steps", steps=steps)
     )
