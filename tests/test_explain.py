@@ -426,6 +426,24 @@ def test_every_section_grows_and_ends_when_it_is_told_to(name, short_panels):
     assert len(list(sections.grow(name, PHOTO, PAINTING, stop))) <= 1
 
 
+@pytest.mark.parametrize("last", [0, 1, 6, 60])
+def test_a_plot_has_its_steps_below_and_a_name(last):
+    terms = {"total": [10.0 ** (3 - step / 60) for step in range(last + 1)]}
+    drawn = markup.section_html(
+        parts.Section(sections.TOPICS["losses"].words, (parts.Curves(terms),))
+    )
+    assert ">0</text>" in drawn
+    assert (">60</text>" in drawn) == (last == 60)
+    assert f"{markup.PLOTTED}" in drawn
+
+
+def test_terms_and_sources_beside_the_equations_are_said_in_the_readers_language():
+    section = parts.Section(sections.TOPICS["losses"].words, (parts.Curves({"total": [1.0]}),))
+    drawn = markup.section_html(section, lambda text: "!" if isinstance(text, Sentence) else text)
+    assert "Gatys" not in drawn
+    assert ">!</i>" in drawn
+
+
 def test_a_stopped_report_leaves_nothing(tmp_path):
     stop = StopToken()
     assert report.write(PHOTO, PAINTING, tmp_path, stop, lambda _title: stop.stop()) is None

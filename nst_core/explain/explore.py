@@ -35,7 +35,7 @@ WORDS = Words(
         " channel, and you see what it stands for: first edges and colours, then textures, then "
         "things."
     ),
-    "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
+    Sentence("Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014"),
 )
 
 

@@ -21,6 +21,7 @@ from nst_core.losses.gram import gram_matrix, layer_loss
 from nst_core.networks.extractor import Extractor
 from nst_core.pictures.images import ImageSource
 from nst_core.pictures.regions import as_styles
+from nst_core.sentence import Sentence
 from nst_core.settings import Settings
 
 # Name of a term in `Frame.losses` -> the setting that weighs it.
@@ -32,37 +33,41 @@ class Equation:
     """A term of the loss as the papers write it, in HTML."""
 
     term: str  # its name in `Frame.losses`
+    label: Sentence
     html: str
-    source: str
+    source: Sentence
 
 
 TERMS = ("total", *WEIGHTS)  # of a run's losses
 
-_GATYS = "Gatys et al. 2015, eq. {}"
 EQUATIONS = (
     Equation(
         "total",
+        Sentence("total"),
         "L = &alpha; L<sub>content</sub> + &beta; L<sub>style</sub> + &gamma; TV",
-        _GATYS.format(7) + "; total variation is added",
+        Sentence("Gatys et al. 2015, eq. 7; total variation is added"),
     ),
     Equation(
         "content",
+        Sentence("content"),
         "L<sub>content</sub> = &frac12; &sum;<sub>ij</sub> "
         "(F<sub>ij</sub> &minus; P<sub>ij</sub>)&sup2;",
-        _GATYS.format(1),
+        Sentence("Gatys et al. 2015, eq. 1"),
     ),
     Equation(
         "style",
+        Sentence("style"),
         "L<sub>style</sub> = &sum;<sub>l</sub> w<sub>l</sub> &middot; 1 / (4 N<sub>l</sub>&sup2; "
         "M<sub>l</sub>&sup2;) &sum;<sub>ij</sub> (G<sub>ij</sub> &minus; A<sub>ij</sub>)&sup2;, "
         "&nbsp; G<sub>ij</sub> = &sum;<sub>k</sub> F<sub>ik</sub> F<sub>jk</sub>",
-        _GATYS.format("3 to 5"),
+        Sentence("Gatys et al. 2015, eq. 3 to 5"),
     ),
     Equation(
         "tv",
+        Sentence("smoothness"),
         "TV = &sum;<sub>ij</sub> |x<sub>i+1,j</sub> &minus; x<sub>ij</sub>| + "
         "|x<sub>i,j+1</sub> &minus; x<sub>ij</sub>|",
-        "Rudin et al. 1992",
+        Sentence("Rudin et al. 1992"),
     ),
 )
 

@@ -36,6 +36,7 @@ QUALITY = 90  # of JPEGs; PNG takes no notice of it
 # What stands at a picture that one points at, and at what is seen there; and at a slider.
 POINTED = Sentence("Click a place"), Sentence("What one position sees there")
 STEPPED = Sentence("Step by step (arrow keys):"), Sentence("step")
+PLOTTED = Sentence("The losses after each step")
 
 # A text -> what is said, in whichever language.
 Say = Callable[[str], str]
@@ -52,7 +53,7 @@ box-shadow:none}
 .explained figure button{outline:2px solid #0000}
 .explained button:hover,.explained button:focus-visible{outline:2px solid #1f77b4}
 .explained figure button[aria-pressed=true]{outline:3px solid #e8a000}
-.explained p{margin:.8rem 0 .3rem}
+.explained p{margin:.8rem 0 .3rem}.explained :is(.plot,table){margin:.8rem 0}
 .explained .net{display:flex;gap:4px 16px;align-items:end;margin:.5rem 0}
 .explained .block{text-align:center;font-size:.8rem}
 .explained .layers{display:flex;gap:2px;height:100px;align-items:center}
@@ -75,7 +76,7 @@ transform:translateY(calc(-100% * min(var(--step),var(--pictures) - 1) / var(--p
 .explained .plot polyline{fill:none;stroke-width:1.5}
 .explained .plot line{stroke:#8884}.explained .plot text{font-size:10px;fill:currentColor}
 .explained table{border-collapse:collapse}
-.explained :is(td,th){padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8884}
+.explained :is(td,th){padding:.2rem .8rem;text-align:right;border:0;border-bottom:1px solid #8884}
 .explained :is(td,th):first-child{text-align:left}
 @media(max-width:600px){
 .explained .grid{grid-template-columns:repeat(var(--narrow,var(--columns)),minmax(0,1fr))}
@@ -205,14 +206,14 @@ def _run(label: str, pictures: tuple[np.ndarray, ...]) -> str:
 
 def _curves(curves: Curves, say: Say) -> str:
     equations = "".join(
-        f"<p><i style='color:{COLOURS[one.term]}'>{one.term}</i>: {one.html} "
-        f"<span class=source>({html.escape(one.source)})</span></p>"
+        f"<p><i style='color:{COLOURS[one.term]}'>{_text(one.label, say)}</i>: {one.html} "
+        f"<span class=source>({_text(one.source, say)})</span></p>"
         for one in EQUATIONS
     )
-    return equations + _plot(curves.terms)
+    return equations + _plot(curves.terms, say)
 
 
-def _plot(terms: dict[str, list[float]]) -> str:
+def _plot(terms: dict[str, list[float]], say: Say) -> str:
     """Losses over steps, on a logarithmic scale."""
     positive = [value for curve in terms.values() for value in curve if value > 0]
     if not positive:
@@ -235,7 +236,23 @@ def _plot(terms: dict[str, list[float]]) -> str:
             for step, value in enumerate(curve)
         )
         lines.append(f"<polyline points='{points}' stroke='{COLOURS[term]}'/>")
-    return f"<svg class=plot role=img viewBox='-4 -4 608 208'>{''.join(lines)}</svg>"
+    lines += _axis(max(map(len, terms.values())) - 1, say)
+    described = html.escape(say(PLOTTED), quote=True)
+    return (
+        f"<svg class=plot role=img aria-label='{described}' viewBox='-4 -4 616 236'>"
+        f"{''.join(lines)}</svg>"
+    )
+
+
+def _axis(last: int, say: Say) -> list[str]:
+    """The steps below a plot, from 0 to the last one."""
+    every = max(5 * round(last / 30), 1)
+    numbers = [
+        f"<text x='{600 * step / max(last, 1):.1f}' y='214' text-anchor='middle'>{step}</text>"
+        for step in range(0, last + 1, every)
+    ]
+    label = f"<text x='300' y='229' text-anchor='middle'>{_text(STEPPED[1], say)}</text>"
+    return ["<line x1='0' x2='600' y1='200' y2='200'/>", *numbers, label]
 
 
 def _table(table: Table, say: Say) -> str:

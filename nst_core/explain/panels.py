@@ -174,7 +174,7 @@ PANELS: dict[str, Panel] = {
                 "edges, but know what is where, and block5 has forgotten nearly all. So content is "
                 "compared in block4: it keeps the things and leaves room for the painting."
             ),
-            "Gatys et al. 2015, figure 1, lower row",
+            Sentence("Gatys et al. 2015, figure 1, lower row"),
         ),
         tuple(map(_rebuilt, BLOCKS)),
         len(BLOCKS),
@@ -189,7 +189,7 @@ PANELS: dict[str, Panel] = {
                 "features, below, give each place the most similar place of the painting; block5 "
                 "adds nothing to them."
             ),
-            "Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022",
+            Sentence("Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022"),
         ),
         (
             *(_texture("gram", last, 150) for last in BLOCKS),
@@ -205,7 +205,7 @@ PANELS: dict[str, Panel] = {
                 "the photo, and the painting fades. From top to bottom more layers are compared "
                 "with the painting, and its marks become larger."
             ),
-            "Gatys et al. 2015, figure 3",
+            Sentence("Gatys et al. 2015, figure 3"),
         ),
         tuple(_dial(alpha, last) for last in (1, 3, 5) for alpha in (1e-4, 1e-3, 1e-2, 1e-1)),
         4,
@@ -220,7 +220,7 @@ PANELS: dict[str, Panel] = {
                 "pixel a rate of its own. L-BFGS also learns from the steps before how the slope "
                 "changes, and needs the fewest."
             ),
-            "The course paper; Kingma and Ba 2015; Liu and Nocedal 1989",
+            Sentence("The course paper; Kingma and Ba 2015; Liu and Nocedal 1989"),
         ),
         (
             _optimized("gradient_descent", Sentence("Gradient descent")),

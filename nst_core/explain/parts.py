@@ -18,7 +18,7 @@ class Words:
 
     title: Sentence
     text: Sentence
-    source: str
+    source: Sentence
 
 
 class Figure(NamedTuple):

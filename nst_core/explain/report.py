@@ -31,7 +31,7 @@ INTRODUCTION = Words(
         "until a network sees the things of the photo in it, and the marks of the painting. The "
         "network is VGG-16, which was trained to name what photos show."
     ),
-    "Gatys, Ecker and Bethge 2015, arXiv:1508.06576",
+    Sentence("Gatys, Ecker and Bethge 2015, arXiv:1508.06576"),
 )
 
 Tell = Callable[[str], None]

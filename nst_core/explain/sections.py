@@ -233,7 +233,9 @@ TOPICS: dict[str, Topic] = {
                 "looks at a larger part of the photo, on a coarser grid. The first look for edges "
                 "and colours, the next for textures, the last for parts of things."
             ),
-            "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014",
+            Sentence(
+                "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014"
+            ),
         ),
         _network,
     ),
@@ -250,7 +252,7 @@ TOPICS: dict[str, Topic] = {
                 "it is ten times as much. The table has every layer's part before it is weighted, "
                 "also of those whose content does not count."
             ),
-            "Gatys et al. 2015, eq. 1 to 7",
+            Sentence("Gatys et al. 2015, eq. 1 to 7"),
         ),
         _losses,
     ),
@@ -263,7 +265,7 @@ TOPICS: dict[str, Topic] = {
                 "outlines, style for the painting's marks, smoothness for softer edges. A step "
                 "follows their sum, the gradient."
             ),
-            "Gatys et al. 2015, eq. 2 and 6",
+            Sentence("Gatys et al. 2015, eq. 2 and 6"),
         ),
         _wishes,
     ),
