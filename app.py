@@ -25,9 +25,10 @@ from page.limits import LIMITS
 
 PARTS = Path(__file__).parent / "page"
 
-# Gradio's soft theme with more contrast, which small text needs, and with fields that have an edge in
-# light colours, too. Its own font has other letters in text than in headings; of this one, weight 600 has no umlauts.
+# The soft theme's own font has other letters in text than in headings; in this one, weight 600
+# lacks umlauts, and 700 takes its place.
 FONT = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif")
+# Gradio's soft theme with more contrast, which small text needs, and edges in light colours, too.
 THEME = gr.themes.Soft(font=FONT).set(
     body_background_fill="*neutral_100",
     input_border_width="1px",

@@ -50,20 +50,26 @@ def _pair(content: str, style: str) -> Choice:
     return Choice.of({"content": str(photo), "style": str(painting)}, Settings())
 
 
-def pick_photo(event: gr.SelectData) -> tuple[str, Any]:
-    """The example photo that was clicked, and the paintings to choose from beside it."""
-    return _picked("content", event), turn_to_paintings()
+def pick_photo(event: gr.SelectData) -> tuple[Any, ...]:
+    """The example photo that was clicked, and `turn_to_paintings`."""
+    return _picked("content", event), *turn_to_paintings()
 
 
-def turn_to_paintings() -> Any:
-    """The tab of the paintings, in which a new photo is to be seen."""
-    return gr.update(selected="style")
+def turn_to_paintings() -> tuple[Any, str]:
+    """The tab of the paintings, in which a new photo is to be seen, and what to do next.
+
+    What is on the stage was made of another photo.
+    """
+    return gr.update(selected="style"), say("status.photo_chosen")
 
 
-def take_upload(path: str) -> tuple[Any, Any]:
-    """An own picture from the browser's file dialog; one that is no use changes nothing."""
+def take_upload(path: str) -> tuple[Any, ...]:
+    """An own picture from the browser's file dialog; one that is no use changes nothing.
+
+    The picture, and `turn_to_paintings`.
+    """
     try:
-        return _readable(path), turn_to_paintings()
+        return _readable(path), *turn_to_paintings()
     except ImageError as error:
         raise gr.Error(told(error), print_exception=False) from None
 

@@ -205,12 +205,13 @@ def _show_looks(page: Page) -> dict[str, Any]:
 def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
     pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
-    pickers.photos.select(
-        choose.pick_photo, None, [photo, pickers.tabs], **_private("clicks")
-    ).then(**_show_looks(page))
+    next_step = [pickers.tabs, page.shown.status]
+    pickers.photos.select(choose.pick_photo, None, [photo, *next_step], **_private("clicks")).then(
+        **_show_looks(page)
+    )
     for changed in (photo.input, photo.clear, painting.input, painting.clear):
         changed(**_show_looks(page), trigger_mode="always_last")
-    photo.input(choose.turn_to_paintings, None, pickers.tabs, **_private("clicks"))
+    photo.input(choose.turn_to_paintings, None, next_step, **_private("clicks"))
     pickers.paintings.select(
         choose.pick_painting,
         [pickers.which, painting, pickers.clip.clip],
@@ -223,7 +224,7 @@ def _pictures(page: Page) -> None:
         field.upload(choose.check_upload, field, field, **_private("uploads"))
     for name, button in pickers.uploads.items():
         button.upload(
-            choose.take_upload, button, [page.fields.of[name], pickers.tabs], **_private("uploads")
+            choose.take_upload, button, [page.fields.of[name], *next_step], **_private("uploads")
         ).success(**_show_looks(page))
 
 
@@ -387,7 +388,7 @@ def _mirror(page: Page, live: MirrorTab) -> None:
     live.moment.click(None, None, None, js=FREEZE_MIRROR)
     photo, tabs = page.fields.of["content"], page.pickers.tabs
     live.upload.upload(
-        mirror.take_moment, live.upload, [photo, tabs], **_private("uploads")
+        mirror.take_moment, live.upload, [photo, tabs, page.shown.status], **_private("uploads")
     ).success(None, live.weights, weights, js=SAME).then(None, None, None, js=PAINT_NOW).then(
         **_show_looks(page)
     )

@@ -124,6 +124,7 @@ def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page
     for number, source in zip((0, 19), before, strict=True):
         expect(looks.nth(number)).not_to_have_attribute("src", source or "")
     expect(looks.nth(19)).to_have_js_property("complete", True)
+    expect(page.locator("#status")).to_contain_text("Now click a painting")
     shoot(page, "looks")
     page.locator("#pick-style .thumbnail-lg").nth(6).click()
     expect(page.locator("#title")).to_contain_text("Owl × Oiran and Kamuro")

@@ -143,7 +143,7 @@ def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
     choose_painting(mixer, 2, 3)
     open_board(mixer)
     draw(mixer, "Painting 2", "mask_2", (0.35, 0.3), (0.65, 0.3))
-    draw(mixer, "Keep the photo here", "keep", (0.4, 0.65), (0.6, 0.65))
+    draw(mixer, "Photo stays", "keep", (0.4, 0.65), (0.6, 0.65))
     paint_to_the_end(mixer)
     shoot(mixer, "regions")
     saved = save(mixer, "#save", tmp_path)

@@ -26,6 +26,7 @@ from page import paint as room
 from page import turns as turns_room
 from page.stage import Shown
 from page.studio import STUDIO
+from page.texts import speaking
 
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
@@ -101,6 +102,9 @@ def test_a_first_look_is_the_runs_first_picture(steps):
 
 def test_the_button_tells_how_many_others_are_ahead(read, steps, turns):
     assert room.label("30", 80)["value"] == "Paint · 30 s"
+    assert room.label("2.5", 80)["value"] == "Paint · 2.5 s"
+    with speaking("de"):
+        assert room.label("2.5", 80)["value"] == "Malen · 2,5 s"
     assert room.label("", 80)["value"] == "Paint · 80 steps"
     steps.hold_at(1)
     own = read(paint(steps=2))
