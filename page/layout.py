@@ -238,7 +238,9 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
             "content": _picture_input(say("pictures.photo"), "content"),
             "style": _picture_input(say("pictures.painting"), "style"),
         }
-    with gr.Tabs(elem_id="pick") as tabs:
+    with gr.Tabs(elem_id="pick", selected="style") as tabs:  # in the order of the fields above
+        with gr.Tab(say("pictures.photos"), id="content"):
+            photos = _picker("content", say("pictures.photos"), examples.thumbnails("content"))
         with gr.Tab(say("pictures.paintings"), id="style"):
             which = gr.Radio(
                 [(_painting(number), number) for number in NUMBERS],
@@ -248,8 +250,6 @@ def _pictures(pairs: gr.Gallery) -> tuple[dict[str, Any], Pickers]:
                 elem_id="which",
             )
             paintings = _picker("style", say("pictures.paintings"), looks.paintings())
-        with gr.Tab(say("pictures.photos"), id="content"):
-            photos = _picker("content", say("pictures.photos"), examples.thumbnails("content"))
         with gr.Tab(say("films.tab"), id="clip", elem_id="film-tab"):
             clip = film_tab.lay_out()
     uploads = {name: _upload(name) for name in made}
