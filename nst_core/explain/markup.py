@@ -53,7 +53,8 @@ box-shadow:none}
 .explained figure button{outline:2px solid #0000}
 .explained button:hover,.explained button:focus-visible{outline:2px solid #1f77b4}
 .explained figure button[aria-pressed=true]{outline:3px solid #e8a000}
-.explained p{margin:.8rem 0 .3rem;max-width:48rem}.explained :is(.plot,.pointing,table){margin:.8rem 0}
+.explained p{margin:.8rem 0 .3rem;max-width:85ch}
+.explained :is(.plot,.pointing,table){margin:.8rem 0}
 .explained .net{display:flex;gap:4px 16px;align-items:end;margin:.5rem 0}
 .explained .block{text-align:center;font-size:.8rem}
 .explained .layers{display:flex;gap:2px;height:100px;align-items:center}
