@@ -207,7 +207,8 @@ def _run(label: str, pictures: tuple[np.ndarray, ...]) -> str:
 
 def _curves(curves: Curves, say: Say) -> str:
     equations = "".join(
-        f"<p><i style='color:{COLOURS[one.term]}'>{_text(one.label, say)}</i>: {one.html} "
+        f"<p><span style='color:{COLOURS[one.term]}' aria-hidden=true>&#9632;</span> "
+        f"<i>{_text(one.label, say)}</i>: {one.html} "
         f"<span class=source>({_text(one.source, say)})</span></p>"
         for one in EQUATIONS
     )
