@@ -15,6 +15,7 @@ from nst_core.losses.edges import (
     LEAST,
     MASSES,
     SCALE,
+    SHAPES,
     SIGMA,
     Edges,
     gradients,
@@ -22,7 +23,7 @@ from nst_core.losses.edges import (
 )
 from nst_core.losses.term import Part
 from nst_core.pictures import images
-from nst_core.pictures.images import Picture
+from nst_core.pictures.images import LUMA, Picture
 from nst_core.pictures.regions import everywhere
 
 
@@ -86,6 +87,13 @@ def test_the_loss_against_its_definition(rng):
     weight = size + FLOOR * (size.mean() + LEAST)
     differences = ((own - wanted) ** 2).sum(axis=0).mean(axis=0)
     expected = (weight * differences).sum() / (weight * (size**2 + LEAST**2)).sum()
+    light, wanted_light = (
+        np.einsum("c,gcyx->gyx", LUMA, own),
+        np.einsum("c,gcyx->gyx", LUMA, wanted),
+    )
+    squares = (wanted_light**2).sum(axis=0)  # the picture is smaller than either grid
+    differences = ((light - wanted_light) ** 2).sum(axis=0)
+    expected += SHAPES * (differences / (squares + squares.mean() + LEAST**2)).mean()
     own, wanted = (
         np.einsum("yh,hwc,xw->yxc", filters[0].smooth, one[0], filters[1].smooth, dtype=float)
         for one in (picture, photo)
@@ -105,6 +113,7 @@ def test_the_photo_itself_has_no_loss_and_a_plain_picture_one(castle):
 def test_colours_and_brightness_are_free_but_not_their_differences(castle, monkeypatch):
     """What lifts all pixels or turns all hues alike has the same edges; a grey picture has not."""
     monkeypatch.setattr(edges, "MASSES", 0.0)
+    monkeypatch.setattr(edges, "SHAPES", 0.0)
     photo = images.load(castle).rgb
     lifted = (photo + np.float32(0.1)).astype(np.float32)
     hue = np.float32([0.1, -0.05, 0.0])
@@ -177,6 +186,7 @@ def test_a_thing_of_the_walls_colours_costs_though_its_outline_is_there():
 
 def test_edges_of_faces_count_more_and_others_as_before(monkeypatch):
     monkeypatch.setattr(edges, "MASSES", 0.0)
+    monkeypatch.setattr(edges, "SHAPES", 0.0)
     photo = np.full([1, 64, 64, 3], 0.2, np.float32)
     photo[:, :, 32:] = 0.8
     plain, subject = np.full_like(photo, 0.5), np.zeros([1, 64, 64, 1], np.float32)
@@ -188,3 +198,23 @@ def test_edges_of_faces_count_more_and_others_as_before(monkeypatch):
     lower = plain.copy()
     lower[:, 32:] = photo[:, 32:]
     assert loss_of(lower, photo, subject=subject) > 0.8 * FACE_EDGES * without
+
+
+def test_large_shapes_cost_where_the_photo_is_plain_and_strokes_little(monkeypatch):
+    """A disc in the sky, and hatching of the same contrast."""
+    photo = np.full([1, 256, 256, 3], 0.7, np.float32)
+    photo[:, 192:] = 0.2  # the horizon
+    y, x = np.mgrid[:256, :256]
+    disc = photo.copy()
+    disc[0, np.hypot(y - 96, x - 128) < 32] = 0.4
+    hatched = photo.copy()
+    hatched[0, ((y + x) % 6 < 3) & (y < 176)] = 0.4
+
+    def shapes(picture):
+        with_them = loss_of(picture, photo)
+        with monkeypatch.context() as patch:
+            patch.setattr(edges, "SHAPES", 0.0)
+            return with_them - loss_of(picture, photo)
+
+    assert shapes(disc) > 2 * shapes(hatched)
+    assert shapes(photo) < 1e-6 * SCALE

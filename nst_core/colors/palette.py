@@ -18,7 +18,7 @@ MIN_VARIANCE = 1.0
 
 # The colours of Auvers spread 1.8 to 5.4 times as far as those of the owl, which is bright before
 # dark leaves: without a limit the bird burns out in a white glow.
-MAX_GAIN = 1.6
+MAX_GAIN = 1.5
 
 # The range of a picture in each channel, percentiles. A plain painting has none, but is given a few
 # grey levels.
@@ -26,7 +26,7 @@ RANGE, MIN_REACH = (0.2, 99.8), 4.0
 
 # Percentiles of luminance that count as dark and light, and how far contrast may be raised, or its
 # inverse lowered, to bring them where the painting's are.
-LEVELS, MAX_LEVELS_GAIN = (3, 97), 1.35
+LEVELS, MAX_LEVELS_GAIN = (3, 97), 1.3
 
 
 def match_histograms(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ STRENGTH_RANGE = 30.0
 
 REFERENCE_AREA = 512.0**2  # pixels
 
-FACE_CONTENT = 16.0  # times as strictly as the rest are faces kept
+FACE_CONTENT = 7.0  # times as strictly as the rest are faces kept
 
 
 class ContentTarget(NamedTuple):

@@ -1,4 +1,5 @@
-"""The photo's edges: where light or colour changes, the picture should change alike.
+"""The photo's edges: where light or colour changes, the picture should change alike, and nowhere
+else.
 
 "The photo" is what `Photo.pixels` says: for nearest features in the painting's colours.
 
@@ -19,13 +20,20 @@ painted:
 Gaussian: gradients at the grid are products with two matrices, the smooth derivative along one side
 and the smoothing along the other.
 
+In the photo's plain places, boats and clouds may arise that are the painting's alone. They are
+larger than strokes, so they have outlines on a coarser grid, too. There the plainer a place of the
+photo is, the more it counts, with N positions in all. Only luminance does, so that a plain wall may
+still be of many colours:
+
+    L_shapes = 1/N sum_p (g_p - h_p)^2 / (h_p^2 + mean h^2 + LEAST^2)
+
 Between its edges a thing has a mass of colour, or it would be an outline on the wall. So the same
 is asked of mean colours in the cells q of a coarse grid, m_q of the picture and n_q of the photo,
 whose mean is n:
 
     L_masses = sum_q |m_q - n_q|^2 / sum_q (|n_q - n|^2 + LEAST^2)
 
-and the term is L_edges + MASSES L_masses.
+and the term is L_edges + SHAPES L_shapes + MASSES L_masses.
 """
 
 from __future__ import annotations
@@ -40,6 +48,7 @@ from nst_core.lazy import tf
 from nst_core.losses.content import emphasized, strength_factor
 from nst_core.losses.term import Part, Photo, RegionMeasures, Term
 from nst_core.networks.network import Network
+from nst_core.pictures.images import LUMA
 from nst_core.settings import Settings
 
 # Brings the loss to the size of the others.
@@ -51,7 +60,7 @@ GRID = 256
 
 SIGMA = 0.8  # of the Gaussian, in cells
 
-FACE_EDGES = 8.0  # times as much as the rest do the edges of faces weigh
+FACE_EDGES = 4.0  # times as much as the rest do the edges of faces weigh
 
 # The share of the photo's mean gradient that flat places weigh, where ghosts of strokes would show.
 FLOOR = 0.3
@@ -59,6 +68,10 @@ FLOOR = 0.3
 # The change over one sigma, of 0 to 1, that strokes have. A photo without edges, like fog, asks no
 # more of them than to be no steeper.
 LEAST = 0.02
+
+# Positions along the long side of the grid on which shapes are found, and what they weigh beside
+# the edges.
+SHAPE_GRID, SHAPES = 64, 0.5
 
 # Cells along the long side that keep their mean colours, and what they weigh beside the edges.
 MASS_GRID, MASSES = 24, 0.12
@@ -75,16 +88,17 @@ class Filters(NamedTuple):
     slope: Any  # the change over one sigma
 
 
-class EdgeTarget(NamedTuple):
+class GradientTarget(NamedTuple):
+    """The gradients of a grid's positions."""
+
     rows: Filters
     columns: Filters
-    gradient: tf.Tensor  # h, down and right, float32 [2, 3, positions, positions]
-    weight: tf.Tensor  # w over the sum below the fraction, float32 [positions, positions]
-    masses: MassTarget
+    gradient: Any  # h, down and right, float32 [2, channels, positions, positions]
+    weight: Any  # what |g - h|^2 is multiplied by, float32 [positions, positions]
 
 
 class MassTarget(NamedTuple):
-    """The same for the colours of a much coarser grid."""
+    """The colours of a much coarser grid."""
 
     rows: tf.Tensor  # smoothing matrices, float32 [cells, pixels]
     columns: tf.Tensor
@@ -92,9 +106,18 @@ class MassTarget(NamedTuple):
     weight: tf.Tensor  # float32 [cells, cells]
 
 
+class EdgeTarget(NamedTuple):
+    edges: GradientTarget
+    shapes: GradientTarget
+    masses: MassTarget
+
+
 @dataclass(frozen=True)
 class Edges(Term):
-    """`L_edges + MASSES L_masses` as a term of the engine, on the pixels of the whole picture."""
+    """`L_edges + SHAPES L_shapes + MASSES L_masses` as a term of the engine.
+
+    It looks at the pixels of the whole picture.
+    """
 
     name = "edges"
 
@@ -111,41 +134,32 @@ class Edges(Term):
 
         Those with the filters of columns see what these have shortened: of large pictures little.
         """
-        return 2 * 2 * 3 * (2 * GRID + MASS_GRID)
+        return 2 * 2 * (3 * (2 * GRID + MASS_GRID) + 2 * SHAPE_GRID)
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> EdgeTarget:
-        height, width = photo.size
-        cell = max(1.0, max(height, width) / GRID)
-        rows, columns = make_filters(height, cell), make_filters(width, cell)
-        gradient = np.stack(gradients(photo.pixels[0].transpose(2, 0, 1), rows, columns))
-        squares = np.square(gradient).sum(axis=0).mean(axis=0)
-        size = np.sqrt(squares)
-        weight = size + FLOOR * (size.mean() + LEAST)
-        if photo.painted is not None:
-            weight *= _inside(photo.painted[0, ..., 0], rows.smooth, columns.smooth)
-        weight /= max(np.sum(weight * (squares + LEAST**2)), MIN_SUM)
-        if photo.subject is not None:
-            subject = rows.smooth @ photo.subject[0, ..., 0] @ columns.smooth.T
-            weight *= emphasized(subject, FACE_EDGES)
-        masses = _masses_of(photo)
-        found = EdgeTarget(rows, columns, gradient, weight, masses)
+        found = EdgeTarget(_edges_of(photo), _shapes_of(photo), _masses_of(photo))
         return tf.nest.map_structure(tf.constant, found)
 
     def target_signature(self, regions: int, precision: str) -> EdgeTarget:
         matrix = tf.TensorSpec([None, None])
         filters = Filters(matrix, matrix)
+        edges, shapes = (
+            GradientTarget(filters, filters, tf.TensorSpec([2, channels, None, None]), matrix)
+            for channels in (3, 1)
+        )
         masses = MassTarget(matrix, matrix, tf.TensorSpec([3, None, None]), matrix)
-        return EdgeTarget(filters, filters, tf.TensorSpec([2, 3, None, None]), matrix, masses)
+        return EdgeTarget(edges, shapes, masses)
 
     def statistics(self, part: Part, target: EdgeTarget) -> tf.Tensor:
         assert part.pixels is not None  # a term without layers sees the whole picture
         channels = tf.transpose(part.pixels[0], [2, 0, 1])
-        down, right = gradients(channels, target.rows, target.columns)
-        squares = tf.square(down - target.gradient[0]) + tf.square(right - target.gradient[1])
-        edges = tf.reduce_sum(target.weight * tf.reduce_mean(squares, axis=0))
+        luminance = tf.tensordot(LUMA, channels, 1)[tf.newaxis]
+        edges = _difference(channels, target.edges)
+        shapes = _difference(luminance, target.shapes)
         masses = target.masses
         away = tf.square(smoothed(channels, masses.rows, masses.columns) - masses.colors)
-        return edges + MASSES * tf.reduce_sum(masses.weight * tf.reduce_mean(away, axis=0))
+        colors = tf.reduce_sum(masses.weight * tf.reduce_mean(away, axis=0))
+        return edges + SHAPES * shapes + MASSES * colors
 
     def loss(
         self, statistics: Any, target: Any, weights: Mapping[str, tf.Tensor], area: tf.Tensor
@@ -176,6 +190,45 @@ def gradients(channels: Any, rows: Filters, columns: Filters) -> tuple[tf.Tensor
 def smoothed(channels: Any, rows: Any, columns: Any) -> tf.Tensor:
     """The means of channels [..., H, W] in the cells of two smoothing matrices."""
     return tf.matmul(rows @ channels, columns, transpose_b=True)
+
+
+def _difference(channels: tf.Tensor, target: GradientTarget) -> tf.Tensor:
+    """The weighted squares of g - h, summed; of channels [C, H, W]."""
+    down, right = gradients(channels, target.rows, target.columns)
+    squares = tf.square(down - target.gradient[0]) + tf.square(right - target.gradient[1])
+    return tf.reduce_sum(target.weight * tf.reduce_mean(squares, axis=0))
+
+
+def _edges_of(photo: Photo) -> GradientTarget:
+    found, squares = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
+    size = np.sqrt(squares)
+    weight = found.weight * (size + FLOOR * (size.mean() + LEAST))
+    weight /= max(np.sum(weight * (squares + LEAST**2)), MIN_SUM)
+    if photo.subject is not None:
+        subject = found.rows.smooth @ photo.subject[0, ..., 0] @ found.columns.smooth.T
+        weight *= emphasized(subject, FACE_EDGES)
+    return found._replace(weight=weight)
+
+
+def _shapes_of(photo: Photo) -> GradientTarget:
+    found, squares = _gradients_of(photo, (photo.pixels[0] @ LUMA)[np.newaxis], SHAPE_GRID)
+    usual = squares.mean() + LEAST**2
+    return found._replace(weight=found.weight / (squares + usual) / squares.size)
+
+
+def _gradients_of(
+    photo: Photo, channels: np.ndarray, grid: int
+) -> tuple[GradientTarget, np.ndarray]:
+    """Gradients of channels [C, H, W] on a grid, a weight of 1 where is painted, and |h|^2."""
+    height, width = photo.size
+    cell = max(1.0, max(height, width) / grid)
+    rows, columns = make_filters(height, cell), make_filters(width, cell)
+    gradient = np.stack(gradients(channels, rows, columns))
+    squares = np.square(gradient).sum(axis=0).mean(axis=0)
+    weight = np.ones_like(squares)
+    if photo.painted is not None:
+        weight = _inside(photo.painted[0, ..., 0], rows.smooth, columns.smooth)
+    return GradientTarget(rows, columns, gradient, weight), squares
 
 
 def _masses_of(photo: Photo) -> MassTarget:
