@@ -94,7 +94,7 @@ def test_the_arithmetic_of_a_nearest_step_has_its_matching_and_its_edges():
     )
     asked = {1: 2 * 128**2, 2: 2 * 128**2, 3: 3 * 64**2, 4: 3 * 64**2}  # positions, of all layers
     matching = sum(2 * 64**2 * asked[block] * channels[block] for block in channels)
-    edges = 2 * 2 * (2 * 256 + 24) * 512 * (3 * 512)
+    edges = 2 * 2 * 512 * 512 * (3 * (2 * 256 + 24) + 1 * (2 * 64))
     finest = 2 * convolutions + matching + edges
     assert roofline.step_flop(512, "nearest, by layer") == pytest.approx(finest, rel=1e-6)
 
