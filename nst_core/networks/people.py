@@ -25,7 +25,7 @@ MIN_SCORE = 0.6  # of 0 to 1, as in MediaPipe's own use of it
 MAX_OVERLAP = 0.3  # of two boxes, the common area over that of both: beyond it they are one face
 
 # Of the subject's mask: how much people count beside faces, and the least mean of their mask.
-FIGURE, MIN_FIGURES = 0.28, 0.01
+FIGURE, MIN_FIGURES = 0.65, 0.01
 
 # The ellipse that a face is kept in, in sizes of its box, and where its soft edge ends.
 WIDER, FADE = 1.1, 1.5
