@@ -106,15 +106,17 @@ _BARE = Settings(
     style_weight=0.0,
     tv_weight=0.0,
     subject=False,
-    precision="float32",
     frame_interval=0.0,
 )
+
+# The same where features are to be met within a few percent.
+_EXACT = replace(_BARE, precision="float32")
 
 
 def _rebuilt(block: int) -> Cell:
     """A photo from one layer. Near the pixels steps are cheap, and an exact picture takes many."""
     layer, steps = f"block{block}_conv2", 120 if block <= 2 else 60
-    return Cell(layer, replace(_BARE, content_layer=layer, content_weight=1.0, steps=steps))
+    return Cell(layer, replace(_EXACT, content_layer=layer, content_weight=1.0, steps=steps))
 
 
 # What makes the layers' E_l about equally strict: in the paper's equal weights the first block of
@@ -127,7 +129,7 @@ def _texture(loss: str, last: int, steps: int, **rest: Any) -> Cell:
     weights = EVEN if loss == "gram" else dict.fromkeys(names, 1.0)
     layers = tuple((name, weights[name]) for name in names)
     settings = replace(
-        _BARE, style_loss=loss, style_weight=1.0, style_layers=layers, steps=steps, **rest
+        _EXACT, style_loss=loss, style_weight=1.0, style_layers=layers, steps=steps, **rest
     )
     return Cell(
         Sentence("{loss}, {blocks}", loss=_LOSSES[loss], blocks=_blocks(last)), settings, noise
