@@ -1,5 +1,4 @@
-"""The photo's edges: where light or colour changes, the picture should change alike, and nowhere
-else.
+"""The photo's edges: the picture should change where the photo does, alike, and nowhere else.
 
 "The photo" is what `Photo.pixels` says: for nearest features in the painting's colours.
 
@@ -200,6 +199,7 @@ def _difference(channels: tf.Tensor, target: GradientTarget) -> tf.Tensor:
 
 
 def _edges_of(photo: Photo) -> GradientTarget:
+    """h and w of L_edges, over the sum below its fraction."""
     found, squares = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
     size = np.sqrt(squares)
     weight = found.weight * (size + FLOOR * (size.mean() + LEAST))
@@ -211,6 +211,7 @@ def _edges_of(photo: Photo) -> GradientTarget:
 
 
 def _shapes_of(photo: Photo) -> GradientTarget:
+    """h of L_shapes, and what its squares are multiplied by."""
     found, squares = _gradients_of(photo, (photo.pixels[0] @ LUMA)[np.newaxis], SHAPE_GRID)
     usual = squares.mean() + LEAST**2
     return found._replace(weight=found.weight / (squares + usual) / squares.size)
@@ -219,7 +220,10 @@ def _shapes_of(photo: Photo) -> GradientTarget:
 def _gradients_of(
     photo: Photo, channels: np.ndarray, grid: int
 ) -> tuple[GradientTarget, np.ndarray]:
-    """Gradients of channels [C, H, W] on a grid, a weight of 1 where is painted, and |h|^2."""
+    """Gradients of the photo's channels [C, H, W] on a grid, each with a weight; and |h|^2.
+
+    The weight is 1 where the picture is painted, falls to 0 at the outline, and is 0 elsewhere.
+    """
     height, width = photo.size
     cell = max(1.0, max(height, width) / grid)
     rows, columns = make_filters(height, cell), make_filters(width, cell)
