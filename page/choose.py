@@ -50,26 +50,15 @@ def _pair(content: str, style: str) -> Choice:
     return Choice.of({"content": str(photo), "style": str(painting)}, Settings())
 
 
-def pick_photo(event: gr.SelectData) -> tuple[Any, ...]:
-    """The example photo that was clicked, and `turn_to_paintings`."""
-    return _picked("content", event), *turn_to_paintings()
+def pick_photo(event: gr.SelectData) -> str:
+    """The example photo that was clicked."""
+    return _picked("content", event)
 
 
-def turn_to_paintings() -> tuple[Any, str]:
-    """The tab of the paintings, in which a new photo is to be seen, and what to do next.
-
-    What is on the stage was made of another photo.
-    """
-    return gr.update(selected="style"), say("status.photo_chosen")
-
-
-def take_upload(path: str) -> tuple[Any, ...]:
-    """An own picture from the browser's file dialog; one that is no use changes nothing.
-
-    The picture, and `turn_to_paintings`.
-    """
+def take_upload(path: str) -> str:
+    """An own picture from the browser's file dialog; one that is no use changes nothing."""
     try:
-        return _readable(path), *turn_to_paintings()
+        return _readable(path)
     except ImageError as error:
         raise gr.Error(told(error), print_exception=False) from None
 

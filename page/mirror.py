@@ -281,7 +281,7 @@ def _weight_label(number: int, style: str | None) -> str:
     return say("mirror.weight", number=number, painting=title)
 
 
-def take_moment(path: str) -> tuple[Any, ...]:
+def take_moment(path: str) -> str:
     """A frame as the photo to be painted; what was being painted ends within a step."""
     turns.stop_own()
     return choose.take_upload(path)

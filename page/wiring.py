@@ -139,6 +139,17 @@ def _stopping() -> str:
     return f"() => {json.dumps(texts.say('status.stopping'))}"
 
 
+def _turning() -> str:
+    """Turns to the paintings, in which a new photo is to be seen, and says what to do next.
+
+    In the browser: an answer of the server could come after a run's last word, and stay. While
+    something is painted, its own line stays.
+    """
+    turned = json.dumps(gr.update(selected="style"))
+    said = json.dumps(texts.say("status.photo_chosen"))
+    return f"() => [{turned}, document.querySelector('#paint').disabled ? undefined : {said}]"
+
+
 def _arriving(blocks: gr.Blocks, page: Page) -> Any:
     """On opening the page: what its address asks for, or the visitor's last picture."""
     token = page.shown.token
@@ -202,16 +213,22 @@ def _show_looks(page: Page) -> dict[str, Any]:
     }
 
 
+def _turn_to_paintings(page: Page) -> dict[str, Any]:
+    """The event that turns to the paintings, see `_turning`."""
+    shown = [page.pickers.tabs, page.shown.status]
+    return {"fn": None, "inputs": None, "outputs": shown, "js": _turning(), **BROWSER}
+
+
 def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
     pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
-    next_step = [pickers.tabs, page.shown.status]
-    pickers.photos.select(choose.pick_photo, None, [photo, *next_step], **_private("clicks")).then(
+    turn = _turn_to_paintings(page)
+    pickers.photos.select(choose.pick_photo, None, photo, **_private("clicks")).then(**turn).then(
         **_show_looks(page)
     )
     for changed in (photo.input, photo.clear, painting.input, painting.clear):
         changed(**_show_looks(page), trigger_mode="always_last")
-    photo.input(choose.turn_to_paintings, None, next_step, **_private("clicks"))
+    photo.input(**turn)
     pickers.paintings.select(
         choose.pick_painting,
         [pickers.which, painting, pickers.clip.clip],
@@ -224,8 +241,8 @@ def _pictures(page: Page) -> None:
         field.upload(choose.check_upload, field, field, **_private("uploads"))
     for name, button in pickers.uploads.items():
         button.upload(
-            choose.take_upload, button, [page.fields.of[name], *next_step], **_private("uploads")
-        ).success(**_show_looks(page))
+            choose.take_upload, button, page.fields.of[name], **_private("uploads")
+        ).success(**turn).then(**_show_looks(page))
 
 
 def _regions(page: Page) -> None:
@@ -386,12 +403,11 @@ def _mirror(page: Page, live: MirrorTab) -> None:
     ).then(None, [live.camera, live.told], None, js=BEGIN_MIRROR)
     live.stop.click(None, None, None, js=STOP_MIRROR)
     live.moment.click(None, None, None, js=FREEZE_MIRROR)
-    photo, tabs = page.fields.of["content"], page.pickers.tabs
     live.upload.upload(
-        mirror.take_moment, live.upload, [photo, tabs, page.shown.status], **_private("uploads")
-    ).success(None, live.weights, weights, js=SAME).then(None, None, None, js=PAINT_NOW).then(
-        **_show_looks(page)
-    )
+        mirror.take_moment, live.upload, page.fields.of["content"], **_private("uploads")
+    ).success(**_turn_to_paintings(page)).then(None, live.weights, weights, js=SAME).then(
+        None, None, None, js=PAINT_NOW
+    ).then(**_show_looks(page))
     for own, other in zip(weights, live.weights, strict=True):
         own.change(None, own, other, js=SAME)
 

@@ -111,6 +111,19 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
         assert (image.format, image.size, image.mode) == ("PNG", (512, 342), "RGB")
 
 
+def test_a_photo_chosen_while_another_is_painted_leaves_the_line_to_the_run(browser, page_address):
+    with visit(browser, page_address, LONG) as page:
+        page.click("#paint")
+        wait_for_pictures(page, 1)
+        page.get_by_role("tab", name="Photos").click()
+        page.locator("#pick-content .thumbnail-lg").nth(4).click()
+        expect(page.get_by_role("tab", name="Paintings", exact=True)).to_have_attribute(
+            "aria-selected", "true"
+        )
+        assert "Now click" not in status(page)
+        stop(page)
+
+
 @pytest.mark.usefixtures("steps")
 def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page):
     looks = page.locator("#pick-style img")

@@ -16,7 +16,6 @@ from page import choice, choose, controls, examples
 from page import turns as room
 from page.choice import Choice
 from page.stage import Shown
-from page.texts import say
 
 pytestmark = pytest.mark.usefixtures("steps", "turns")
 
@@ -90,11 +89,10 @@ def test_other_uploads_stay_as_they_are():
     assert choose.check_upload(None) == gr.skip()
 
 
-def test_an_own_upload_is_taken_and_the_paintings_are_turned_to(tmp_path):
+def test_an_own_upload_is_taken_and_what_is_no_picture_is_not(tmp_path):
     path = str(tmp_path / "own.png")
     Image.new("RGB", (32, 32)).save(path)
-    turned = choose.gr.update(selected="style")
-    assert choose.take_upload(path) == (path, turned, say("status.photo_chosen"))
+    assert choose.take_upload(path) == path
     (tmp_path / "page.jpg").write_text("<html>")
     with pytest.raises(choose.gr.Error, match="not a picture"):
         choose.take_upload(str(tmp_path / "page.jpg"))

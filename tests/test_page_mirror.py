@@ -272,7 +272,7 @@ def test_a_weight_is_called_as_its_painting(tmp_path):
 
 def test_a_moment_becomes_the_photo(turns):
     with turns.join("somebody else") as other:
-        path, *_ = mirror.take_moment(CASTLE)
+        path = mirror.take_moment(CASTLE)
         assert (path, other.stop.is_set()) == (CASTLE, False)
 
 
