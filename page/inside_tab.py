@@ -33,7 +33,12 @@ def lay_out() -> InsideTab:
         with gr.Row(elem_id="inside-tools"):
             status = gr.Markdown(elem_id="inside-status")
             stop = gr.Button(
-                say("tools.stop"), variant="stop", size="sm", scale=0, elem_id="inside-stop"
+                say("tools.stop"),
+                variant="stop",
+                size="sm",
+                scale=0,
+                interactive=False,
+                elem_id="inside-stop",
             )
         unit = gr.Textbox(visible="hidden")
         screen = gr.HTML(elem_id="explained", js_on_load=SCRIPT)

@@ -18,6 +18,13 @@
   };
   document.addEventListener("click", (event) => event.target.closest("#paint") && window.showStage());
 
+  // One may begin before the one before it has ended.
+  let explanations = 0;
+  window.explaining = (more) => {
+    explanations += more;
+    return { __type__: "update", interactive: explanations > 0 };
+  };
+
   // Gradio's slider tells of being let go by a pointer only.
   document.addEventListener("keyup", (event) => {
     if (!event.target.closest("#blend")) return;

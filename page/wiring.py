@@ -99,6 +99,9 @@ PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
 NO_PRESET = "() => null"
 
+# How many explanations are on their way; Stop is there while there is one.
+ONE_MORE, ONE_LESS = "() => window.explaining(1)", "() => window.explaining(-1)"
+
 # What the mirror does in the browser.
 ASK_CAMERA = "async (_, ...styles) => [await window.mirror.ask(), ...styles]"
 BEGIN_MIRROR = "(camera, told) => { window.mirror.begin(camera, told); }"
@@ -470,8 +473,13 @@ def _inside(page: Page) -> None:
         **_private("runs"),
     }
     # What is shown ends before anything else begins.
-    tab.topic.input(inside.stop, None, None, **_private("clicks")).then(**explained)
-    tab.screen.click(inside.choose_unit, None, tab.unit, **_private("clicks")).then(**explained)
+    for asked in (
+        tab.topic.input(inside.stop, None, None, **_private("clicks")),
+        tab.screen.click(inside.choose_unit, None, tab.unit, **_private("clicks")),
+    ):
+        run = asked.then(None, None, tab.stop, js=ONE_MORE, **BROWSER).then(**explained)
+        for ended in (run.success, run.failure):
+            ended(None, None, tab.stop, js=ONE_LESS, **BROWSER)
     tab.screen.select(
         inside.take_dial,
         None,

@@ -99,6 +99,19 @@ def test_a_place_that_is_clicked_shows_its_receptive_field(network):
     assert field(network)["left"] < at["left"] < field(network)["left"] + field(network)["width"]
 
 
+def test_stop_is_there_while_something_is_explained(network):
+    stop = network.locator("#inside-stop")
+    expect(stop).to_be_disabled()
+    network.locator("#topic").get_by_text("Content: the photo").click()
+    expect(stop).to_be_enabled()
+    network.locator("#topic").get_by_text("Style: the painting").click()  # ends the one before
+    expect(network.locator("#explained h2")).to_contain_text("Style: the painting")
+    expect(stop).to_be_enabled()
+    stop.click()
+    expect(network.locator("#inside-status")).to_contain_text("Stopped")
+    expect(stop).to_be_disabled()
+
+
 def test_a_dial_gives_its_settings_to_the_painter(browser, page_address):
     with visit(browser, page_address, PAIR) as page:
         open_topic(page, "The two dials: how much of the photo, and which layers")
