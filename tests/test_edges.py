@@ -84,7 +84,8 @@ def test_the_loss_against_its_definition(rng):
         for one in (picture, photo)
     )
     size = np.sqrt((wanted**2).sum(axis=0).mean(axis=0))
-    weight = size + FLOOR * (size.mean() + LEAST)
+    usual = size.mean() + LEAST
+    weight = np.sqrt(size * usual) + FLOOR * usual
     differences = ((own - wanted) ** 2).sum(axis=0).mean(axis=0)
     expected = (weight * differences).sum() / (weight * (size**2 + LEAST**2)).sum()
     light, wanted_light = (

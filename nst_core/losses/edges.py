@@ -7,11 +7,12 @@ has another hue but the same light as the wall behind it dissolves. What makes t
 gradients of the colours, which say nothing of the colours themselves, nor of strokes between. After
 "Laplacian-Steered Neural Style Transfer" (Li, Xu, Nie and Chua 2017, arXiv 1707.01253), which
 compares second derivatives at all places alike; here it is the first ones, and those places most
-where the photo has edges, so that strokes are free elsewhere.
+where the photo has edges, so that strokes are free elsewhere. But not in proportion to an edge:
+beside a white rocket, thin masts in dusk would count nothing.
 
 With g_pc the gradient of the picture's channel c at the positions p of a grid, h_pc the photo's,
-|.|^2 the mean over the channels, and w_p = |h_p| + FLOOR (mean |h| + LEAST), where anything is
-painted:
+|.|^2 the mean over the channels, u = mean |h| + LEAST, and w_p = sqrt(|h_p| u) + FLOOR u, where
+anything is painted:
 
     L_edges = sum_p w_p |g_p - h_p|^2 / sum_p w_p (|h_p|^2 + LEAST^2)
 
@@ -202,7 +203,8 @@ def _edges_of(photo: Photo) -> GradientTarget:
     """h and w of L_edges, over the sum below its fraction."""
     found, squares = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
     size = np.sqrt(squares)
-    weight = found.weight * (size + FLOOR * (size.mean() + LEAST))
+    usual = size.mean() + LEAST
+    weight = found.weight * (np.sqrt(size * usual) + FLOOR * usual)
     weight /= max(np.sum(weight * (squares + LEAST**2)), MIN_SUM)
     if photo.subject is not None:
         subject = found.rows.smooth @ photo.subject[0, ..., 0] @ found.columns.smooth.T
