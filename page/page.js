@@ -18,7 +18,8 @@
   };
   document.addEventListener("click", (event) => event.target.closest("#paint") && window.showStage());
 
-  // One may begin before the one before it has ended.
+  // Stop in "How it works" is there while anything is explained. The next explanation may be asked for
+  // before the one before it has ended, so they are counted.
   let explanations = 0;
   window.explaining = (more) => {
     explanations += more;

@@ -142,17 +142,6 @@ def _stopping() -> str:
     return f"() => {json.dumps(texts.say('status.stopping'))}"
 
 
-def _turning() -> str:
-    """Turns to the paintings, in which a new photo is to be seen, and says what to do next.
-
-    In the browser: an answer of the server could come after a run's last word, and stay. While
-    something is painted, its own line stays.
-    """
-    turned = json.dumps(gr.update(selected="style"))
-    said = json.dumps(texts.say("status.photo_chosen"))
-    return f"() => [{turned}, document.querySelector('#paint').disabled ? undefined : {said}]"
-
-
 def _arriving(blocks: gr.Blocks, page: Page) -> Any:
     """On opening the page: what its address asks for, or the visitor's last picture."""
     token = page.shown.token
@@ -217,9 +206,16 @@ def _show_looks(page: Page) -> dict[str, Any]:
 
 
 def _turn_to_paintings(page: Page) -> dict[str, Any]:
-    """The event that turns to the paintings, see `_turning`."""
+    """The event that turns to the paintings, which show a new photo, and says what to do next.
+
+    In the browser: an answer of the server could come after a run's last word, and stay. While
+    something is painted, its own line stays.
+    """
+    turned = json.dumps(gr.update(selected="style"))
+    said = json.dumps(texts.say("status.photo_chosen"))
+    js = f"() => [{turned}, document.querySelector('#paint').disabled ? undefined : {said}]"
     shown = [page.pickers.tabs, page.shown.status]
-    return {"fn": None, "inputs": None, "outputs": shown, "js": _turning(), **BROWSER}
+    return {"fn": None, "inputs": None, "outputs": shown, "js": js, **BROWSER}
 
 
 def _pictures(page: Page) -> None:

@@ -7,8 +7,8 @@ has another hue but the same light as the wall behind it dissolves. What makes t
 gradients of the colours, which say nothing of the colours themselves, nor of strokes between. After
 "Laplacian-Steered Neural Style Transfer" (Li, Xu, Nie and Chua 2017, arXiv 1707.01253), which
 compares second derivatives at all places alike; here it is the first ones, and those places most
-where the photo has edges, so that strokes are free elsewhere. But not in proportion to an edge:
-beside a white rocket, thin masts in dusk would count nothing.
+where the photo has edges, so that strokes are free elsewhere. The weight grows with the root of an
+edge's strength: in proportion to it, faint masts beside a white rocket would count next to nothing.
 
 With g_pc the gradient of the picture's channel c at the positions p of a grid, h_pc the photo's,
 |.|^2 the mean over the channels, u = mean |h| + LEAST, and w_p = sqrt(|h_p| u) + FLOOR u, where
