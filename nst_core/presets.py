@@ -57,6 +57,8 @@ PRESETS: dict[str, Preset] = {
         {"style_loss": "gram", "size": 512, "time_budget": 30.0, "subject": False},
     ),
     "paper": Preset(
-        "The paper", "As published: from a blank canvas, by gradient descent; slow", _PAPER
+        "As published in 2015",
+        "Gatys et al.: from a blank canvas, by gradient descent; slow",
+        _PAPER,
     ),
 }

@@ -171,8 +171,8 @@ class Settings:
     )
     subject: bool = _setting(
         True,
-        "Keep the subject",
-        "Find faces, people and animals in the photo and keep them more strictly than the rest",
+        "Keep faces, people and animals",
+        "Found in the photo, and painted more faithfully than the rest",
         OBJECTIVE,
     )
     content_weight: float = _setting(

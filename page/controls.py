@@ -34,8 +34,8 @@ NAMES = [name for name, spec in SPECS.items() if not spec.local]
 MAX: dict[str, float] = {"size": 2048, "frame_interval": 1.0}
 
 # Those that stand beside the Paint button, those behind "More", and the rest.
-FOREMOST = ("strength",)
-MORE = ("color", "size", "style_scale", "subject")
+FOREMOST = ("strength", "subject")
+MORE = ("color", "size", "style_scale")
 EXPERT = tuple(name for name in NAMES if name not in FOREMOST + MORE)
 
 # Those that a preset leaves as they are, unless it has its own.

@@ -71,6 +71,7 @@ class Door:
 
     accordion: gr.Accordion
     keep_people: gr.Button
+    drawn: gr.Markdown  # that it was taken
     brush: gr.Radio
     board: Board
     on_board: gr.Textbox  # the photo that is there
@@ -177,8 +178,9 @@ def lay_out() -> Page:
         with gr.Column(elem_id="watch"):
             stage = _stage()
             paint, stop, go_on = _steering()
+            foremost = _foremost()
             save, save_film, link, address, code = _keeping()
-            preset, strength = _taste()
+            preset = _preset()
         with gr.Column(elem_id="doors"):
             more, blend, door = _more()
             settings, until, take = _expert()
@@ -189,7 +191,7 @@ def lay_out() -> Page:
         remembered=remembered,
         film_remembered=film_remembered,
         present=present,
-        fields=Fields(pictures | more | strength | settings),
+        fields=Fields(pictures | more | foremost | settings),
         preset=preset,
         until=until,
         pickers=pickers,
@@ -266,20 +268,21 @@ def _more() -> tuple[dict[str, Any], gr.Slider, Door]:
         gr.Tabs(),
     ):
         with gr.Tab(say("more.keep")):
-            keep_people, brush, board = _drawing()
+            keep_people, drawn, brush, board = _drawing()
         with gr.Tab(say("more.mix")) as mixing:
             paintings, weights = _paintings()
         with gr.Tab(say("more.colours")), gr.Row(elem_classes="controls"):
             settings = {name: controls.make(name) for name in controls.MORE}
             blend = _blend()
-    door = Door(accordion, keep_people, brush, board, _hidden(), mixing, weights)
+    door = Door(accordion, keep_people, drawn, brush, board, _hidden(), mixing, weights)
     return paintings | settings, blend, door
 
 
-def _drawing() -> tuple[gr.Button, gr.Radio, Board]:
+def _drawing() -> tuple[gr.Button, gr.Markdown, gr.Radio, Board]:
     """Where the photo stays as it is, or where each of several paintings applies."""
     gr.Markdown(say("more.draw"))
     keep_people = gr.Button(say("more.keep_people"), size="sm", elem_id="keep-people")
+    drawn = gr.Markdown(elem_id="drawn")
     *paintings, kept = enumerate(_regions())
     brush = gr.Radio(
         [(name, number) for number, name in (kept, *paintings)],
@@ -302,7 +305,7 @@ def _drawing() -> tuple[gr.Button, gr.Radio, Board]:
         height=360,
         elem_id="board",
     )
-    return keep_people, brush, board
+    return keep_people, drawn, brush, board
 
 
 def _paintings() -> tuple[dict[str, Any], gr.Row]:
@@ -471,16 +474,21 @@ def _steering() -> tuple[gr.Button, gr.Button, gr.Button]:
         )
 
 
-def _taste() -> tuple[gr.Radio, dict[str, Any]]:
-    """How long and in which of the two looks, and how strong."""
-    preset = gr.Radio(
+def _foremost() -> dict[str, Any]:
+    """How strong, and whether faces are kept."""
+    with gr.Row(elem_id="foremost"):
+        return {name: controls.make(name) for name in controls.FOREMOST}
+
+
+def _preset() -> gr.Radio:
+    """How long, and in which of the two looks."""
+    return gr.Radio(
         [(say(f"presets.{name}.label"), name) for name in PRESETS],
         value=choose.OPENING,
         label=say("look.preset"),
         info=say("look.preset_hint"),
         elem_id="preset",
     )
-    return preset, {name: controls.make(name) for name in controls.FOREMOST}
 
 
 def _keeping() -> tuple[Download, gr.Button, gr.Button, gr.Textbox, gr.HTML]:

@@ -1,4 +1,4 @@
-// What the page does in the browser beside presenter mode: uploads with one press, drops, sliders moved
+// What the page does in the browser beside presenter mode: uploads with one press, drops, the wheel, sliders moved
 // by keys, and what a screen reader is told.
 () => {
   const find = (selector) => document.querySelector(selector);
@@ -25,6 +25,12 @@
     explanations += more;
     return { __type__: "update", interactive: explanations > 0 };
   };
+
+  // Gradio's drawing area takes the wheel, though nothing there can be enlarged: the page could not be
+  // moved from it.
+  document.addEventListener("wheel", (event) => {
+    if (event.target.closest("#board")) event.stopPropagation();
+  }, { capture: true, passive: true });
 
   // Gradio's slider tells of being let go by a pointer only.
   document.addEventListener("keyup", (event) => {

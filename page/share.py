@@ -188,17 +188,27 @@ def make_link(base: str, *row: Any) -> tuple[Any, Any]:
 
 def copied(link: str) -> None:
     """Tell that the browser has copied a link; it is empty where that is not allowed."""
-    gr.Info(say("notices.link_copied" if link else "notices.link_not_copied"))
+    if not link:
+        gr.Info(say("notices.link_not_copied"))
+    elif _is_of_this_machine(link):
+        gr.Info(say("notices.link_only_here"))
+    else:
+        gr.Info(say("notices.link_copied"))
 
 
 def code(link: str) -> str:
     """A code that phones scan to open the link, as HTML; a note where they could not reach it."""
-    if urlsplit(link).hostname in THIS_MACHINE:
+    if _is_of_this_machine(link):
         note = say("tools.code_only_here")
         return f"<p>{note}</p>"
     name = say("tools.code")
     drawn = segno.make(link, micro=False).svg_inline(scale=4, border=4, light="white")
     return f'<figure role="img" aria-label="{name}">{drawn}</figure>'
+
+
+def _is_of_this_machine(link: str) -> bool:
+    """Whether no other machine can open a link."""
+    return urlsplit(link).hostname in THIS_MACHINE
 
 
 def take_recipe(path: str) -> list[Any]:

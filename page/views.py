@@ -60,9 +60,10 @@ def recolor(token: str | None, color: str, percent: float) -> tuple[Any, Any]:
 
 
 def saved(file: str | None) -> None:
-    """Tell that the browser has saved a file, and how large it is."""
+    """Tell that the browser has saved a file, what it is called, and how large it is."""
     if file is not None:
-        gr.Info(say("notices.saved", size=bytes_text(Path(file).stat().st_size)))
+        path = Path(file)
+        gr.Info(say("notices.saved", file=path.name, size=bytes_text(path.stat().st_size)))
 
 
 def compare(token: str | None, against: str) -> tuple[Any, Any]:

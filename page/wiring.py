@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from nst_core.settings import SPECS, OnResume
 from page import (
     choice,
     choose,
@@ -60,6 +61,9 @@ def _private(group: str) -> dict[str, Any]:
     return {"api_visibility": "private", **_public(group)}
 
 
+# Settings that change the picture that is there, without painting.
+AT_ONCE = ("color",)
+
 # For what the browser does by itself.
 BROWSER: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -98,6 +102,7 @@ DOWNLOAD = """(file) => {
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
 NO_PRESET = "() => null"
+NOTHING = "() => ''"
 
 # How many explanations are on their way; Stop is there while there is one.
 ONE_MORE, ONE_LESS = "() => window.explaining(1)", "() => window.explaining(-1)"
@@ -138,8 +143,9 @@ def _speaking() -> str:
     return f"() => window.speak(...{said})"
 
 
-def _stopping() -> str:
-    return f"() => {json.dumps(texts.say('status.stopping'))}"
+def _saying(text: str) -> str:
+    """Says a text, in the browser."""
+    return f"() => {json.dumps(text)}"
 
 
 def _arriving(blocks: gr.Blocks, page: Page) -> Any:
@@ -179,7 +185,9 @@ def _painting(page: Page, followed: Any) -> list[Any]:
         runs.append(run)
     # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
     # of the server could come after the run's last picture, and stay.
-    tools.stop.click(None, None, page.shown.status, js=_stopping(), **BROWSER)
+    tools.stop.click(
+        None, None, page.shown.status, js=_saying(texts.say("status.stopping")), **BROWSER
+    )
     tools.stop.click(paint.stop, None, None, **_private("clicks"))
     return runs
 
@@ -253,12 +261,13 @@ def _regions(page: Page) -> None:
     door.brush.input(regions.choose_brush, door.brush, door.board, **_private("clicks"))
     door.board.input(
         regions.take_regions, door.board, masks, trigger_mode="always_last", **_private("pictures")
-    )
+    ).success(None, None, door.drawn, js=_saying(texts.say("more.drawn")), **BROWSER)
     door.accordion.expand(regions.show_board, [photo, door.on_board], shown, **_private("pictures"))
     photo.change(regions.renew_board, [photo, door.on_board], shown, **_private("pictures"))
     another = [photo.upload, photo.clear, page.pickers.photos.select]
     another += [page.pickers.uploads["content"].upload]
     gr.on(another, regions.no_regions, None, masks, **_private("clicks"))
+    gr.on(another, None, None, door.drawn, js=NOTHING, **BROWSER)
     more = page.fields.row(choice.STYLES[1:])
     door.mixing.select(choose.show_which, None, page.pickers.which, **_private("clicks"))
     gr.on(
@@ -277,6 +286,7 @@ def _settings(page: Page) -> None:
     # Taste belongs to none.
     by_hand = [page.fields.of[name].input for name in controls.NAMES if name not in controls.TASTE]
     gr.on([*by_hand, page.until.input], None, None, page.preset, js=NO_PRESET)
+    _say_what_takes_a_change(page)
     lengths = page.fields.row(("time_budget", "steps"))
     time_budget, _ = lengths
     page.until.input(choose.choose_until, page.until, time_budget, **_private("clicks"))
@@ -288,6 +298,19 @@ def _settings(page: Page) -> None:
         page.tools.paint,
         **_private("clicks"),
     )
+
+
+def _say_what_takes_a_change(page: Page) -> None:
+    """While there is a picture, a changed setting says whether Continue takes it, or Paint only."""
+    events: dict[bool, list[Any]] = {True: [], False: [page.preset.input]}
+    for name in set(controls.NAMES) - set(AT_ONCE):
+        events[SPECS[name].on_resume is not OnResume.FIXED].append(page.fields.of[name].input)
+    for is_taken, text in (
+        (True, texts.say("status.changed")),
+        (False, texts.say("status.changed_anew")),
+    ):
+        js = f"() => document.querySelector('#continue').disabled ? undefined : {json.dumps(text)}"
+        gr.on(events[is_taken], None, None, page.shown.status, js=js, **BROWSER)
 
 
 def _sharing(page: Page) -> None:
@@ -453,7 +476,7 @@ def _films(page: Page, arrived: Any) -> None:
     )
     for ended in (event for run in runs for event in (run.success, run.failure)):
         ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))
-    tools.stop.click(None, None, tab.status, js=_stopping(), **BROWSER)
+    tools.stop.click(None, None, tab.status, js=_saying(texts.say("status.stopping")), **BROWSER)
     tools.stop.click(films.stop, None, None, **_private("clicks"))
     tab.so_far.select(films.show_so_far, tab.token, [*film, tools.save], **_private("films"))
 

@@ -93,7 +93,7 @@ def test_a_client_sees_the_picture_change(client):
     assert {picture.shape for picture in shown} == {(64, 96, 3)}
     assert len({picture.tobytes() for picture in shown}) >= 4
     assert any("step 3 of 4" in status for status in statuses)
-    assert statuses[-1].startswith("Done: 4 steps")
+    assert statuses[-1].endswith("(4 steps).")
     assert progress[0] is None  # nothing is known before the first picture
     told = [one for one in progress if one]
     assert [one["step"] for one in told] == sorted(one["step"] for one in told)
@@ -108,7 +108,7 @@ def test_a_client_sees_the_picture_change(client):
 @pytest.mark.usefixtures("steps")
 def test_what_is_left_out_is_the_default(client):
     picture, status, losses, _ = client.predict(*pictures(), size=64, api_name="/stylize")
-    assert status.startswith(f"Done: {Settings().steps} steps in")
+    assert status.endswith(f"({Settings().steps} steps).")
     expected = stylize(CASTLE, WAVE, Settings(size=64))
     np.testing.assert_array_equal(pixels(picture), expected.image)
     assert losses["columns"] == ["step", "term", "loss"]
@@ -300,7 +300,7 @@ def test_an_mcp_client_finds_the_tools_and_paints(address):
     assert SPECS["strength"].help in properties["strength"]["description"]
     for answer in answers[1:]:
         told = " ".join(part.text for part in answer.content if part.type == "text")
-        assert "Done: 2 steps" in told
+        assert "(2 steps)." in told
         assert "'seconds_left'" in told
         assert "columns" not in told  # the plot's table would be most of what an assistant reads
     for answer in answers:

@@ -64,7 +64,7 @@ def test_a_visitor_paints_with_the_real_engine(browser, tmp_path):
     query = f"{SHORT}&precision=float32"  # "auto" may come to another one there than here
     with visitor.served(tmp_path) as address, visit(browser, address, query) as page:
         paint_to_the_end(page)
-        expect(page.locator("#status")).to_contain_text("Done: 8 steps")
+        expect(page.locator("#status")).to_contain_text("(8 steps)")
         saved = save(page, "#save", tmp_path)
     expected = stylize(example("content/castle"), example("style/great-wave"), settings)
     assert np.abs(pixels(saved) - expected.image).mean() < 2
@@ -90,7 +90,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
             shoot(page, "pair")
     page.click("#paint")
     wait_for_pictures(page, 3)
-    assert re.search(r"\d+ px, step \d+ of \d+, .*s left", status(page))
+    assert re.search(r"s left · step \d+ of \d+, \d+ px", status(page))
     shoot(page, "during")
     stop(page)
     for tool in ("#save", "#continue"):
@@ -102,7 +102,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     wait_until_idle(page)
     assert status(page) == kept
     saved = save(page, "#save", tmp_path)
-    expect(page.locator(".toast-body")).to_contain_text("Saved: 0.")
+    expect(page.locator(".toast-body")).to_contain_text("castle-great-wave.png, 0.")
     assert saved.name == "castle-great-wave.png"
     made = recipe.read(saved)
     assert (made.settings, made.content.name) == (PRESETS["gallery"].settings, "castle.jpg")
@@ -165,7 +165,7 @@ def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
     shoot(page, "advanced")
     for _ in range(2):
         paint_to_the_end(page)
-        expect(page.locator("#status")).to_contain_text("Done: 8 steps")
+        expect(page.locator("#status")).to_contain_text("(8 steps)")
     page.locator("#chart > button").click()
     lines = page.locator("#losses svg g.mark-line path")
     expect(lines).to_have_count(5)  # total, content, style, edges, tv
@@ -189,7 +189,7 @@ def test_presets_set_the_controls(page):
     expect(budget).to_have_value("30")
     for label, length, values, told in (
         ("Sketch · 10 s", budget, ("384", "10", "A quick first look"), "Paint · 10 s"),
-        ("The paper", steps, ("384", "300", "A grey canvas"), "Paint · 300 steps"),
+        ("As published in 2015", steps, ("384", "300", "A grey canvas"), "Paint · 300 steps"),
         ("Masterpiece · 2 min", budget, ("1024", "120", "A quick first look"), "Paint · 120 s"),
     ):
         page.locator("#preset").get_by_text(label, exact=True).click()
@@ -309,6 +309,39 @@ def test_continue_goes_on_from_the_picture_with_another_strength(browser, page_a
         assert [(one.settings.strength, one.steps) for one in made.before] == [(0.5, stopped)]
 
 
+def test_a_changed_setting_says_which_button_takes_it(short):
+    line, before = short.locator("#status"), status(short)
+    keep = short.locator("#setting-subject").get_by_role("checkbox")
+    keep.click()
+    expect(short.locator("#preset input:checked")).to_have_count(0)  # the change has arrived
+    assert status(short) == before  # there is no picture yet
+    paint_to_the_end(short)
+    keep.click()
+    expect(line).to_contain_text("Continue paints on with that, Paint begins anew")
+    short.locator("#preset").get_by_text("Sketch · 10 s", exact=True).click()
+    expect(line).to_contain_text("press Paint to see it")
+
+
+def test_what_is_drawn_is_taken_and_the_wheel_moves_the_page(page):
+    page.locator("#more > button").click()
+    board = page.locator("#board canvas").first
+    expect(board).to_be_visible()
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 30, steps=5)
+    page.mouse.up()
+    expect(page.locator("#drawn")).to_contain_text("Taken")
+    before = page.evaluate("scrollY")
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("before => scrollY < before", arg=before)
+    page.get_by_role("tab", name="Photos").click()
+    page.locator("#pick-content .thumbnail-lg").nth(2).click()
+    expect(page.locator("#drawn")).not_to_contain_text("Taken")
+
+
 def test_the_losses_are_there_when_they_are_opened_after_a_stop(browser, page_address):
     with visit(browser, page_address, LONG) as page:
         page.click("#paint")
@@ -357,7 +390,7 @@ def test_before_and_after_the_run_and_its_film(one_scale, tmp_path):
     shoot(one_scale, "film")
     with av.open(save(one_scale, "#save-film", tmp_path)) as container:
         frames = list(container.decode(video=0))
-    expect(one_scale.locator(".toast-body")).to_contain_text("Saved: 0.1 MB")
+    expect(one_scale.locator(".toast-body")).to_contain_text("mp4, 0.1 MB")
     assert len(frames) == 9 + HOLD
     assert (frames[0].width, frames[0].height) == (128, 86)
     for ending in (".gif", ".webp"):
@@ -444,7 +477,7 @@ def test_a_photo_dropped_beside_its_field_is_told_in_words(page):
 def test_a_link_that_was_copied_is_told(browser, page_address):
     allowed = ["clipboard-read", "clipboard-write"]
     for permissions, text in (
-        (allowed, "Link copied."),
+        (allowed, "Link copied. It opens on this computer only."),
         ([], "take the link from the field below"),
     ):
         with visit(browser, page_address, SHORT, permissions=permissions) as page:
@@ -489,7 +522,9 @@ def test_a_reload_offers_the_finished_picture_again(short, page_address, tmp_pat
     paint_to_the_end(short)
     first = save(short, "#save", tmp_path).read_bytes()
     open_page(short, page_address)
-    expect(short.locator("#status")).to_contain_text("Your last picture. Done: 8 steps")
+    expect(short.locator("#status")).to_contain_text(
+        re.compile(r"Your last picture\. Done .+8 steps")
+    )
     expect(short.locator("#save")).to_be_enabled()
     shoot(short, "come-back")
     assert save(short, "#save", tmp_path).read_bytes() == first
@@ -500,7 +535,9 @@ def test_a_linked_page_that_is_reloaded_has_its_picture(short, page_address, tmp
     paint_to_the_end(short)
     first = save(short, "#save", tmp_path).read_bytes()
     open_page(short, page_address, SHORT)
-    expect(short.locator("#status")).to_contain_text("Your last picture. Done: 8 steps")
+    expect(short.locator("#status")).to_contain_text(
+        re.compile(r"Your last picture\. Done .+8 steps")
+    )
     expect(short.locator("#save")).to_be_enabled()
     assert save(short, "#save", tmp_path).read_bytes() == first
     open_page(short, page_address, SHORT.replace("128", "96"))

@@ -86,7 +86,7 @@ def test_what_is_there_plays_on_the_way_beside_a_picture(short, backwards):
     expect(short.locator("#painted-film video")).to_be_visible()
     short.wait_for_function("document.querySelector('#painted-film video').duration > 0")
     short.click("#film-stop")
-    expect(short.locator("#status")).to_contain_text("Done: 8 steps")
+    expect(short.locator("#status")).to_contain_text("(8 steps)")
     expect(short.locator("#film-status")).to_contain_text("Stopped at frame")
     wait_until_idle(short)
 

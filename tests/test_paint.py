@@ -43,7 +43,7 @@ def test_the_first_thing_shown_is_the_photo():
 def test_the_last_thing_shown_is_a_png_of_the_last_frame_with_its_recipe():
     *_, shown = paint(steps=2)
     painting = STUDIO.find(shown.token)
-    assert shown.status.startswith("Done: 2 steps in ")
+    assert shown.status.endswith("(2 steps).")
     assert Path(shown.picture).name == "castle-great-wave.png"
     np.testing.assert_array_equal(pixels(shown.picture), painting.frame.image)
     assert set(shown.losses["term"]) >= {"total", "photo", "painting", "edges", "smoothness"}
@@ -226,7 +226,7 @@ def test_a_stop_leaves_the_other_visitors_alone(read, steps, turns):
     steps.wait_until_held()
     room.stop()
     steps.release()
-    assert run.result(LIMIT)[-1].status.startswith("Done: 3 steps")
+    assert run.result(LIMIT)[-1].status.endswith("(3 steps).")
 
 
 BEFORE = "Stopped before the first step; the last picture is kept."
@@ -337,7 +337,7 @@ def test_a_stop_after_the_last_step_changes_nothing(read, steps):
     steps.wait_until_held()
     room.stop()
     steps.release()
-    assert run.result(LIMIT)[-1].status.startswith("Done: 2 steps")
+    assert run.result(LIMIT)[-1].status.endswith("(2 steps).")
 
 
 def test_the_longest_interval_of_all_keeps_no_stop_waiting(read, steps):
@@ -386,7 +386,7 @@ def go_on(token: str, **changed) -> tuple[recipe.Recipe, np.ndarray]:
     """Go on to the end; returns the recipe and the picture."""
     *_, shown = room.go_on(token, *values_of(**BEGUN | changed))
     assert shown.token == token
-    assert shown.status.startswith("Done: 6 steps")
+    assert shown.status.endswith("(6 steps).")
     return recipe.read(shown.picture), pixels(shown.picture)
 
 

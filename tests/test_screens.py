@@ -124,7 +124,7 @@ def test_a_screen_reader_is_told_of_the_run(browser, page_address):
         told = page.locator(".told")
         expect(told).to_have_attribute("aria-live", "polite")
         paint_to_the_end(page)
-        expect(told).to_contain_text("Done: 8 steps")
+        expect(told).to_contain_text("(8 steps)")
 
 
 @pytest.mark.parametrize("width", [390, 820, 1366])

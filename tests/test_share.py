@@ -214,7 +214,7 @@ def test_a_linked_page_that_is_reloaded_has_the_picture_that_was_painted_there(m
     token, link = last.token, {"content": "castle", "size": "64"}
     again = Arrival.at(remembering(token, **link), **link)
     assert again.stage.token == token
-    assert again.stage.status.startswith("Your last picture. Done: 1 step")
+    assert again.stage.status.startswith("Your last picture. Done in ")
     other = Arrival.at(remembering(token, **link), **link | {"size": "96"})
     assert other.stage.status.startswith("Choose a photo")
     assert other.chosen.settings.size == 96
@@ -227,16 +227,17 @@ def test_another_tab_shows_the_run_until_it_ends():
     run = paint(steps=3, frame_interval=0, style_loss="gram")  # one scale
     token = next(shown.token for shown in run if step_of(shown) == 1)
     stage = Arrival.at(remembering(token)).stage
-    expected = "Being painted in another tab. 96 px, step 1 of 3"
-    assert stage.status.startswith(expected)
+    expected = "step 1 of 3, 96 px"
+    assert stage.status.startswith("Being painted in another tab. ")
+    assert stage.status.endswith(expected)
     assert stage.token == token
     followed = room.follow(token)
-    assert next(followed).status.startswith(expected)
+    assert next(followed).status.endswith(expected)
     for shown in run:
         if step_of(shown) == 2:
-            assert next(followed).status.startswith("Being painted in another tab. 96 px, step 2")
+            assert next(followed).status.endswith("step 2 of 3, 96 px")
     shown = list(followed)
-    assert [one.status.split(" in ")[0] for one in shown] == ["Your last picture. Done: 3 steps"]
+    assert [one.status.split(" (")[1] for one in shown] == ["3 steps)."]
     assert Path(shown[0].picture).suffix == ".png"
 
 
@@ -373,12 +374,12 @@ def test_a_link_that_cannot_be_made_is_not_copied():
         share.make_link("http://x/", *row)
 
 
-def test_it_is_told_whether_the_link_was_copied(monkeypatch):
+def test_it_is_told_whether_the_link_was_copied_and_for_whom(monkeypatch):
     messages = told(monkeypatch, "Info")
-    share.copied("http://x/")
-    share.copied("")
-    assert messages[0] == "Link copied."
-    assert "take the link from the field below" in messages[1]
+    for link in ("http://x/", "http://127.0.0.1:7860/", ""):
+        share.copied(link)
+    assert messages[:2] == ["Link copied.", "Link copied. It opens on this computer only."]
+    assert "take the link from the field below" in messages[2]
 
 
 def test_a_link_with_a_nonsensical_weight_is_told(monkeypatch):

@@ -89,14 +89,17 @@ def test_a_picture_of_another_photo_is_not_compared():
 # --- Files --------------------------------------------------------------------------------------
 
 
-def test_what_is_saved_is_told_with_its_size(monkeypatch, tmp_path):
+def test_what_is_saved_is_told_with_its_name_and_size(monkeypatch, tmp_path):
     messages = told(monkeypatch, "Info")
     (tmp_path / "large.png").write_bytes(bytes(1_240_000))
     (tmp_path / "small.png").write_bytes(b"x")
     for name in ("large", "small"):
         views.saved(str(tmp_path / f"{name}.png"))
     views.saved(None)  # nothing was made
-    assert messages == [f"Saved: {size} MB, among your downloads." for size in ("1.2", "0.1")]
+    assert messages == [
+        f"Saved among your downloads: {name}.png, {size} MB."
+        for name, size in (("large", "1.2"), ("small", "0.1"))
+    ]
 
 
 def test_the_button_counts_the_seconds_until_the_film_is_made():

@@ -71,7 +71,7 @@ def test_a_hundred_calls_of_other_programs_log_nobody_out(tab, address, tmp_path
     for _ in range(serving.OPTIONS["state_session_capacity"] + 10):
         assert server.call("preview", **pair)[0] == "complete"
     shown = Shown(*visitor.call(paint.go_on, token, *values))
-    assert (shown.status[:5], shown.token) == ("Done:", token)
+    assert (shown.status[:7], shown.token) == ("Done in", token)
 
 
 def test_a_session_that_the_server_has_forgotten_still_scrubs_through_the_run(tab):

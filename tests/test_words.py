@@ -30,12 +30,12 @@ def test_seconds_in_words(seconds, text):
 
 def test_how_far_a_run_has_come(frame):
     done = dataclasses.replace(frame, elapsed=61)
-    assert words.status_text(done) == "Done: 2 steps in 1 min 1 s."
+    assert words.status_text(done) == "Done in 1 min 1 s (2 steps)."
     assert (
-        words.status_text(dataclasses.replace(done, total_steps=1)) == "Done: 1 step in 1 min 1 s."
+        words.status_text(dataclasses.replace(done, total_steps=1)) == "Done in 1 min 1 s (1 step)."
     )
     running = dataclasses.replace(frame, done=False, step=1, eta=7.2)
-    assert words.status_text(running) == "64 px, step 1 of 2, 8 s left"
+    assert words.status_text(running) == "8 s left · step 1 of 2, 64 px"
     assert words.stopped_text(running) == "Stopped at step 1 of 2; the picture is kept."
     assert words.turn_over_text(running).startswith(words.stopped_text(running))
     assert "10-minute limit reached. Press **Continue** to keep painting." in words.turn_over_text(
@@ -48,7 +48,7 @@ def test_how_far_a_run_has_come(frame):
 def test_what_memory_forced_is_told(frame):
     plan = dataclasses.replace(frame.plan, notice="Free memory is short: painted in tiles.")
     told = words.status_text(dataclasses.replace(frame, plan=plan, elapsed=1))
-    assert told == "Done: 2 steps in 1 s. Free memory is short: painted in tiles."
+    assert told == "Done in 1 s (2 steps). Free memory is short: painted in tiles."
 
 
 def test_who_waits_is_told_how_long():
