@@ -38,7 +38,7 @@ def take_interrupts() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--full", action="store_true", help="attack in full: 50,000 files, half an hour of visitors"
+        "--full", action="store_true", help="attack in full: 50,000 files, an hour of visitors"
     )
 
 

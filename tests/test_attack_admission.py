@@ -1,15 +1,16 @@
-"""Bodies of a gigabyte, writers of a byte a second, and calls that nobody waits for."""
+"""Bodies of a gigabyte, those who send or read a byte a second, calls that nobody waits for."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import json
+import math
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,52 +114,104 @@ def test_pictures_inside_of_calls_do_not_stay_in_memory(hasty, attack):
     assert grown < 100  # MB; twelve of them are 180
 
 
-# --- Slow writers -------------------------------------------------------------------------------
+# --- A byte a second ----------------------------------------------------------------------------
 
-WRITERS = 200
+SLOW = 200  # connections
 
 
-def slow_writer(server: Server, path: str, number: int) -> socket.socket:
-    """One who has begun a body, and will send the rest a byte a second."""
+def connect(server: Server, sent: bytes) -> socket.socket:
+    """One who has sent this, and takes little at once."""
     host, port = server.address.removeprefix("http://").rstrip("/").split(":")
-    connection = socket.create_connection((host, int(port)))
-    head = (
-        f"POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n"
-        f"X-Forwarded-For: 10.1.0.{number}\r\nContent-Type: {FORM}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + BEGINNINGS[FORM])
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((host, int(port)))
+    connection.sendall(sent)
     return connection
 
 
-def test_writers_of_a_byte_a_second_are_given_up_and_cost_the_others_nothing(hasty, attack):
-    pair = hasty.upload_pair() | {"steps": 60, "time_budget": None, "frame_interval": 0.2}
+def head(number: int, path: str, method: str = "GET", more: str = "") -> bytes:
+    """A request's head, from one address of many."""
+    text = f"{method} /{path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.1.0.{number}\r\n{more}\r\n"
+    return text.encode()
 
-    def seconds() -> float:
-        began = time.monotonic()
-        assert hasty.call("stylize", **pair)[0] == "complete"
-        return time.monotonic() - began
 
-    idle = min(seconds() for _ in range(3))
-    paths = ("gradio_api/queue/join", "gradio_api/upload", "gradio_api/cancel", "nowhere")
-    writers = [slow_writer(hasty, paths[n % 4], n) for n in range(WRITERS)]
+@contextlib.contextmanager
+def once_a_second(each: Callable[[], None]) -> Iterator[None]:
+    """Meanwhile, in another thread."""
     is_over = threading.Event()
 
-    def write() -> None:
+    def go_on() -> None:
         while not is_over.wait(1.0):
-            for one in writers:
-                with contextlib.suppress(OSError):
-                    one.sendall(b"x")
+            each()
 
-    writing = threading.Thread(target=write)
-    writing.start()
-    busy = min(seconds() for _ in range(3))
-    answers = [told(one) for one in writers]
-    is_over.set()
-    writing.join()
-    attack.tell(f"{WRITERS} slow writers: a picture took {busy:.2f} s, {idle:.2f} s without them")
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def of_all(connections: list[socket.socket], act: Callable[[socket.socket], Any]) -> None:
+    """Do something with each; those that were hung up on are left alone."""
+    for one in connections:
+        with contextlib.suppress(OSError):
+            act(one)
+
+
+def picture_seconds(server: Server, pair: dict[str, Any]) -> float:
+    """How long a picture takes, the least of three."""
+    run = pair | {"steps": 60, "time_budget": None, "frame_interval": 0.2}
+    least = math.inf
+    for _ in range(3):
+        began = time.monotonic()
+        assert server.call("stylize", **run)[0] == "complete"
+        least = min(least, time.monotonic() - began)
+    return least
+
+
+def test_writers_of_a_byte_a_second_are_given_up_and_cost_the_others_nothing(hasty, attack):
+    pair = hasty.upload_pair()
+    idle = picture_seconds(hasty, pair)
+    paths = ("gradio_api/queue/join", "gradio_api/upload", "gradio_api/cancel", "nowhere")
+    body = f"Content-Length: 1000\r\nContent-Type: {FORM}\r\n"
+    writers = [
+        connect(hasty, head(n, paths[n % 4], "POST", body) + BEGINNINGS[FORM]) for n in range(SLOW)
+    ]
+    with once_a_second(lambda: of_all(writers, lambda one: one.sendall(b"x"))):
+        busy = picture_seconds(hasty, pair)
+        answers = [told(one) for one in writers]
+    attack.tell(f"{SLOW} slow writers: a picture took {busy:.2f} s, {idle:.2f} s without them")
     assert busy < 2 * idle + 0.5  # s
     assert set(answers) == {b"408", b"404"}
-    assert answers.count(b"408") == WRITERS * 3 // 4
+    assert answers.count(b"408") == SLOW * 3 // 4
+
+
+def test_readers_of_a_byte_a_second_cost_the_others_nothing(hasty, attack):
+    """Of a file of 8 MB, the page, and the answers of a call; and heads that never end."""
+    pair = hasty.upload_pair()
+    idle = picture_seconds(hasty, pair)
+    large = hasty.upload(bytes(8 * 10**6), "large.jpg")["path"]
+    paths = (f"gradio_api/file={large}", "", hasty.begin("preview", **pair), "")
+    with peak(hasty.pid) as grown:
+        slow = [connect(hasty, head(n, paths[n % 4])) for n in range(SLOW)]
+        endless = [connect(hasty, head(n, "")[:-2] + b"X-Slow: ") for n in range(SLOW)]
+
+        def go_on() -> None:
+            of_all(slow, lambda one: one.recv(1))
+            of_all(endless, lambda one: one.sendall(b"x"))
+
+        with once_a_second(go_on):
+            busy = picture_seconds(hasty, pair)
+            assert slow[0].recv(1)  # it is still being sent
+        of_all([*slow, *endless], socket.socket.close)
+    attack.tell(
+        f"{SLOW} slow readers and {SLOW} heads without an end: a picture took {busy:.2f} s, "
+        f"{idle:.2f} s without them; {grown[0]:+.0f} MB"
+    )
+    assert busy < 2 * idle + 0.5  # s
+    assert grown[0] < 200  # MB: the page on its way to each who reads it; whole files would be 400
 
 
 def told(connection: socket.socket) -> bytes:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import clips
+import corpus
 import gradio_client
 import numpy as np
 import psutil
 import pytest
-from stranger import CASTLE, LIMIT, LONG, WAVE, Server
+import visitor
+from stranger import CASTLE, LIMIT, LONG, WAVE, Server, Tab
 
-from nst_core import recipe
+import app
+from nst_core import Settings, recipe
+from page import choice, choose, controls, examples, films, mirror, paint, share
 from page.limits import LIMITS
+from page.stage import Shown
 
 pytestmark = pytest.mark.attack
 
@@ -157,56 +167,179 @@ def test_one_visitor_does_not_keep_the_others_waiting(addresses, server, pair):
 
 # --- For long -----------------------------------------------------------------------------------
 
-FLAT = 0.05  # by how much the memory may grow after the warm-up
+# By how much what a server holds may grow: within some rounds, and in full from the tenth minute on
+# to the end of an hour, when all that it may keep of visitors is long there.
+FLAT, FLAT_FOR_AN_HOUR, SETTLED = 0.05, 0.02, 600.0
+KEPT = {"NST_FILE_BYTES": "2e7", "NST_PICTURE_BYTES": "2e7", "NST_OPTIMIZER_BYTES": "2e7"}
+PLENTY = {"NST_REQUESTS_AT_ONCE": "1e6", "NST_BYTES_AT_ONCE": "1e12"}  # as all are one client
 
 
-def test_visitors_for_long_leave_nothing_behind(server, pair, attack):
-    """Runs, first looks, mistakes and runs that are left, one after another."""
-    rounds = attack.extent(short=48, full=600)
-    process = psutil.Process(server.pid)
-    samples: list[tuple[int, int, int]] = []
-    began, jobs = time.monotonic(), len(server.jobs())
-    chance = random.Random(3)
-    for _ in range(rounds):
+@dataclass
+class Ground:
+    """A server that keeps little, and what visitors bring there."""
+
+    server: Server
+    blocks: Any  # the page, which knows its events
+    pair: dict[str, Any]
+    clip: Path
+    hostile: Iterator[Path]
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def tab(self) -> Tab:
+        """The page, opened by somebody new."""
+        return Tab(self.server.address, self.blocks, f"visitor {next(self.numbers)}")
+
+
+@pytest.fixture
+def ground(tmp_path, attack, hostile_files, castle_512) -> Iterator[Ground]:
+    """In full with the real engine, whose memory may grow."""
+    clip = clips.write(tmp_path / "clip.mp4", clips.moving(castle_512, 6, (64, 48)))
+    script = visitor.APP if attack.is_full else visitor.FAKE_APP
+    with visitor.started(tmp_path, script, **KEPT, **PLENTY) as address:
+        server = Server(address, tmp_path)
+        pair = server.upload_pair()
+        yield Ground(server, app.make_page(), pair, clip, itertools.cycle(hostile_files))
+
+
+def test_visitors_for_long_leave_nothing_behind(ground, attack):
+    """Pictures, films, cameras, reloads, mistakes, hostile files, and runs that are left."""
+    rounds, seconds = 24, attack.extent(short=0, full=3600)
+    process = psutil.Process(ground.server.pid)
+    faults = ground.server.log().count("Traceback")
+    samples: list[tuple[float, ...]] = []
+    began, chance = time.monotonic(), random.Random(3)
+    while len(samples) < rounds or time.monotonic() - began < seconds:
         for visit in chance.sample(VISITS, len(VISITS)):
-            visit(server, pair)
-        server.wait_until_idle()
-        samples.append((process.memory_info().rss, process.num_threads(), process.num_fds()))
-    third = len(samples) // 3
-    early, late = np.array(samples[third : 2 * third]), np.array(samples[2 * third :])
-    memory, threads, files = np.median(late, axis=0) / np.median(early, axis=0) - 1
-    cache = sum(file.stat().st_size for file in server.cache.rglob("*"))
+            visit(ground)
+        ground.server.wait_until_idle()
+        samples.append((time.monotonic() - began, *held_by(process), disk_of(ground.server)))
+    found = np.array(samples)
+    settled = found[found[:, 0] >= SETTLED] if attack.is_full else found[rounds // 3 :]
+    part = max(1, len(settled) // (6 if attack.is_full else 2))
+    early, late = settled[:part, 1:], settled[-part:, 1:]
+    memory, threads, files, disk = np.median(late, axis=0) / np.median(early, axis=0) - 1
     attack.tell(
-        f"{rounds * len(VISITS)} visits in {time.monotonic() - began:.0f} s, "
-        f"{len(server.jobs()) - jobs} jobs: memory {memory:+.1%}, threads {threads:+.1%}, "
-        f"open files {files:+.1%}, cache {cache / 1e6:.0f} MB"
+        f"{len(samples) * len(VISITS)} visits in {samples[-1][0]:.0f} s: memory {memory:+.1%} of "
+        f"{np.median(early[:, 0]) / 1e6:.0f} MB, threads {threads:+.1%}, open files {files:+.1%}, "
+        f"disk {disk:+.1%} of {np.median(early[:, 3]) / 1e6:.0f} MB"
     )
-    assert memory < FLAT
+    assert ground.server.log().count("Traceback") == faults
+    assert memory < (FLAT_FOR_AN_HOUR if attack.is_full else FLAT)
     assert late[:, 1].max() <= early[:, 1].max() + 2
     assert late[:, 2].max() <= early[:, 2].max() + 5
+    assert found[:, 4].max() < 2 * float(KEPT["NST_FILE_BYTES"])
+
+
+def test_sessions_by_the_thousand_leave_nothing_behind(ground, attack):
+    """Each opens the page, chooses a pair, and is never seen again."""
+    warm_up, count = 160, attack.extent(short=320, full=10_000)
+    process = psutil.Process(ground.server.pid)
+
+    def open_and_choose(number: int) -> None:
+        tab = ground.tab()
+        assert tab.call(share.arrive, None)
+        assert tab.call(choose.choose_pair, str(number % len(examples.PAIRS)))
+
+    def held_after(sessions: Iterator[int]) -> np.ndarray:
+        with ThreadPoolExecutor(4) as crowd:
+            list(crowd.map(open_and_choose, sessions))
+        return np.array(held_by(process))
+
+    numbers = iter(range(count))
+    warm = held_after(itertools.islice(numbers, warm_up))
+    began = time.monotonic()
+    memory, threads, files = held_after(numbers) - warm
+    attack.tell(
+        f"{count} sessions, after the first {warm_up} {time.monotonic() - began:.0f} s: "
+        f"{memory / 1e6:+.0f} MB of {warm[0] / 1e6:.0f}, {threads:+d} threads, {files:+d} files"
+    )
+    assert memory < FLAT * warm[0]
+    assert threads <= 2
+    assert files <= 5
+
+
+def held_by(process: psutil.Process) -> tuple[int, int, int]:
+    """Memory in bytes, threads, open files."""
+    return process.memory_info().rss, process.num_threads(), process.num_fds()
+
+
+def disk_of(server: Server) -> int:
+    """Bytes of visitors' files."""
+    total = 0
+    for file in server.cache.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # swept meanwhile
+            total += file.stat().st_size
+    return total
 
 
 SIZES = itertools.cycle((64, 96, 128, 80))
 
 
-def a_run(server: Server, pair: dict[str, Any]) -> None:
-    assert server.call("stylize", **pair | {"size": next(SIZES), "steps": 2})[0] == "complete"
+def a_run(ground: Ground) -> None:
+    run = ground.pair | {"size": next(SIZES), "steps": 2}
+    assert ground.server.call("stylize", **run)[0] == "complete"
 
 
-def a_first_look(server: Server, pair: dict[str, Any]) -> None:
-    assert server.call("preview", **pair)[0] == "complete"
+def a_first_look(ground: Ground) -> None:
+    assert ground.server.call("preview", **ground.pair)[0] == "complete"
 
 
-def a_mistake(server: Server, pair: dict[str, Any]) -> None:
-    assert server.call("stylize", **pair | {"size": "big"})[0] == "error"
+def a_mistake(ground: Ground) -> None:
+    assert ground.server.call("stylize", **ground.pair | {"size": "big"})[0] == "error"
 
 
-def a_run_that_is_left(server: Server, pair: dict[str, Any]) -> None:
-    server.read_events(server.begin(**pair, **LONG), 2)
+def a_run_that_is_left(ground: Ground) -> None:
+    ground.server.read_events(ground.server.begin(**ground.pair, **LONG), 2)
 
 
-def a_look_at_the_page(server: Server, _pair: dict[str, Any]) -> None:
-    assert server.http.get("").status_code == 200
+def a_look_at_the_page(ground: Ground) -> None:
+    assert ground.server.http.get("").status_code == 200
 
 
-VISITS = (a_run, a_first_look, a_mistake, a_run_that_is_left, a_look_at_the_page)
+def a_hostile_file(ground: Ground) -> None:
+    file = next(ground.hostile)
+    uploaded = ground.server.upload(file.read_bytes(), file.name)
+    answer = ground.server.call("preview", **ground.pair | {"content": uploaded})
+    assert answer[0] in ("complete", "error"), answer
+
+
+def a_film(ground: Ground) -> None:
+    """Of other settings each time, or it would be there already."""
+    clip = ground.server.upload(ground.clip.read_bytes(), "clip.mp4")
+    settings = controls.show(Settings(size=64, steps=2, tv_weight=next(ground.numbers)))
+    row = [ground.pair["content"], ground.pair["style"], *settings, *DEFAULTS]
+    _, status, _ = ground.tab().call(films.paint_film, clip, "quick", *row)
+    assert status.startswith("Done")
+
+
+def a_camera(ground: Ground) -> None:
+    """Some frames, which are refused while others paint, and the end without a word or with one."""
+    name, _ = ground.tab().call(mirror.begin, "", ground.pair["style"], None, None, None)
+    if not name:  # those who were there before are not forgotten yet
+        return
+    path = f"mirror/{name}"
+    for _ in range(3):
+        ask = {"weights": "1,1,1,1"}
+        told = ground.server.http.post(path, content=FRAME, params=ask)
+        assert told.status_code in (200, 503), told.text
+    if next(ground.numbers) % 2:
+        assert ground.server.http.delete(path).status_code == 204
+
+
+def a_reload(ground: Ground) -> None:
+    """Paint, and come back to the picture."""
+    tab = ground.tab()
+    settings = controls.show(Settings(size=64, steps=2))
+    pair = [ground.pair["content"], ground.pair["style"]]
+    shown = Shown(*tab.call(paint.paint, None, *pair, *settings, *DEFAULTS))
+    again = tab.call(share.arrive, {"token": shown.token, "asked": {}})
+    assert shown.token in again
+
+
+DEFAULTS = [default for default, _ in choice.MORE.values()]
+FRAME = corpus.encoded(corpus.scene(), "jpeg")
+
+VISITS = (
+    a_run, a_first_look, a_mistake, a_run_that_is_left, a_look_at_the_page, a_hostile_file, a_film,
+    a_camera, a_reload,
+)  # fmt: skip
