@@ -424,9 +424,13 @@ def arrive(kept: Any) -> list[Any]:
 
 
 def without_fields(opened: list[Any]) -> list[Any]:
-    """What `arrive` gives, but the paintings and settings, which stay as they are."""
+    """What `arrive` gives, but the paintings and settings, which stay as they are.
+
+    With others nothing goes on with the film.
+    """
     shown = Arrival(*opened[len(_NO_FIELDS) :])
-    return [*_NO_FIELDS, *shown._replace(preset=gr.skip())]
+    status = say("films.yours") if shown.status == say("films.yours_begun") else shown.status
+    return [*_NO_FIELDS, *shown._replace(preset=gr.skip(), status=status)]
 
 
 def _last_film(token: str) -> Arrival:

@@ -32,6 +32,7 @@ class Kept(NamedTuple):
 
     token: str
     asked: dict[str, str]  # what the address asked for, at which it was painted
+    film: str  # the token of the last film that was begun before it
 
     @classmethod
     def read(cls, value: Any) -> Kept | None:
@@ -40,15 +41,20 @@ class Kept(NamedTuple):
         token, asked = given.get("token"), given.get("asked")
         if not isinstance(token, str) or not isinstance(asked, dict):
             return None
-        return cls(token, asked)
+        film = given.get("film")
+        return cls(token, asked, film if isinstance(film, str) else "")
 
 
-def remember(token: str | None, kept: Any, request: gr.Request) -> Any:
-    """What the browser keeps: the last picture that was painted, whatever is looked at since."""
+def remember(token: str | None, kept: Any, film: Any, request: gr.Request) -> Any:
+    """What the browser keeps: the last picture that was painted, whatever is looked at since.
+
+    Args:
+        film: the token of the last film, as the browser keeps it.
+    """
     before = Kept.read(kept)
     if not token or (before and before.token == token):
         return gr.skip()
-    return Kept(token, _asked_for(request))._asdict()
+    return Kept(token, _asked_for(request), film if isinstance(film, str) else "")._asdict()
 
 
 def arrive(kept: Any, request: gr.Request) -> list[Any]:
@@ -70,13 +76,17 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
 
 
-def arrive_film(kept: Any, request: gr.Request) -> list[Any]:
+def arrive_film(kept: Any, picture: Any, request: gr.Request) -> list[Any]:
     """What the page opens with of the visitor's last film, as `films.arrive` has it.
 
-    Where its address asks for something, the fields are what that asks for.
+    The fields are those of the address, where it asks for something, or of a later picture.
+
+    Args:
+        picture: what the browser keeps of the last picture.
     """
-    opened = films.arrive(kept)
-    return films.without_fields(opened) if _asked_for(request) else opened
+    opened, last = films.arrive(kept), Kept.read(picture)
+    is_older = last is not None and last.film == kept
+    return films.without_fields(opened) if _asked_for(request) or is_older else opened
 
 
 def last_picture(token: str) -> list[Any] | None:

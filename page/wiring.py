@@ -151,7 +151,12 @@ def _saying(text: str) -> str:
 def _arriving(blocks: gr.Blocks, page: Page) -> Any:
     """On opening the page: what its address asks for, or the visitor's last picture."""
     token = page.shown.token
-    token.change(share.remember, [token, page.remembered], page.remembered, **_private("clicks"))
+    token.change(
+        share.remember,
+        [token, page.remembered, page.film_remembered],
+        page.remembered,
+        **_private("clicks"),
+    )
     opened = [*page.fields.row(), page.preset, *page.shown]
     return blocks.load(share.arrive, page.remembered, opened, **_private("pictures"))
 
@@ -467,7 +472,7 @@ def _films(page: Page, arrived: Any) -> None:
         ).then(films.paint_film, [*wanted, *page.fields.row()], shown, **_private("runs")),
         arrived.then(
             share.arrive_film,
-            kept,
+            [kept, page.remembered],
             [*page.fields.row(films.OWN_FIELDS), *opened],
             **_private("clicks"),
         )

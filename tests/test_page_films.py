@@ -220,6 +220,17 @@ def left_after(clip, frames, monkeypatch) -> str:
     return token
 
 
+def stopped_after(clip, frames, monkeypatch) -> str:
+    """The token of a film that its visitor stops after some frames."""
+    monkeypatch.setattr(films, "SHOW_EVERY", 0)
+    run = film(clip)
+    token = next(run)[2]
+    for _, status, _ in run:
+        if not is_skipped(status) and status.startswith(f"Frame {frames} "):
+            films.stop()
+    return token
+
+
 def arrived(token) -> films.Arrival:
     return films.Arrival(*films.arrive(token)[-len(films.Arrival._fields) :])
 
@@ -257,12 +268,7 @@ def test_a_film_that_lost_its_visitor_is_joined(clip, monkeypatch, reason):
 
 
 def test_a_film_that_was_stopped_is_shown_and_not_joined(clip, monkeypatch):
-    monkeypatch.setattr(films, "SHOW_EVERY", 0)
-    run = film(clip)
-    token = next(run)[2]
-    for _, status, _ in run:
-        if not is_skipped(status) and status.startswith("Frame 2 "):
-            films.stop()
+    token = stopped_after(clip, 2, monkeypatch)
     assert last(films.join(token)) == (None, None)
     shown = arrived(token)
     assert shown.clip == clip
@@ -435,9 +441,22 @@ def test_what_an_address_asks_for_comes_before_the_fields_of_a_film(clip, monkey
     token = left_after(clip, 1, monkeypatch)
     count = len(films.OWN_FIELDS)
     plain, asking = (
-        share.arrive_film(token, SimpleNamespace(query_params=asked))
+        share.arrive_film(token, None, SimpleNamespace(query_params=asked))
         for asked in ({}, {"content": "castle"})
     )
     assert not all(map(is_skipped, plain[:count]))
     assert all(map(is_skipped, asking[:count]))
     assert films.Arrival(*asking[count:]).clip == clip
+
+
+def test_the_fields_of_a_later_picture_come_before_those_of_a_film(clip, monkeypatch):
+    token, count = stopped_after(clip, 1, monkeypatch), len(films.OWN_FIELDS)
+    here = SimpleNamespace(query_params={})
+    earlier = share.remember("a picture", None, None, here)
+    later = share.remember("another", earlier, token, here)
+    before, after = (share.arrive_film(token, kept, here) for kept in (earlier, later))
+    assert not all(map(is_skipped, before[:count]))
+    assert all(map(is_skipped, after[:count]))
+    first, second = (films.Arrival(*opened[count:]) for opened in (before, after))
+    assert first.status == "Your last video. **Paint video** goes on with it."
+    assert (second.clip, second.status) == (clip, "Your last video.")
