@@ -128,6 +128,7 @@ class Film:
     screen: gr.Column
     video: gr.Video
     ending: gr.Radio
+    save: gr.Button  # the same as the one under the stage, where it is looked for
     file: Download  # what was made to be saved
 
 
@@ -460,8 +461,9 @@ def _film() -> Film:
                 label=say("stage.film_format"),
                 elem_id="ending",
             )
+            save = gr.Button(say("tools.save_film"), size="md", elem_id="save-this-film")
         file = Download(visible="hidden")
-    return Film(tab, nothing_yet, screen, video, ending, file)
+    return Film(tab, nothing_yet, screen, video, ending, save, file)
 
 
 def _steering() -> tuple[gr.Button, gr.Button, gr.Button]:

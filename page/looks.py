@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from nst_core.engine import device
 from nst_core.networks.stylizer import look, style_vector
@@ -19,6 +20,7 @@ from page import examples, studio
 from page.texts import say
 
 SIDE = 320  # px, long side of a look
+INSET, FRAME = 0.3, 2  # of a look's sides: its painting in a corner; px of the frame around it
 MAX_VECTORS = 64  # of paintings, 400 bytes each
 AT_ONCE = 4  # looks between two answers; the first one is sent by itself
 
@@ -60,7 +62,8 @@ def example_files() -> list[str]:
 def _look(photo: Picture, painting: str) -> str:
     def make() -> np.ndarray:
         with device.LOCK:  # between two steps of a run, not beside them
-            return images.to_uint8(look(photo.rgb, vector(painting)))
+            picture = images.to_uint8(look(photo.rgb, vector(painting)))
+        return _with_inset(picture, _inset(painting))
 
     return studio.save_small(f"{photo.checksum} {examples.checksum(Path(painting))}", make)
 
@@ -69,6 +72,23 @@ def _look(photo: Picture, painting: str) -> str:
 def vector(painting: str) -> np.ndarray:
     """The style of a painting's file, for `nst_core.networks.stylizer.look`."""
     return style_vector(studio.load(painting, examples.PAINTED.size).rgb)
+
+
+def _with_inset(look: np.ndarray, inset: Image.Image) -> np.ndarray:
+    """A look with its painting in the upper corner of the square that the picker shows of it."""
+    height, width, _ = look.shape
+    side = min(height, width)
+    shown = Image.fromarray(look)
+    corner = ImageOps.fit(inset, (max(1, round(INSET * side)),) * 2)
+    framed = ImageOps.expand(corner, FRAME, "white")
+    shown.paste(framed, ((width - side) // 2, (height - side) // 2))
+    return np.asarray(shown)
+
+
+@functools.lru_cache(MAX_VECTORS)
+def _inset(painting: str) -> Image.Image:
+    """A painting's file, as small as a corner."""
+    return Image.fromarray(images.to_uint8(studio.load(painting, round(SIDE * INSET)).rgb))
 
 
 def _thumbnail(name: str) -> str:

@@ -58,7 +58,7 @@
   let last = 0;
   new MutationObserver(() => {
     const text = find("#status").innerText.trim();
-    const isStep = /\d px/.test(text);
+    const isStep = text.includes(" · ");
     if (!text || text === told.innerText) return;
     if (isStep && performance.now() - last < 1000 * SECONDS_BETWEEN) return;
     last = isStep ? performance.now() : 0;

@@ -186,14 +186,18 @@ def make_link(base: str, *row: Any) -> tuple[Any, Any]:
         masks = {mask: regions.to_link(given[mask]) for mask in drawn}
     except NSTError as error:
         raise gr.Error(told(error), print_exception=False) from None
+    label = say("tools.address")
     if any(given[field] and not names[field] for field in PICTURES):
+        label = say("tools.address_without")
         gr.Info(say("notices.not_in_link"))
     weights = {field: str(given[field]) for field in WEIGHTS if given[field] != 1.0}
     link = f"{base}?{controls.to_query(names | weights | masks, chosen.settings)}"
     if len(link) > MAX_LINK:
         gr.Info(say("notices.regions_not_in_link"))
         link = f"{base}?{controls.to_query(names | weights, chosen.settings)}"
-    return gr.update(value=link, visible=True), gr.update(value=code(link), visible=True)
+    return gr.update(value=link, label=label, visible=True), gr.update(
+        value=code(link), visible=True
+    )
 
 
 def copied(link: str) -> None:

@@ -400,12 +400,13 @@ def _saving(page: Page) -> None:
     """Picture and film as files; each says that the browser has it."""
     tools, film = page.tools, page.stage.film
     tools.save.click(views.saved, tools.save, None, **_private("clicks"))
-    tools.save_film.click(
-        views.make_film,
-        [page.shown.token, film.ending],
-        [tools.save_film, film.file],
-        **_private("films"),
-    ).success(views.saved, film.file, None, js=DOWNLOAD, **_private("clicks"))
+    for button in (tools.save_film, film.save):
+        button.click(
+            views.make_film,
+            [page.shown.token, film.ending],
+            [button, film.file],
+            **_private("films"),
+        ).success(views.saved, film.file, None, js=DOWNLOAD, **_private("clicks"))
 
 
 def _mirror(page: Page, live: MirrorTab) -> None:

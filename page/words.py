@@ -47,15 +47,13 @@ def status_text(frame: Frame) -> str:
 
 
 def progress_text(frame: Frame) -> str:
-    """How far a run has come: scale, step and time left, or what was done."""
+    """How far a run has come: step and time left, or what was done."""
     if frame.done:
         return count("status.done", frame.total_steps, time=seconds_text(frame.elapsed))
     if frame.eta is None:
         return say("status.first_look") if frame.stage == "preview" else ready_text()
     left = seconds_text(frame.eta)
-    return say(
-        "status.running", size=frame.scale, step=frame.step, total=frame.total_steps, left=left
-    )
+    return say("status.running", step=frame.step, total=frame.total_steps, left=left)
 
 
 def stopped_text(frame: Frame) -> str:

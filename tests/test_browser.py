@@ -90,7 +90,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
             shoot(page, "pair")
     page.click("#paint")
     wait_for_pictures(page, 3)
-    assert re.search(r"s left · step \d+ of \d+, \d+ px", status(page))
+    assert re.search(r"s left · step \d+ of \d+", status(page))
     shoot(page, "during")
     stop(page)
     for tool in ("#save", "#continue"):
@@ -317,7 +317,7 @@ def test_a_changed_setting_says_which_button_takes_it(short):
     assert status(short) == before  # there is no picture yet
     paint_to_the_end(short)
     keep.click()
-    expect(line).to_contain_text("Continue paints on with that, Paint begins anew")
+    expect(line).to_contain_text("Paint begins anew with it, Continue goes on from")
     short.locator("#preset").get_by_text("Sketch · 10 s", exact=True).click()
     expect(line).to_contain_text("press Paint to see it")
 

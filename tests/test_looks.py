@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nst_core import ImageError
 from nst_core.networks import stylizer
@@ -49,6 +49,22 @@ def test_a_look_is_the_photo_in_the_paintings_colours():
     ])  # fmt: skip
     for channel in range(3):
         assert np.corrcoef(means[:, channel], paintings[:, channel])[0, 1] > 0.5
+
+
+def test_a_look_has_its_painting_in_the_corner_of_what_the_picker_shows():
+    """Which is the square in its middle."""
+    first = next(iter(looks.of_photo(PHOTO)))[0][0]
+    look = pixels(first)
+    height, width, _ = look.shape
+    side, frame = height, looks.FRAME
+    assert width > height
+    left, inset = (width - side) // 2, round(looks.INSET * side)
+    corner = look[frame : frame + inset, left + frame : left + frame + inset]
+    name = examples.NAMES["style"][0]
+    with Image.open(examples.path_of("style", name)) as image:
+        expected = np.asarray(ImageOps.fit(image.convert("RGB"), (inset, inset)), float)
+    assert np.abs(corner - expected).mean() < 12  # of 255, as JPEG and another filter have it
+    assert look[0, left : left + inset].mean() > 230  # its frame
 
 
 def test_what_was_made_is_found_again(monkeypatch):

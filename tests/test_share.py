@@ -227,7 +227,7 @@ def test_another_tab_shows_the_run_until_it_ends():
     run = paint(steps=3, frame_interval=0, style_loss="gram")  # one scale
     token = next(shown.token for shown in run if step_of(shown) == 1)
     stage = Arrival.at(remembering(token)).stage
-    expected = "step 1 of 3, 96 px"
+    expected = "step 1 of 3"
     assert stage.status.startswith("Being painted in another tab. ")
     assert stage.status.endswith(expected)
     assert stage.token == token
@@ -235,7 +235,7 @@ def test_another_tab_shows_the_run_until_it_ends():
     assert next(followed).status.endswith(expected)
     for shown in run:
         if step_of(shown) == 2:
-            assert next(followed).status.endswith("step 2 of 3, 96 px")
+            assert next(followed).status.endswith("step 2 of 3")
     shown = list(followed)
     assert [one.status.split(" (")[1] for one in shown] == ["3 steps)."]
     assert Path(shown[0].picture).suffix == ".png"
@@ -403,4 +403,4 @@ def test_a_code_to_scan_is_that_of_the_link():
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1", "[::1]:7860", "0.0.0.0"])
 def test_an_address_that_phones_cannot_reach_has_no_code(host):
     assert "<svg" not in share.code(f"http://{host}/?content=castle")
-    assert "phones cannot reach" in share.code(f"http://{host}/?content=castle")
+    assert "Other devices cannot open" in share.code(f"http://{host}/?content=castle")
