@@ -300,7 +300,7 @@ def test_continue_goes_on_from_the_picture_with_another_strength(browser, page_a
         strength.fill("0.9")
         strength.press("Tab")
         page.click("#continue")
-        expect(page.locator("#status")).to_contain_text(re.compile(r"step \d+ of 5000,"))
+        expect(page.locator("#status")).to_contain_text(re.compile(r"left · step \d+ of 5000"))
         wait_for_pictures(page, 3)
         assert step_in(page) > stopped
         stop(page)
