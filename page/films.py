@@ -404,33 +404,34 @@ def arrive(kept: Any) -> list[Any]:
     Args:
         kept: what a browser sends, which may be anything.
     """
+    shown, order = _arrival(kept)
+    if order is None or is_whole(order.output):
+        return [*_NO_FIELDS, *shown]
+    is_stopped = not ORDERS.is_left(order.token) and not is_skipped(shown.status)
+    status = say("films.yours_begun") if is_stopped else shown.status
+    fields = order.chosen.still_there().to_row(OWN_FIELDS)
+    return [*fields, *shown._replace(preset=None, status=status)]
+
+
+def arrive_beside(kept: Any) -> list[Any]:
+    """The same, where the paintings and settings are others, and stay as they are."""
+    shown, _ = _arrival(kept)
+    return [*_NO_FIELDS, *shown]
+
+
+def _arrival(kept: Any) -> tuple[Arrival, Order | None]:
+    """A film that a browser has kept, and what was ordered, if it is still known."""
     token = kept if isinstance(kept, str) else ""
     order, shown = ORDERS.find(token), _last_film(token)
     if order is None:
-        return [*_NO_FIELDS, *shown]
+        return shown, None
     shown = shown._replace(clip=str(order.clip), quality=order.quality, token=token)
-    if is_whole(order.output):
-        return [*_NO_FIELDS, *shown]
-    fields = order.chosen.still_there().to_row(OWN_FIELDS)
-    shown = shown._replace(preset=None)
-    if ORDERS.is_left(token):
+    if ORDERS.is_left(token) and not is_whole(order.output):
         _, view, *tools = at_work()
         front = gr.update(selected="clip")
         shown = shown._replace(front=front, status=ready_text(), view=view)
         shown = shown._replace(**Tools(*tools)._asdict())
-    elif not is_skipped(shown.status):
-        shown = shown._replace(status=say("films.yours_begun"))
-    return [*fields, *shown]
-
-
-def without_fields(opened: list[Any]) -> list[Any]:
-    """What `arrive` gives, but the paintings and settings, which stay as they are.
-
-    With others nothing goes on with the film.
-    """
-    shown = Arrival(*opened[len(_NO_FIELDS) :])
-    status = say("films.yours") if shown.status == say("films.yours_begun") else shown.status
-    return [*_NO_FIELDS, *shown._replace(preset=gr.skip(), status=status)]
+    return shown, order
 
 
 def _last_film(token: str) -> Arrival:

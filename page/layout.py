@@ -35,8 +35,8 @@ from page.texts import say
 
 QUEUE_SECONDS = 10  # between two looks at how many wait
 
-# What a browser keeps the last picture and the last film under.
-REMEMBERED = ("neural-style-transfer", "neural-style-transfer-film")
+# What a browser keeps the last picture, the last film, and which of them was begun last under.
+REMEMBERED = ("neural-style-transfer", "neural-style-transfer-film", "neural-style-transfer-last")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Film:
     screen: gr.Column
     video: gr.Video
     ending: gr.Radio
-    save: gr.Button  # the same as the one under the stage, where it is looked for
+    save: gr.Button  # as the one under the stage, where it is looked for; also during a run
     file: Download  # what was made to be saved
 
 
@@ -151,6 +151,7 @@ class Page:
 
     remembered: gr.BrowserState  # `share.Kept` of the last picture painted in this browser
     film_remembered: gr.BrowserState  # the token of the last film
+    last_begun: gr.BrowserState  # `share.PICTURE` or `share.FILM`
     present: gr.Button
     fields: Fields
     preset: gr.Radio
@@ -167,7 +168,7 @@ class Page:
 
 def lay_out() -> Page:
     """The whole page, inside of a `gr.Blocks`."""
-    remembered, film_remembered = (
+    remembered, film_remembered, last_begun = (
         gr.BrowserState(None, storage_key=key, secret="it names no secret") for key in REMEMBERED
     )
     present = _head()
@@ -191,6 +192,7 @@ def lay_out() -> Page:
     return Page(
         remembered=remembered,
         film_remembered=film_remembered,
+        last_begun=last_begun,
         present=present,
         fields=Fields(pictures | more | foremost | settings),
         preset=preset,

@@ -65,7 +65,8 @@ def _look(photo: Picture, painting: str) -> str:
             picture = images.to_uint8(look(photo.rgb, vector(painting)))
         return _with_inset(picture, _inset(painting))
 
-    return studio.save_small(f"{photo.checksum} {examples.checksum(Path(painting))}", make)
+    name = f"{photo.checksum} {examples.checksum(Path(painting))} {INSET}"
+    return studio.save_small(name, make)
 
 
 @functools.lru_cache(MAX_VECTORS)
@@ -85,7 +86,6 @@ def _with_inset(look: np.ndarray, inset: Image.Image) -> np.ndarray:
     return np.asarray(shown)
 
 
-@functools.lru_cache(MAX_VECTORS)
 def _inset(painting: str) -> Image.Image:
     """A painting's file, as small as a corner."""
     return Image.fromarray(images.to_uint8(studio.load(painting, round(SIDE * INSET)).rgb))

@@ -59,14 +59,16 @@ def brush(number: int) -> gr.Brush:
 
 
 def take_regions(layer: str | None) -> list[Any]:
-    """The masks that were drawn; while nothing ever was, they stay as they are."""
+    """The masks that were drawn, and that they were taken; while nothing ever was, all stays."""
+    nothing: list[Any] = [gr.skip()] * (len(MASKS) + 1)
     if layer is None:
-        return [gr.skip()] * len(MASKS)
+        return nothing
     try:
-        return drawn(layer)
+        masks = drawn(layer)
     except ImageError as error:
         gr.Warning(told(error))
-        return [gr.skip()] * len(MASKS)
+        return nothing
+    return [*masks, say("more.drawn") if any(masks) else ""]
 
 
 def keep_people(content: str | None) -> Any:
@@ -85,9 +87,9 @@ def keep_people(content: str | None) -> Any:
     return mask
 
 
-def no_regions() -> list[None]:
-    """No masks: they belonged to another photo."""
-    return [None] * len(MASKS)
+def no_regions() -> list[Any]:
+    """No masks, and nothing told of them: they belonged to another photo."""
+    return [*[None] * len(MASKS), ""]
 
 
 # --- Masks --------------------------------------------------------------------------------------

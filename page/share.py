@@ -23,6 +23,9 @@ from page.words import plain, told
 # Characters of a link: as many as a code to scan holds.
 MAX_LINK = 2900
 
+# What was begun last in a browser.
+PICTURE, FILM = "picture", "film"
+
 # Hosts that name the machine itself, whatever machine that is.
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0"}
 
@@ -32,7 +35,6 @@ class Kept(NamedTuple):
 
     token: str
     asked: dict[str, str]  # what the address asked for, at which it was painted
-    film: str  # the token of the last film that was begun before it
 
     @classmethod
     def read(cls, value: Any) -> Kept | None:
@@ -41,20 +43,25 @@ class Kept(NamedTuple):
         token, asked = given.get("token"), given.get("asked")
         if not isinstance(token, str) or not isinstance(asked, dict):
             return None
-        film = given.get("film")
-        return cls(token, asked, film if isinstance(film, str) else "")
+        return cls(token, asked)
 
 
-def remember(token: str | None, kept: Any, film: Any, request: gr.Request) -> Any:
-    """What the browser keeps: the last picture that was painted, whatever is looked at since.
-
-    Args:
-        film: the token of the last film, as the browser keeps it.
-    """
+def remember(token: str | None, kept: Any, request: gr.Request) -> Any:
+    """What the browser keeps: the last picture that was painted, whatever is looked at since."""
     before = Kept.read(kept)
     if not token or (before and before.token == token):
         return gr.skip()
-    return Kept(token, _asked_for(request), film if isinstance(film, str) else "")._asdict()
+    return Kept(token, _asked_for(request))._asdict()
+
+
+def picture_begun() -> str:
+    """What a browser keeps of what was begun last, when it was a picture."""
+    return PICTURE
+
+
+def film_begun() -> str:
+    """The same, when it was a film."""
+    return FILM
 
 
 def arrive(kept: Any, request: gr.Request) -> list[Any]:
@@ -76,17 +83,17 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
     return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
 
 
-def arrive_film(kept: Any, picture: Any, request: gr.Request) -> list[Any]:
+def arrive_film(kept: Any, last_begun: Any, request: gr.Request) -> list[Any]:
     """What the page opens with of the visitor's last film, as `films.arrive` has it.
 
     The fields are those of the address, where it asks for something, or of a later picture.
 
     Args:
-        picture: what the browser keeps of the last picture.
+        last_begun: what was begun last, as the browser keeps it.
     """
-    opened, last = films.arrive(kept), Kept.read(picture)
-    is_older = last is not None and last.film == kept
-    return films.without_fields(opened) if _asked_for(request) or is_older else opened
+    if _asked_for(request) or last_begun == PICTURE:
+        return films.arrive_beside(kept)
+    return films.arrive(kept)
 
 
 def last_picture(token: str) -> list[Any] | None:

@@ -61,9 +61,6 @@ def _private(group: str) -> dict[str, Any]:
     return {"api_visibility": "private", **_public(group)}
 
 
-# Settings that change the picture that is there, without painting.
-AT_ONCE = ("color",)
-
 # For what the browser does by itself.
 BROWSER: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -102,7 +99,6 @@ DOWNLOAD = """(file) => {
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
 NO_PRESET = "() => null"
-NOTHING = "() => ''"
 
 # How many explanations are on their way; Stop is there while there is one.
 ONE_MORE, ONE_LESS = "() => window.explaining(1)", "() => window.explaining(-1)"
@@ -151,12 +147,7 @@ def _saying(text: str) -> str:
 def _arriving(blocks: gr.Blocks, page: Page) -> Any:
     """On opening the page: what its address asks for, or the visitor's last picture."""
     token = page.shown.token
-    token.change(
-        share.remember,
-        [token, page.remembered, page.film_remembered],
-        page.remembered,
-        **_private("clicks"),
-    )
+    token.change(share.remember, [token, page.remembered], page.remembered, **_private("clicks"))
     opened = [*page.fields.row(), page.preset, *page.shown]
     return blocks.load(share.arrive, page.remembered, opened, **_private("pictures"))
 
@@ -188,6 +179,7 @@ def _painting(page: Page, followed: Any) -> list[Any]:
         for ended in (run.success, run.failure):
             ended(paint.at_rest, page.shown.token, [*tools], **_private("rests"))
         runs.append(run)
+        button.click(share.picture_begun, None, page.last_begun, **_private("clicks"))
     # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
     # of the server could come after the run's last picture, and stay.
     tools.stop.click(
@@ -264,15 +256,15 @@ def _regions(page: Page) -> None:
     shown = [door.board, door.on_board]
     door.keep_people.click(regions.keep_people, photo, page.fields.of["keep"], **_private("looks"))
     door.brush.input(regions.choose_brush, door.brush, door.board, **_private("clicks"))
+    drawn = [*masks, door.drawn]
     door.board.input(
-        regions.take_regions, door.board, masks, trigger_mode="always_last", **_private("pictures")
-    ).success(None, None, door.drawn, js=_saying(texts.say("more.drawn")), **BROWSER)
+        regions.take_regions, door.board, drawn, trigger_mode="always_last", **_private("pictures")
+    )
     door.accordion.expand(regions.show_board, [photo, door.on_board], shown, **_private("pictures"))
     photo.change(regions.renew_board, [photo, door.on_board], shown, **_private("pictures"))
     another = [photo.upload, photo.clear, page.pickers.photos.select]
     another += [page.pickers.uploads["content"].upload]
-    gr.on(another, regions.no_regions, None, masks, **_private("clicks"))
-    gr.on(another, None, None, door.drawn, js=NOTHING, **BROWSER)
+    gr.on(another, regions.no_regions, None, drawn, **_private("clicks"))
     more = page.fields.row(choice.STYLES[1:])
     door.mixing.select(choose.show_which, None, page.pickers.which, **_private("clicks"))
     gr.on(
@@ -307,15 +299,17 @@ def _settings(page: Page) -> None:
 
 def _say_what_takes_a_change(page: Page) -> None:
     """While there is a picture, a changed setting says whether Continue takes it, or Paint only."""
-    events: dict[bool, list[Any]] = {True: [], False: [page.preset.input]}
-    for name in set(controls.NAMES) - set(AT_ONCE):
-        events[SPECS[name].on_resume is not OnResume.FIXED].append(page.fields.of[name].input)
-    for is_taken, text in (
-        (True, texts.say("status.changed")),
-        (False, texts.say("status.changed_anew")),
+    # Colours change at once.
+    names = [name for name in controls.NAMES if name != "color"]
+    fixed = [name for name in names if SPECS[name].on_resume is OnResume.FIXED]
+    taken = [page.fields.of[name].input for name in names if name not in fixed]
+    anew = [page.fields.of[name].input for name in fixed]
+    for events, text in (
+        ([*taken, page.until.input], texts.say("status.changed")),
+        ([*anew, page.preset.input], texts.say("status.changed_anew")),
     ):
         js = f"() => document.querySelector('#continue').disabled ? undefined : {json.dumps(text)}"
-        gr.on(events[is_taken], None, None, page.shown.status, js=js, **BROWSER)
+        gr.on(events, None, None, page.shown.status, js=js, **BROWSER)
 
 
 def _sharing(page: Page) -> None:
@@ -473,13 +467,14 @@ def _films(page: Page, arrived: Any) -> None:
         ).then(films.paint_film, [*wanted, *page.fields.row()], shown, **_private("runs")),
         arrived.then(
             share.arrive_film,
-            [kept, page.remembered],
+            [kept, page.last_begun],
             [*page.fields.row(films.OWN_FIELDS), *opened],
             **_private("clicks"),
         )
         .then(films.wait_until_left, tab.token, None, **_private("rests"))
         .then(films.join, tab.token, shown, **_private("runs")),
     )
+    tools.paint.click(share.film_begun, None, page.last_begun, **_private("clicks"))
     for ended in (event for run in runs for event in (run.success, run.failure)):
         ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))
     tools.stop.click(None, None, tab.status, js=_saying(texts.say("status.stopping")), **BROWSER)

@@ -313,33 +313,13 @@ def test_a_changed_setting_says_which_button_takes_it(short):
     line, before = short.locator("#status"), status(short)
     keep = short.locator("#setting-subject").get_by_role("checkbox")
     keep.click()
-    expect(short.locator("#preset input:checked")).to_have_count(0)  # the change has arrived
+    settle(short)
     assert status(short) == before  # there is no picture yet
     paint_to_the_end(short)
     keep.click()
     expect(line).to_contain_text("Paint begins anew with it, Continue goes on from")
     short.locator("#preset").get_by_text("Sketch · 10 s", exact=True).click()
     expect(line).to_contain_text("press Paint to see it")
-
-
-def test_what_is_drawn_is_taken_and_the_wheel_moves_the_page(page):
-    page.locator("#more > button").click()
-    board = page.locator("#board canvas").first
-    expect(board).to_be_visible()
-    board.scroll_into_view_if_needed()
-    box = board.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60, y + 30, steps=5)
-    page.mouse.up()
-    expect(page.locator("#drawn")).to_contain_text("Taken")
-    before = page.evaluate("scrollY")
-    page.mouse.wheel(0, -300)
-    page.wait_for_function("before => scrollY < before", arg=before)
-    page.get_by_role("tab", name="Photos").click()
-    page.locator("#pick-content .thumbnail-lg").nth(2).click()
-    expect(page.locator("#drawn")).not_to_contain_text("Taken")
 
 
 def test_the_losses_are_there_when_they_are_opened_after_a_stop(browser, page_address):
@@ -391,6 +371,7 @@ def test_before_and_after_the_run_and_its_film(one_scale, tmp_path):
     with av.open(save(one_scale, "#save-film", tmp_path)) as container:
         frames = list(container.decode(video=0))
     expect(one_scale.locator(".toast-body")).to_contain_text("mp4, 0.1 MB")
+    assert save(one_scale, "#save-this-film", tmp_path).suffix == ".mp4"
     assert len(frames) == 9 + HOLD
     assert (frames[0].width, frames[0].height) == (128, 86)
     for ending in (".gif", ".webp"):

@@ -176,6 +176,21 @@ def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
     np.testing.assert_array_equal(pixels(again), painted)
 
 
+def test_what_is_drawn_is_told_until_another_photo_comes_and_the_wheel_moves_the_page(short):
+    open_board(short)
+    told = short.locator("#drawn")
+    expect(told).not_to_contain_text("Taken")
+    draw_line(short, (0.4, 0.4), (0.6, 0.6))
+    expect(told).to_contain_text("Taken")
+    before = short.evaluate("scrollY")
+    short.mouse.wheel(0, -200)  # the mouse is over the board
+    short.wait_for_function("before => scrollY < before", arg=before)
+    short.get_by_role("tab", name="Photos").click()
+    short.locator("#pick-content .thumbnail-lg").nth(2).click()
+    settle(short)
+    expect(told).not_to_contain_text("Taken")
+
+
 def test_masks_come_as_files_and_go_with_their_photo(mixer, tmp_path):
     mask = np.zeros([30, 50], np.uint8)
     mask[:, 25:] = 255

@@ -452,9 +452,9 @@ def test_what_an_address_asks_for_comes_before_the_fields_of_a_film(clip, monkey
 def test_the_fields_of_a_later_picture_come_before_those_of_a_film(clip, monkeypatch):
     token, count = stopped_after(clip, 1, monkeypatch), len(films.OWN_FIELDS)
     here = SimpleNamespace(query_params={})
-    earlier = share.remember("a picture", None, None, here)
-    later = share.remember("another", earlier, token, here)
-    before, after = (share.arrive_film(token, kept, here) for kept in (earlier, later))
+    before, after = (
+        share.arrive_film(token, last, here) for last in (share.film_begun(), share.picture_begun())
+    )
     assert not all(map(is_skipped, before[:count]))
     assert all(map(is_skipped, after[:count]))
     first, second = (films.Arrival(*opened[count:]) for opened in (before, after))

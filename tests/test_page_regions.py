@@ -24,22 +24,23 @@ def test_what_is_drawn_becomes_masks_and_what_was_never_drawn_changes_nothing(tm
         layer[10:50, 15 * number : 15 * number + 12] = (*rgb, round(255 * regions.OPACITY))
     layer[5, 5] = (255, 255, 255, 20)  # the faint rim of a stroke
     Image.fromarray(layer).save(tmp_path / "layer.png")
-    masks = regions.take_regions(str(tmp_path / "layer.png"))
+    *masks, told_so = regions.take_regions(str(tmp_path / "layer.png"))
+    assert told_so.startswith("Taken")
     assert masks[2] is None
     for number in (0, 1, 3, 4):
         mask = images.load_mask(masks[number])
         expected = np.zeros([60, 90])
         expected[10:50, 15 * number : 15 * number + 12] = 1
         np.testing.assert_array_equal(mask, expected)
-    assert regions.take_regions(None) == [gr.skip()] * 5
+    assert regions.take_regions(None) == [gr.skip()] * 6
     Image.new("RGBA", (60, 40)).save(tmp_path / "wiped.png")
-    assert regions.take_regions(str(tmp_path / "wiped.png")) == [None] * 5
+    assert regions.take_regions(str(tmp_path / "wiped.png")) == [*[None] * 5, ""]
 
 
 def test_a_layer_that_is_no_picture_is_told(monkeypatch, tmp_path):
     messages = told(monkeypatch)
     (tmp_path / "layer.png").write_text("<html>")
-    assert regions.take_regions(str(tmp_path / "layer.png")) == [gr.skip()] * 5
+    assert regions.take_regions(str(tmp_path / "layer.png")) == [gr.skip()] * 6
     assert "not a picture" in messages[0]
 
 

@@ -53,7 +53,7 @@ def asking(**query: str) -> Any:
 
 def remembering(token: str, **query: str) -> Any:
     """What a browser has kept after painting at an address with this query."""
-    return share.remember(token, None, None, asking(**query))
+    return share.remember(token, None, asking(**query))
 
 
 def pair_of(content: str, style: str, **more) -> dict[str, Any]:
@@ -165,12 +165,12 @@ def layout_of(page: gr.Blocks, elem_id: str) -> Any:
 
 def test_the_browser_remembers_paintings_only():
     kept = remembering("a token", size="64", logs="container")
-    assert kept == {"token": "a token", "asked": {"size": "64"}, "film": ""}
+    assert kept == {"token": "a token", "asked": {"size": "64"}}
     for nothing in (None, ""):
-        assert share.remember(nothing, kept, None, asking()) == gr.skip()
+        assert share.remember(nothing, kept, asking()) == gr.skip()
     # Opened again at another address, it is still the picture of the first.
-    assert share.remember("a token", kept, "a film", asking()) == gr.skip()
-    assert share.remember("another", kept, "a film", asking())["asked"] == {}
+    assert share.remember("a token", kept, asking()) == gr.skip()
+    assert share.remember("another", kept, asking())["asked"] == {}
 
 
 @pytest.mark.parametrize("kept", [7, "a token", [], {"token": 7}, {"token": "x", "asked": 3}, {}])
