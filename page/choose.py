@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,16 @@ def example_name(kind: str, path: str | None) -> str | None:
     if not path or not Path(path).exists():  # the cache was cleaned since
         return None
     return examples.find(kind, examples.checksum(Path(path)))
+
+
+def preset_of(settings: Settings) -> str | None:
+    """The preset that settings are those of, but for what it leaves to taste; None for none."""
+    for name, preset in PRESETS.items():
+        free = [field for field in controls.TASTE if field not in preset.changes]
+        own = {field: getattr(settings, field) for field in free}
+        if replace(preset.settings, **own) == settings:
+            return name
+    return None
 
 
 def choose_preset(name: str | None, *taste: Any) -> list[Any]:

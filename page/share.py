@@ -80,7 +80,7 @@ def arrive(kept: Any, request: gr.Request) -> list[Any]:
             return _linked(asked)
     except (ImageError, SettingsError) as error:
         gr.Warning(plain(say("notices.link_impossible", reason=retell(error))))
-    return [*choose.opening().to_row(), choose.OPENING, *choose.opening_stage()]
+    return _opened(choose.opening(), choose.opening_stage())
 
 
 def arrive_film(kept: Any, last_begun: Any, request: gr.Request) -> list[Any]:
@@ -101,13 +101,18 @@ def last_picture(token: str) -> list[Any] | None:
     painting = STUDIO.find(token)
     if painting is not None:
         chosen = painting.chosen.with_settings(painting.recipe.settings)
-        return [*chosen.still_there().to_row(), None, *paint.shown_again(token, painting)]
+        return _opened(chosen.still_there(), paint.shown_again(token, painting))
     path = studio.find_last(token)
     if path is None:
         return None
     made = _read(path)
     stage = Shown(path, say("status.last_picture"), None, token, choose.title_of(made))
-    return [*_choice_of(made).to_row(), None, *stage]
+    return _opened(_choice_of(made), stage)
+
+
+def _opened(chosen: Choice, stage: Shown) -> list[Any]:
+    """The row of a choice, the preset that it has, and the stage."""
+    return [*chosen.to_row(), choose.preset_of(chosen.settings), *stage]
 
 
 def _linked(asked: dict[str, str]) -> list[Any]:
@@ -126,7 +131,7 @@ def _linked(asked: dict[str, str]) -> list[Any]:
     }
     found = [name for name in names.values() if name]
     chosen = Choice.of(paths | weights | _asked_masks(asked, names), settings)
-    return [*chosen.to_row(), None, *_first_sight(chosen, tuple(found))]
+    return _opened(chosen, _first_sight(chosen, tuple(found)))
 
 
 def _asked_masks(asked: dict[str, str], pictures: dict[str, str | None]) -> dict[str, str | None]:
@@ -239,13 +244,14 @@ def take_recipe(path: str) -> list[Any]:
         gr.Warning(plain(say("notices.no_recipe", file=Path(path).name)))
         return nothing
     try:
-        row = _choice_of(_read(path)).to_row()
+        chosen = _choice_of(_read(path))
     except (ImageError, SettingsError) as error:
         gr.Warning(told(error))
         return nothing
     gr.Info(say("notices.recipe_taken"))
-    content, style, *rest = row
-    return [content or gr.skip(), style or gr.skip(), *rest, None]
+    content, style, *rest = chosen.to_row()
+    preset = choose.preset_of(chosen.settings)
+    return [content or gr.skip(), style or gr.skip(), *rest, preset]
 
 
 def _read(path: str) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +70,16 @@ def test_a_preset_by_time_keeps_what_is_taste_and_the_papers_has_its_own_strengt
         settings = controls.read(choose.choose_preset(name, *taste))
         assert settings.strength == strength
         assert (settings.color, settings.style_scale, settings.feather) == taste[1:]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_settings_are_told_to_be_a_presets_whatever_is_taste(name):
+    settings = PRESETS[name].settings
+    assert choose.preset_of(settings) == name
+    assert choose.preset_of(replace(settings, color="linear", feather=3.0)) == name
+    assert choose.preset_of(replace(settings, steps=settings.steps + 1)) is None
+    is_taste = "strength" not in PRESETS[name].changes
+    assert choose.preset_of(replace(settings, strength=0.9)) == (name if is_taste else None)
 
 
 def test_an_upload_that_is_no_picture_is_taken_away(tmp_path, monkeypatch):

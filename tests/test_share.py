@@ -90,7 +90,7 @@ def test_a_link_opens_the_same_pair_and_settings():
     link = made["value"]
     assert link.startswith("http://x/?")
     arrival = Arrival.at(**dict(parse_qsl(urlsplit(link).query)))
-    assert arrival[:2] == (chosen(settings, CASTLE, WAVE), None)
+    assert arrival[:2] == (chosen(settings, CASTLE, WAVE), "sketch")
     assert Path(arrival.stage.picture).stem == "castle-great-wave"
 
 
