@@ -11,6 +11,7 @@ from visitor import settle, shoot, visit
 pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PATIENCE = 240.0  # s; nine pictures are painted for the dials, on slow machines as well
 PAIR = "?content=castle&style=great-wave"
 
 
@@ -30,8 +31,10 @@ def open_topic(page: Page, name: str) -> None:
 
 
 def wait_until_done(page: Page) -> None:
+    status = expect(page.locator("#inside-status"))
+    status.to_have_text("Done.", timeout=1000 * PATIENCE)
     settle(page)
-    expect(page.locator("#inside-status")).to_have_text("Done.")
+    status.to_have_text("Done.")
 
 
 @pytest.fixture
