@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,12 +172,13 @@ def example_name(kind: str, path: str | None) -> str | None:
 
 def preset_of(settings: Settings) -> str | None:
     """The preset that settings are those of, but for what it leaves to taste; None for none."""
-    for name, preset in PRESETS.items():
-        free = [field for field in controls.TASTE if field not in preset.changes]
-        own = {field: getattr(settings, field) for field in free}
-        if replace(preset.settings, **own) == settings:
-            return name
-    return None
+    taste = {field: getattr(settings, field) for field in controls.TASTE}
+    return next((name for name in PRESETS if _with_taste(name, taste) == settings), None)
+
+
+def _with_taste(name: str, taste: dict[str, Any]) -> Settings:
+    """A preset's settings; those of `controls.TASTE` as given unless it has its own."""
+    return Settings(**taste | dict(PRESETS[name].changes))
 
 
 def choose_preset(name: str | None, *taste: Any) -> list[Any]:
@@ -187,8 +187,7 @@ def choose_preset(name: str | None, *taste: Any) -> list[Any]:
     if name is None:
         return unchanged
     try:
-        kept = dict(zip(controls.TASTE, taste, strict=True))
-        return controls.show(Settings(**kept | dict(PRESETS[name].changes)))
+        return controls.show(_with_taste(name, dict(zip(controls.TASTE, taste, strict=True))))
     except SettingsError as error:
         gr.Warning(told(error))
         return unchanged

@@ -405,7 +405,7 @@ def arrive(kept: Any) -> list[Any]:
         kept: what a browser sends, which may be anything.
     """
     shown, order = _arrival(kept)
-    if order is None or is_whole(order.output):
+    if order is None:
         return [*_NO_FIELDS, *shown]
     is_stopped = not ORDERS.is_left(order.token) and not is_skipped(shown.status)
     status = say("films.yours_begun") if is_stopped else shown.status
@@ -420,13 +420,15 @@ def arrive_beside(kept: Any) -> list[Any]:
 
 
 def _arrival(kept: Any) -> tuple[Arrival, Order | None]:
-    """A film that a browser has kept, and what was ordered, if it is still known."""
+    """A film that a browser has kept, and what was ordered, if there is more of it to paint."""
     token = kept if isinstance(kept, str) else ""
     order, shown = ORDERS.find(token), _last_film(token)
     if order is None:
         return shown, None
     shown = shown._replace(clip=str(order.clip), quality=order.quality, token=token)
-    if ORDERS.is_left(token) and not is_whole(order.output):
+    if is_whole(order.output):
+        return shown, None
+    if ORDERS.is_left(token):
         _, view, *tools = at_work()
         front = gr.update(selected="clip")
         shown = shown._replace(front=front, status=ready_text(), view=view)

@@ -139,9 +139,8 @@ def _speaking() -> str:
     return f"() => window.speak(...{said})"
 
 
-def _saying(text: str) -> str:
-    """Says a text, in the browser."""
-    return f"() => {json.dumps(text)}"
+def _stopping() -> str:
+    return f"() => {json.dumps(texts.say('status.stopping'))}"
 
 
 def _arriving(blocks: gr.Blocks, page: Page) -> Any:
@@ -182,9 +181,7 @@ def _painting(page: Page, followed: Any) -> list[Any]:
         button.click(share.picture_begun, None, page.last_begun, **_private("clicks"))
     # The run itself shows what comes of it, within a step. The browser says so by itself: an answer
     # of the server could come after the run's last picture, and stay.
-    tools.stop.click(
-        None, None, page.shown.status, js=_saying(texts.say("status.stopping")), **BROWSER
-    )
+    tools.stop.click(None, None, page.shown.status, js=_stopping(), **BROWSER)
     tools.stop.click(paint.stop, None, None, **_private("clicks"))
     return runs
 
@@ -477,7 +474,7 @@ def _films(page: Page, arrived: Any) -> None:
     tools.paint.click(share.film_begun, None, page.last_begun, **_private("clicks"))
     for ended in (event for run in runs for event in (run.success, run.failure)):
         ended(films.at_rest, tab.token, [tab.views, *film, *tools], **_private("rests"))
-    tools.stop.click(None, None, tab.status, js=_saying(texts.say("status.stopping")), **BROWSER)
+    tools.stop.click(None, None, tab.status, js=_stopping(), **BROWSER)
     tools.stop.click(films.stop, None, None, **_private("clicks"))
     tab.so_far.select(films.show_so_far, tab.token, [*film, tools.save], **_private("films"))
 

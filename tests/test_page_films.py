@@ -208,26 +208,29 @@ def test_who_leaves_ends_it(clip, steps, monkeypatch):
     assert turns.TURNS.count() == 0
 
 
-def left_after(clip, frames, monkeypatch) -> str:
-    """The token of a film whose visitor hangs up after some frames."""
+def painted_until(clip, frames, monkeypatch):
+    """A film after some frames, which goes on, and its token."""
     monkeypatch.setattr(films, "SHOW_EVERY", 0)
     run = film(clip)
     token = next(run)[2]
     for _, status, _ in run:
         if not is_skipped(status) and status.startswith(f"Frame {frames} "):
             break
+    return run, token
+
+
+def left_after(clip, frames, monkeypatch) -> str:
+    """The token of a film whose visitor hangs up after some frames."""
+    run, token = painted_until(clip, frames, monkeypatch)
     run.close()
     return token
 
 
 def stopped_after(clip, frames, monkeypatch) -> str:
     """The token of a film that its visitor stops after some frames."""
-    monkeypatch.setattr(films, "SHOW_EVERY", 0)
-    run = film(clip)
-    token = next(run)[2]
-    for _, status, _ in run:
-        if not is_skipped(status) and status.startswith(f"Frame {frames} "):
-            films.stop()
+    run, token = painted_until(clip, frames, monkeypatch)
+    films.stop()
+    list(run)
     return token
 
 
