@@ -14,7 +14,7 @@ from nst_core.pictures import images
 from nst_core.presets import PRESETS
 from nst_core.recipe import Recipe
 from nst_core.settings import spell
-from page import controls, examples, looks, studio, turns
+from page import controls, examples, looks, regions, studio, turns
 from page.choice import NOT_SETTINGS, NUMBERS, STYLES, Choice
 from page.stage import Shown
 from page.texts import say
@@ -50,9 +50,17 @@ def _pair(content: str, style: str) -> Choice:
     return Choice.of({"content": str(photo), "style": str(painting)}, Settings())
 
 
-def pick_photo(event: gr.SelectData) -> str:
-    """The example photo that was clicked."""
-    return _picked("content", event)
+def pick_photo(style: str | None, event: gr.SelectData) -> Iterator[tuple[Any, ...]]:
+    """The example photo that was clicked, no masks, and then its looks in all paintings.
+
+    In one event: an event that follows another is asked for after a quarter of a second.
+    """
+    photo = _picked("content", event)
+    no_masks = regions.no_regions()
+    yield photo, *no_masks, gr.skip()
+    unchanged = [gr.skip()] * (1 + len(no_masks))
+    for cards in show_looks(photo, style):
+        yield *unchanged, cards
 
 
 def take_upload(path: str) -> str:
@@ -66,10 +74,11 @@ def take_upload(path: str) -> str:
 def show_looks(content: str | None, style: str | None) -> Iterator[Any]:
     """The paintings to choose from, an own one first, each as the photo looks in it.
 
-    As they are without a photo.
+    As they are without a photo. Ends those that are still being made for this session.
     """
+    stop = looks.begin(turns.session())
     try:
-        yield from looks.of_photo(content, _own(style))
+        yield from looks.of_photo(content, _own(style), stop)
     except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
         yield gr.skip()
 

@@ -6,16 +6,19 @@ By the feed-forward stylizer. What was made once is a file, found again by its c
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 from PIL import Image, ImageOps
 
 from nst_core.engine import device
 from nst_core.networks.stylizer import look, style_vector
 from nst_core.pictures import images
 from nst_core.pictures.images import Picture
+from nst_core.stop import StopToken
 from page import examples, studio
 from page.texts import say
 
@@ -24,14 +27,34 @@ INSET, FRAME = 0.3, 2  # of a look's sides: its painting in a corner; px of the 
 MAX_VECTORS = 64  # of paintings, 400 bytes each
 AT_ONCE = 4  # looks between two answers; the first one is sent by itself
 
+MAX_SESSIONS = 1000  # whose looks can be ended; of more, those of the oldest are made to the end
+
 Cards = list[tuple[str, str]]  # a file and its caption, of each painting
 
+_BEGUN: LRUCache[str, StopToken] = LRUCache(MAX_SESSIONS)  # the last ones of each session
+_BEGINNING = threading.Lock()
 
-def of_photo(photo: str | None, own: str | None = None) -> Iterator[Cards]:
+
+def begin(session: str) -> StopToken:
+    """The token of new looks for a session; ends those that are still being made for it.
+
+    Otherwise looks of a photo that is chosen no more could be the last to arrive.
+    """
+    with _BEGINNING:
+        if earlier := _BEGUN.get(session):
+            earlier.stop("other looks are wanted")
+        _BEGUN[session] = StopToken()
+        return _BEGUN[session]
+
+
+def of_photo(
+    photo: str | None, own: str | None = None, stop: StopToken | None = None
+) -> Iterator[Cards]:
     """The paintings as they are, one after another replaced by the photo in their style.
 
     Args:
         own: a painting beside the examples, which comes before them.
+        stop: ends it within a look.
 
     Raises `ImageError` for a picture that cannot be read, `PreviewError` without the stylizer.
     """
@@ -45,6 +68,8 @@ def of_photo(photo: str | None, own: str | None = None) -> Iterator[Cards]:
     files = [own, *example_files()] if own else example_files()
     for number, file in enumerate(files):
         cards[number] = (_look(picture, file), cards[number][1])
+        if stop and stop.is_set():
+            return  # and no answer, which could come after those of the looks that ended these
         if number % AT_ONCE == 0 or number == len(cards) - 1:
             yield list(cards)
 

@@ -41,8 +41,9 @@ GROUPS = {
     "clicks": 8,
     # A film takes all cores for seconds; for more at once, each would take longer.
     "films": 2,
-    # So do looks in all paintings, and finding people.
-    "looks": 2,
+    # Looks in all paintings, and finding people: a step at a time by the device's lock. Who clicks
+    # a photo must not wait for the looks of others before it is there.
+    "looks": 8,
     # Uploads may be hostile, and are read one at a time (`studio.load`) for seconds.
     "uploads": 4,
     # One picture to read or to write, for some 100 ms.
@@ -192,9 +193,15 @@ def _pairs(page: Page, runs: list[Any]) -> None:
     chosen = [*page.fields.row(choice.NOT_SETTINGS), *page.shown, comparison, views]
     page.pickers.pairs.select(
         choose.pick, None, page.pickers.picked, cancels=runs, **_private("clicks")
-    ).then(choose.choose_pair, page.pickers.picked, chosen, **_private("pictures")).then(
-        paint.at_rest, page.shown.token, [*page.tools], **_private("rests")
-    ).then(**_show_looks(page))
+    ).then(
+        choose.choose_pair,
+        page.pickers.picked,
+        chosen,
+        trigger_mode="always_last",
+        **_private("pictures"),
+    ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
+        **_show_looks(page)
+    )
 
 
 def _show_looks(page: Page) -> dict[str, Any]:
@@ -203,6 +210,7 @@ def _show_looks(page: Page) -> dict[str, Any]:
         "fn": choose.show_looks,
         "inputs": page.fields.row(("content", "style")),
         "outputs": page.pickers.paintings,
+        "trigger_mode": "multiple",  # new ones end those before them
         **_private("looks"),
     }
 
@@ -224,12 +232,19 @@ def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
     pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
     turn = _turn_to_paintings(page)
-    pickers.photos.select(choose.pick_photo, None, photo, **_private("clicks")).then(**turn).then(
-        **_show_looks(page)
+    # The browser asks for what follows from one click in this order, each when the one before it is
+    # answered; and loads no picture that is behind a tab.
+    pickers.photos.select(**turn)
+    pickers.photos.select(
+        choose.pick_photo,
+        painting,
+        [photo, *_drawn(page), pickers.paintings],
+        trigger_mode="multiple",
+        **_private("looks"),
     )
-    for changed in (photo.input, photo.clear, painting.input, painting.clear):
-        changed(**_show_looks(page), trigger_mode="always_last")
     photo.input(**turn)
+    for changed in (photo.input, photo.clear, painting.input, painting.clear):
+        changed(**_show_looks(page))
     pickers.paintings.select(
         choose.pick_painting,
         [pickers.which, painting, pickers.clip.clip],
@@ -246,22 +261,28 @@ def _pictures(page: Page) -> None:
         ).success(**turn).then(**_show_looks(page))
 
 
+def _drawn(page: Page) -> list[Any]:
+    """The masks, and what is told of them."""
+    return [*page.fields.row(choice.MASKS), page.door.drawn]
+
+
 def _regions(page: Page) -> None:
     """Masks that are drawn, found, or belong to another photo."""
     door, photo = page.door, page.fields.of["content"]
-    masks = page.fields.row(choice.MASKS)
     shown = [door.board, door.on_board]
     door.keep_people.click(regions.keep_people, photo, page.fields.of["keep"], **_private("looks"))
     door.brush.input(regions.choose_brush, door.brush, door.board, **_private("clicks"))
-    drawn = [*masks, door.drawn]
     door.board.input(
-        regions.take_regions, door.board, drawn, trigger_mode="always_last", **_private("pictures")
+        regions.take_regions,
+        door.board,
+        _drawn(page),
+        trigger_mode="always_last",
+        **_private("pictures"),
     )
     door.accordion.expand(regions.show_board, [photo, door.on_board], shown, **_private("pictures"))
     photo.change(regions.renew_board, [photo, door.on_board], shown, **_private("pictures"))
-    another = [photo.upload, photo.clear, page.pickers.photos.select]
-    another += [page.pickers.uploads["content"].upload]
-    gr.on(another, regions.no_regions, None, drawn, **_private("clicks"))
+    another = [photo.upload, photo.clear, page.pickers.uploads["content"].upload]
+    gr.on(another, regions.no_regions, None, _drawn(page), **_private("clicks"))
     more = page.fields.row(choice.STYLES[1:])
     door.mixing.select(choose.show_which, None, page.pickers.which, **_private("clicks"))
     gr.on(

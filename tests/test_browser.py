@@ -146,6 +146,30 @@ def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page
     expect(page.locator("#paint")).to_be_enabled()
 
 
+def test_of_two_photos_clicked_in_a_row_the_second_has_its_looks(page):
+    looks, photos = page.locator("#pick-style img"), page.locator("#pick-content .thumbnail-lg")
+
+    def click(number):
+        page.get_by_role("tab", name="Photos").click()
+        photos.nth(number).click()
+
+    def sources():
+        settle(page)
+        return [looks.nth(number).get_attribute("src") for number in range(20)]
+
+    click(5)
+    alone = sources()
+    before = looks.first.get_attribute("src")
+    click(6)
+    expect(looks.first).not_to_have_attribute("src", before)  # and 19 more are being made
+    click(5)
+    assert sources() == alone
+    page.locator("#pairs .thumbnail-lg").nth(1).click()
+    page.locator("#pairs .thumbnail-lg").nth(2).click()
+    settle(page)
+    expect(page.locator("#title")).to_contain_text("Owl")
+
+
 @pytest.mark.usefixtures("steps")
 def test_pictures_picked_one_by_one_and_settings_by_hand(page, tmp_path):
     page.get_by_role("tab", name="Photos").click()

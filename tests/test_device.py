@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import tensorflow as tf
 
-from nst_core.engine import device
+from nst_core.engine import device, warm_up
 from nst_core.networks.network import PRECISIONS
 
 
@@ -111,3 +111,21 @@ def test_xla_is_only_tried_on_a_gpu(monkeypatch):
     monkeypatch.setattr(device, "trial_seconds", lambda *names, **options: tried.append(names))
     assert device.xla_helps() is False
     assert tried == []
+
+
+def test_who_comes_while_it_warms_up_has_a_turn_between_two_parts(monkeypatch):
+    order, visitors = [], []
+
+    def part():
+        order.append("part")
+        visitors.append(threading.Thread(target=visit))
+        visitors[-1].start()
+
+    def visit():
+        with device.LOCK:
+            order.append("visitor")
+
+    monkeypatch.setattr(warm_up, "_parts", lambda _: [part, part])
+    monkeypatch.setattr(warm_up.time, "sleep", lambda _: visitors[-1].join(60))
+    warm_up.warm_up()
+    assert order == ["part", "visitor"] * 2

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from nst_core import ImageError
 from nst_core.networks import stylizer
 from nst_core.pictures import images
-from page import choose, examples, looks
+from page import choice, choose, examples, looks
 
 GREAT_WAVE = str(examples.path_of("style", "great-wave"))
 PHOTO = str(ROOT / "examples" / "content" / "castle.jpg")
@@ -72,6 +72,34 @@ def test_what_was_made_is_found_again(monkeypatch):
     monkeypatch.setattr(looks, "look", lambda *_: pytest.fail("computed again"))
     *_, cards = looks.of_photo(PHOTO)
     assert len(cards) == 20
+
+
+def test_new_looks_end_those_before_them_of_the_same_session_alone(monkeypatch):
+    """After a look at most, and without an answer that could come last."""
+    token, other = looks.begin("visitor"), looks.begin("another visitor")
+    ended = looks.of_photo(PHOTO, stop=token)
+    next(ended)
+    newer = looks.begin("visitor")
+    made = []
+    monkeypatch.setattr(looks, "_look", lambda *_: made.append(1) or PHOTO)
+    assert list(ended) == []
+    assert len(made) == 1
+    assert not newer.is_set()
+    assert not other.is_set()
+
+
+def test_a_photo_that_is_clicked_is_there_before_its_looks():
+    event = choose.gr.SelectData(None, {"index": 2, "value": None})
+    answers = choose.pick_photo(GREAT_WAVE, event)
+    photo, *masks, drawn, cards = next(answers)
+    assert photo == str(examples.path_of("content", examples.NAMES["content"][2]))
+    assert masks == [None] * len(choice.MASKS)
+    assert drawn == ""
+    assert cards == choose.gr.skip()
+    *unchanged, first = next(answers)
+    assert unchanged == [choose.gr.skip()] * (len(masks) + 2)
+    assert first == next(looks.of_photo(photo))
+    answers.close()
 
 
 def test_a_vector_of_one_painting_gives_what_a_preview_gives():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from nst_core.engine import device
@@ -10,16 +13,29 @@ from nst_core.networks.people import find_subject
 from nst_core.networks.stylizer import preview
 from nst_core.settings import Settings
 
+LET_GO = 0.01  # s; enough for another thread to take the lock of the device
+
 
 def warm_up(settings: Settings | None = None) -> None:
-    """Import TensorFlow, load all nets, compile the steps of these settings or the defaults."""
+    """Import TensorFlow, load all nets, compile the steps of these settings or the defaults.
+
+    In parts: whoever comes meanwhile has a turn after the part that is under way.
+    """
+    for part in _parts(settings or Settings()):
+        with device.LOCK:
+            part()
+        time.sleep(LET_GO)
+
+
+def _parts(settings: Settings) -> Iterator[Callable[[], object]]:
+    """What there is to do, in the order in which visitors need it."""
     grey = np.full([1, 64, 64, 3], 0.5, np.float32)
-    with device.LOCK:
-        preview(grey, [(grey, 1.0)], None)
-        find_subject(grey)
-        settings, precision = settings or Settings(), device.fastest_precision()
-        for is_finest in (False, True):
-            Engine(settings, precision, is_finest=is_finest).prepare()
+    yield lambda: preview(grey, [(grey, 1.0)], None)
+    yield lambda: find_subject(grey)
+    yield device.fastest_precision
+    for is_finest in (False, True):
+        engine = Engine(settings, device.fastest_precision(), is_finest=is_finest)
+        yield engine.prepare
 
 
 def is_warm() -> bool:
