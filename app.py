@@ -53,6 +53,23 @@ BRUSHES = "".join(
     for number, colour in enumerate(regions.BRUSHES, start=1)
 )
 
+# Where a picture may come from, in the order of Gradio's icons, which say nothing that is seen.
+SOURCES = ("file", "camera", "clipboard")
+
+
+def _named_sources() -> str:
+    """The rules that put a word beside each of these icons, in the language of the page."""
+    rules = []
+    for language in texts.LANGUAGES:
+        with texts.speaking(language):
+            rules += [
+                f"html[lang={language}] .source-selection button:nth-of-type({number})::after "
+                f'{{ content: "{texts.say(f"pictures.{source}")}"; }}\n'
+                for number, source in enumerate(SOURCES, start=1)
+            ]
+    return "".join(rules)
+
+
 # Functions without arguments, which the browser runs once the page is there.
 SCRIPTS = "() => {{ {} }}".format(
     " ".join(
@@ -68,7 +85,10 @@ def launch_options() -> dict[str, Any]:
     """How the page is served, here and in the tests; Gradio adds to it, so it is made anew."""
     return copy.deepcopy(serving.OPTIONS) | {
         "theme": THEME,
-        "css": (PARTS / "page.css").read_text(encoding="utf-8") + BRUSHES + STYLE,
+        "css": (PARTS / "page.css").read_text(encoding="utf-8")
+        + BRUSHES
+        + _named_sources()
+        + STYLE,
         "js": SCRIPTS,
     }
 
