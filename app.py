@@ -53,19 +53,16 @@ BRUSHES = "".join(
     for number, colour in enumerate(regions.BRUSHES, start=1)
 )
 
-# Where a picture may come from, in the order of Gradio's icons, which say nothing that is seen.
-SOURCES = ("file", "camera", "clipboard")
-
 
 def _named_sources() -> str:
-    """The rules that put a word beside each of these icons, in the language of the page."""
+    """Rules that put a word beside each icon of where a picture comes from, in each language."""
     rules = []
     for language in texts.LANGUAGES:
         with texts.speaking(language):
             rules += [
                 f"html[lang={language}] .source-selection button:nth-of-type({number})::after "
-                f'{{ content: "{texts.say(f"pictures.{source}")}"; }}\n'
-                for number, source in enumerate(SOURCES, start=1)
+                f'{{ content: "{word}"; }}\n'
+                for number, word in enumerate(layout.picture_sources(), start=1)
             ]
     return "".join(rules)
 

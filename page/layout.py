@@ -581,6 +581,11 @@ def _recipe() -> gr.UploadButton:
         return gr.UploadButton(say("tools.recipe"), elem_id="recipe")
 
 
+def picture_sources() -> tuple[str, ...]:
+    """Where a picture may come from, in the order of Gradio's icons, which have no words."""
+    return say("pictures.file"), say("pictures.camera"), say("pictures.clipboard")
+
+
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:
     """A gallery of example pictures with their captions."""
     return gr.Gallery(
