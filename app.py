@@ -60,9 +60,9 @@ def _named_sources() -> str:
     for language in texts.LANGUAGES:
         with texts.speaking(language):
             rules += [
-                f"html[lang={language}] .source-selection button:nth-of-type({number})::after "
+                f'html[lang={language}] .source-selection [aria-label="{label}"]::after '
                 f'{{ content: "{word}"; }}\n'
-                for number, word in enumerate(layout.picture_sources(), start=1)
+                for label, word in layout.picture_sources().items()
             ]
     return "".join(rules)
 

@@ -581,9 +581,13 @@ def _recipe() -> gr.UploadButton:
         return gr.UploadButton(say("tools.recipe"), elem_id="recipe")
 
 
-def picture_sources() -> tuple[str, ...]:
-    """Where a picture may come from, in the order of Gradio's icons, which have no words."""
-    return say("pictures.file"), say("pictures.camera"), say("pictures.clipboard")
+def picture_sources() -> dict[str, str]:
+    """A word for each of Gradio's icons of where a picture comes from, by the icon's label."""
+    return {
+        "Upload file": say("pictures.file"),
+        "Capture from camera": say("pictures.camera"),
+        "Paste from clipboard": say("pictures.clipboard"),
+    }
 
 
 def _picker(kind: str, label: str, cards: Sequence[tuple[Any, str]]) -> gr.Gallery:
