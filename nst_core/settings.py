@@ -134,8 +134,7 @@ class Settings:
     strength: float = _setting(
         0.5,
         "Style strength",
-        "From the photo with a breath of the painting (0) to the painting with a memory of the "
-        "photo (1)",
+        "0: almost the photo itself; 1: almost the painting alone",
         OBJECTIVE,
         minimum=0,
         maximum=1,

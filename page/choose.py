@@ -50,17 +50,26 @@ def _pair(content: str, style: str) -> Choice:
     return Choice.of({"content": str(photo), "style": str(painting)}, Settings())
 
 
-def pick_photo(style: str | None, event: gr.SelectData) -> Iterator[tuple[Any, ...]]:
-    """The example photo that was clicked, no masks, and then its looks in all paintings.
+def pick_photo(
+    style: str | None, token: str | None, event: gr.SelectData
+) -> Iterator[tuple[Any, ...]]:
+    """The example photo that was clicked, no masks, and then its looks, as `show_looks` has them.
 
-    In one event: an event that follows another is asked for after a quarter of a second.
+    In one event: an event that follows another is asked for after a quarter of a second. The photo
+    is on the stage as well, unless a picture of the visitor's own is there, or is coming.
+
+    Args:
+        token: of the visitor's own picture.
     """
-    photo = _picked("content", event)
-    no_masks = regions.no_regions()
-    yield photo, *no_masks, gr.skip()
-    unchanged = [gr.skip()] * (1 + len(no_masks))
-    for cards in show_looks(photo, style):
-        yield *unchanged, cards
+    name = examples.NAMES["content"][event.index]
+    photo = str(examples.path_of("content", name))
+    is_taken = token or turns.TURNS.is_busy(turns.session())
+    title = "## " + examples.title("content", name)
+    stage = (gr.skip(), gr.skip()) if is_taken else (photo, title)
+    now = (photo, *regions.no_regions(), *stage)
+    yield *now, gr.skip(), gr.skip()
+    for shown in show_looks(photo, style):
+        yield *[gr.skip()] * len(now), *shown
 
 
 def take_upload(path: str) -> str:
@@ -71,16 +80,20 @@ def take_upload(path: str) -> str:
         raise gr.Error(told(error), print_exception=False) from None
 
 
-def show_looks(content: str | None, style: str | None) -> Iterator[Any]:
+def show_looks(content: str | None, style: str | None) -> Iterator[tuple[Any, Any]]:
     """The paintings to choose from, an own one first, each as the photo looks in it.
 
-    As they are without a photo. Ends those that are still being made for this session.
+    And after them whom the photo shows. As they are without a photo. Ends those that are still
+    being made for this session.
     """
     stop = looks.begin(turns.session())
     try:
-        yield from looks.of_photo(content, _own(style), stop)
+        for cards in looks.of_photo(content, _own(style), stop):
+            yield cards, gr.skip()
+        if not stop.is_set():
+            yield gr.skip(), gr.update(info=regions.whom(content))
     except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
-        yield gr.skip()
+        yield gr.skip(), gr.skip()
 
 
 def pick_painting(
@@ -125,10 +138,6 @@ def for_several(*more: str | None) -> tuple[Any, Any, Any]:
     """
     visible = gr.update(visible=any(more))
     return visible, visible, gr.skip() if not any(more) else visible
-
-
-def _picked(kind: str, event: gr.SelectData) -> str:
-    return str(examples.path_of(kind, examples.NAMES[kind][event.index]))
 
 
 def pick(event: gr.SelectData) -> str:

@@ -12,12 +12,12 @@ from PIL import Image
 
 from nst_core import ImageError, NSTError, SettingsError
 from nst_core.engine import device
-from nst_core.networks.people import find_people
+from nst_core.networks.people import MIN_FIGURES, find_faces, find_people
 from nst_core.pictures import images
 from nst_core.recipe import unpack
 from page import studio
 from page.choice import MASKS
-from page.texts import say
+from page.texts import count, say
 from page.words import told
 
 # What the brush paints with for each of `MASKS`; Okabe and Ito's colours, which nobody confuses.
@@ -85,6 +85,21 @@ def keep_people(content: str | None) -> Any:
         return gr.skip()
     gr.Info(say("notices.people_stay"))
     return mask
+
+
+def whom(content: str | None) -> str:
+    """Whom a photo was found to show, as the switch that keeps them tells it.
+
+    Raises `ImageError` for a photo that cannot be read.
+    """
+    if content is None:
+        return say("settings.subject.help")
+    photo = studio.load(content, BOARD)
+    with device.LOCK:  # between two steps of a run, not beside them
+        faces, figures = find_faces(photo.rgb), find_people(photo.rgb)
+    if faces:
+        return count("found.faces", len(faces))
+    return say("found.figure" if figures.mean() >= MIN_FIGURES else "found.nobody")
 
 
 def no_regions() -> list[Any]:

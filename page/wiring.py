@@ -209,10 +209,15 @@ def _show_looks(page: Page) -> dict[str, Any]:
     return {
         "fn": choose.show_looks,
         "inputs": page.fields.row(("content", "style")),
-        "outputs": page.pickers.paintings,
+        "outputs": _looks(page),
         "trigger_mode": "multiple",  # new ones end those before them
         **_private("looks"),
     }
+
+
+def _looks(page: Page) -> list[Any]:
+    """The paintings as the photo looks in them, and the switch that tells whom it shows."""
+    return [page.pickers.paintings, page.fields.of["subject"]]
 
 
 def _turn_to_paintings(page: Page) -> dict[str, Any]:
@@ -228,6 +233,21 @@ def _turn_to_paintings(page: Page) -> dict[str, Any]:
     return {"fn": None, "inputs": None, "outputs": shown, "js": js, **BROWSER}
 
 
+def _show_own_photo(page: Page) -> dict[str, Any]:
+    """The event that puts a new own photo on the stage, unless a picture of the visitor's is there.
+
+    In the browser, for the same reason.
+    """
+    title = json.dumps("## " + texts.say("pictures.your_photo"))
+    js = f"""(photo, token) => {{
+        const isFree = photo && !token && !document.querySelector("#paint").disabled;
+        return isFree ? [photo, {title}] : [undefined, undefined];
+    }}"""
+    given = [page.fields.of["content"], page.shown.token]
+    shown = [page.shown.picture, page.shown.title]
+    return {"fn": None, "inputs": given, "outputs": shown, "js": js, **BROWSER}
+
+
 def _pictures(page: Page) -> None:
     """A photo shows itself in all paintings; a painting that is clicked is painted at once."""
     pickers, photo, painting = page.pickers, *page.fields.row(("content", "style"))
@@ -237,8 +257,8 @@ def _pictures(page: Page) -> None:
     pickers.photos.select(**turn)
     pickers.photos.select(
         choose.pick_photo,
-        painting,
-        [photo, *_drawn(page), pickers.paintings],
+        [painting, page.shown.token],
+        [photo, *_drawn(page), page.shown.picture, page.shown.title, *_looks(page)],
         trigger_mode="multiple",
         **_private("looks"),
     )
@@ -253,12 +273,18 @@ def _pictures(page: Page) -> None:
     ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(
         None, pickers.at_once, None, js=PAINT_AT_ONCE
     )
-    for field in page.fields.row((*choice.PICTURES, *choice.MASKS)):
-        field.upload(choose.check_upload, field, field, **_private("uploads"))
-    for name, button in pickers.uploads.items():
-        button.upload(
-            choose.take_upload, button, page.fields.of[name], **_private("uploads")
-        ).success(**turn).then(**_show_looks(page))
+    checked = {
+        field: field.upload(choose.check_upload, field, field, **_private("uploads"))
+        for field in page.fields.row((*choice.PICTURES, *choice.MASKS))
+    }
+    checked[photo].success(**_show_own_photo(page))
+    taken = {
+        name: button.upload(choose.take_upload, button, page.fields.of[name], **_private("uploads"))
+        for name, button in pickers.uploads.items()
+    }
+    taken["content"].success(**_show_own_photo(page))
+    for upload in taken.values():
+        upload.success(**turn).then(**_show_looks(page))
 
 
 def _drawn(page: Page) -> list[Any]:
@@ -279,6 +305,8 @@ def _regions(page: Page) -> None:
         trigger_mode="always_last",
         **_private("pictures"),
     )
+    drawn = _if_painted(texts.say("status.changed_anew"))
+    door.board.input(None, None, page.shown.status, js=drawn, **BROWSER)
     door.accordion.expand(regions.show_board, [photo, door.on_board], shown, **_private("pictures"))
     photo.change(regions.renew_board, [photo, door.on_board], shown, **_private("pictures"))
     another = [photo.upload, photo.clear, page.pickers.uploads["content"].upload]
@@ -326,8 +354,13 @@ def _say_what_takes_a_change(page: Page) -> None:
         ([*taken, page.until.input], texts.say("status.changed")),
         ([*anew, page.preset.input], texts.say("status.changed_anew")),
     ):
-        js = f"() => document.querySelector('#continue').disabled ? undefined : {json.dumps(text)}"
-        gr.on(events, None, None, page.shown.status, js=js, **BROWSER)
+        gr.on(events, None, None, page.shown.status, js=_if_painted(text), **BROWSER)
+
+
+def _if_painted(text: str) -> str:
+    """Tells something while there is a picture that Continue could go on with."""
+    said = json.dumps(text)
+    return f"() => document.querySelector('#continue').disabled ? undefined : {said}"
 
 
 def _sharing(page: Page) -> None:

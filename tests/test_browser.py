@@ -138,6 +138,8 @@ def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page
         expect(looks.nth(number)).not_to_have_attribute("src", source or "")
     expect(looks.nth(19)).to_have_js_property("complete", True)
     expect(page.locator("#status")).to_contain_text("Now click a painting")
+    expect(page.locator("#title")).to_have_text("Owl")
+    expect(page.locator("#setting-subject")).to_contain_text("found")
     shoot(page, "looks")
     page.locator("#pick-style .thumbnail-lg").nth(6).click()
     expect(page.locator("#title")).to_contain_text("Owl × Oiran and Kamuro")
@@ -235,6 +237,7 @@ def test_an_upload_that_is_no_picture_is_told_in_words(page, tmp_path):
     page.locator("#content").get_by_label("Remove Image").click()
     page.locator("#content input[type=file]").set_input_files(tmp_path / "page.jpg")
     expect(page.get_by_text("is not a picture that can be read")).to_be_visible()
+    expect(page.locator("#title")).to_contain_text("Neuschwanstein")
     shoot(page, "bad-upload")
 
 
@@ -247,7 +250,9 @@ def test_a_rotated_phone_picture_in_heic_is_painted_upright(short, tmp_path):
     short.locator("#content").get_by_label("Remove Image").click()
     short.locator("#content input[type=file]").set_input_files(tmp_path / "phone.heic")
     expect(short.locator("#content img")).to_be_visible()
-    expect(short.locator("#title")).to_contain_text("Neuschwanstein")  # which is shown until then
+    expect(short.locator("#title")).to_have_text("Your photo")
+    is_upright = "() => { const { naturalWidth: w, naturalHeight: h } = document.querySelector("
+    short.wait_for_function(is_upright + "'#result img'); return w > 0 && w > h; }")
     paint_to_the_end(short)
     expect(short.locator("#title")).to_contain_text("Your photo")
     saved = save(short, "#save", tmp_path)
@@ -273,8 +278,10 @@ def test_a_photo_comes_from_the_clipboard_and_from_the_camera(browser, page_addr
         photo.get_by_label("Remove Image").click()
         photo.get_by_label("Paste from clipboard").click()
         expect(photo.locator("img")).to_be_visible()
+        expect(page.locator("#title")).to_have_text("Your photo")
         paint_to_the_end(page)
-        expect(page.locator("#title")).to_contain_text("Your photo")
+        own = page.locator("#title").inner_text()
+        assert own.startswith("Your photo ×")
         with Image.open(save(page, "#save", tmp_path)) as image:
             assert image.size == (90, 60)
         photo.get_by_label("Remove Image").click()
@@ -284,6 +291,7 @@ def test_a_photo_comes_from_the_clipboard_and_from_the_camera(browser, page_addr
         with answered(page):
             photo.get_by_label("capture photo").click()
         expect(photo.locator("img")).to_be_visible()
+        expect(page.locator("#title")).to_have_text(own)  # the picture that is there keeps its own
         paint_to_the_end(page)
         with Image.open(save(page, "#save", tmp_path)) as image:
             assert max(image.size) == 128
@@ -378,7 +386,7 @@ def test_before_and_after_the_run_and_its_film(one_scale, tmp_path):
     settle(one_scale)
     shoot(one_scale, "before-and-after")
 
-    open_view(one_scale, "The run")
+    open_view(one_scale, "Step by step")
     expect(one_scale.locator("#moment img")).to_be_visible()
     end = one_scale.locator("#moment img").get_attribute("src")
     number = one_scale.locator("#number input[type=number]")

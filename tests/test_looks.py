@@ -90,16 +90,41 @@ def test_new_looks_end_those_before_them_of_the_same_session_alone(monkeypatch):
 
 def test_a_photo_that_is_clicked_is_there_before_its_looks():
     event = choose.gr.SelectData(None, {"index": 2, "value": None})
-    answers = choose.pick_photo(GREAT_WAVE, event)
-    photo, *masks, drawn, cards = next(answers)
-    assert photo == str(examples.path_of("content", examples.NAMES["content"][2]))
+    answers = choose.pick_photo(GREAT_WAVE, None, event)
+    photo, *masks, drawn, stage, title, cards, told = next(answers)
+    name = examples.NAMES["content"][2]
+    assert photo == stage == str(examples.path_of("content", name))
+    assert title == "## " + examples.title("content", name)
     assert masks == [None] * len(choice.MASKS)
     assert drawn == ""
-    assert cards == choose.gr.skip()
-    *unchanged, first = next(answers)
-    assert unchanged == [choose.gr.skip()] * (len(masks) + 2)
+    assert cards == told == choose.gr.skip()
+    *unchanged, first, _ = next(answers)
+    assert unchanged == [choose.gr.skip()] * (len(masks) + 4)
     assert first == next(looks.of_photo(photo))
     answers.close()
+
+
+def test_a_photo_that_is_clicked_leaves_an_own_picture_on_the_stage(turns):
+    skipped = choose.gr.skip()
+    *_, stage, title, _, _ = next(choose.pick_photo(GREAT_WAVE, "a token", clicked(2)))
+    assert stage == title == skipped
+    turns.is_busy = lambda session: True
+    *_, stage, title, _, _ = next(choose.pick_photo(GREAT_WAVE, None, clicked(2)))
+    assert stage == title == skipped
+
+
+@pytest.mark.parametrize(
+    ("photo", "found"),
+    [
+        ("astronaut", "1 face found; painted more faithfully than the rest"),
+        ("cat", "A person or an animal found; painted more faithfully"),
+        ("castle", "Nobody found here; under More, draw over what is to stay"),
+    ],
+)
+def test_after_the_looks_the_switch_tells_whom_the_photo_shows(photo, found):
+    *_, (cards, told) = choose.show_looks(str(examples.path_of("content", photo)), GREAT_WAVE)
+    assert cards == choose.gr.skip()
+    assert told == choose.gr.update(info=found)
 
 
 def test_a_vector_of_one_painting_gives_what_a_preview_gives():
@@ -120,8 +145,17 @@ def test_what_cannot_be_read_leaves_the_paintings_as_they_are(tmp_path):
     with pytest.raises(ImageError):
         next(looks.of_photo(str(broken)))
     (answer,) = choose.show_looks(str(broken), GREAT_WAVE)
-    assert answer == choose.gr.skip()
-    assert list(choose.show_looks(None, GREAT_WAVE)) == [looks.paintings()]
+    assert answer == (choose.gr.skip(), choose.gr.skip())
+    assert without_a_photo(GREAT_WAVE) == looks.paintings()
+
+
+def without_a_photo(style):
+    """The cards; the switch tells what it always does."""
+    (cards, _), (_, told) = choose.show_looks(None, style)
+    assert told == choose.gr.update(
+        info="Found in the photo, and painted more faithfully than the rest"
+    )
+    return cards
 
 
 @pytest.fixture
@@ -133,7 +167,7 @@ def own(tmp_path):
 
 
 def test_an_own_painting_stands_before_the_examples_in_its_look(own):
-    first, *_, cards = choose.show_looks(PHOTO, own)
+    (first, _), *_, (cards, _), _ = choose.show_looks(PHOTO, own)
     assert len(cards) == 21
     assert [caption for _, caption in cards[:2]] == ["Your painting", looks.paintings()[0][1]]
     assert first[0] == cards[0]  # the own one is made first
@@ -143,7 +177,7 @@ def test_an_own_painting_stands_before_the_examples_in_its_look(own):
 
 
 def test_without_a_photo_an_own_painting_is_shown_as_it_is(own):
-    assert list(choose.show_looks(None, own)) == [[(own, "Your painting"), *looks.paintings()]]
+    assert without_a_photo(own) == [(own, "Your painting"), *looks.paintings()]
 
 
 def clicked(number):

@@ -182,6 +182,9 @@ def test_what_is_drawn_is_told_until_another_photo_comes_and_the_wheel_moves_the
     expect(told).not_to_contain_text("Taken")
     draw_line(short, (0.4, 0.4), (0.6, 0.6))
     expect(told).to_contain_text("Taken")
+    paint_to_the_end(short)
+    draw_line(short, (0.4, 0.6), (0.6, 0.4))
+    expect(short.locator("#status")).to_contain_text("Changed: press Paint")
     before = short.evaluate("scrollY")
     short.mouse.wheel(0, -200)  # the mouse is over the board
     short.wait_for_function("before => scrollY < before", arg=before)
@@ -242,7 +245,7 @@ def test_colours_change_after_the_run_in_picture_run_and_file(short, tmp_path):
     np.testing.assert_array_equal(recoloured, expected.image)
     assert np.abs(recoloured - painted).mean() > 4
     expect(short.locator("#preset input:checked")).to_have_count(0)
-    open_view(short, "The run")
+    open_view(short, "Step by step")
     expect(short.locator("#moment img")).to_be_visible()
     shoot(short, "photos-colours-run")
 

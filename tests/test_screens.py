@@ -158,7 +158,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser, page_address):
     with visit(browser, page_address, SHORT, **PHONE) as page:
         shoot(page, "phone-start")
         paint_to_the_end(page)
-        for view in ("Picture", "Before and after", "The run", "Film"):
+        for view in ("Picture", "Before and after", "Step by step", "Film"):
             open_phone_view(page, view)
             settle(page)
             shoot(page, f"phone-{view.lower().replace(' ', '-')}")
@@ -193,7 +193,7 @@ def test_axe_finds_nothing_serious(scheme, browser, page_address):
 
 
 def check_every_view(page) -> None:
-    for view in ("Picture", "Before and after", "The run", "Film"):
+    for view in ("Picture", "Before and after", "Step by step", "Film"):
         open_view(page, view)
         settle(page)
         assert serious(Axe().run(page)) == []

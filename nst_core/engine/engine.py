@@ -181,10 +181,14 @@ class Engine:
             compiled = self._compiled(state.image, problem)
             return compiled.step(state, problem.targets, self._weights, self._rate)
 
-    def prepare(self) -> None:
-        """Load the network and compile the step for one style everywhere, before anyone waits."""
+    def prepare(self, regions: int = 0) -> None:
+        """Load the network and compile the step for so many regions, before anyone waits.
+
+        Args:
+            regions: 0 for one style everywhere, 1 where part of the photo stays.
+        """
         with device.LOCK:
-            self._compiled_for(0, None)
+            self._compiled_for(regions, None)
 
     def _compiled(self, image: tf.Tensor, problem: Problem) -> CompiledStep:
         return self._compiled_for(problem.regions, self._side_for(image))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator
 
@@ -33,9 +35,9 @@ def _parts(settings: Settings) -> Iterator[Callable[[], object]]:
     yield lambda: preview(grey, [(grey, 1.0)], None)
     yield lambda: find_subject(grey)
     yield device.fastest_precision
-    for is_finest in (False, True):
+    for regions, is_finest in itertools.product((0, 1), (False, True)):
         engine = Engine(settings, device.fastest_precision(), is_finest=is_finest)
-        yield engine.prepare
+        yield functools.partial(engine.prepare, regions)
 
 
 def is_warm() -> bool:
