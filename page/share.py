@@ -201,7 +201,8 @@ def make_link(base: str, *row: Any) -> tuple[Any, Any]:
     label = say("tools.address")
     if any(given[field] and not names[field] for field in PICTURES):
         label = say("tools.address_without")
-        gr.Info(say("notices.not_in_link"))
+        if not _is_of_this_machine(base):  # of such a one there is more to tell
+            gr.Info(say("notices.not_in_link"))
     weights = {field: str(given[field]) for field in WEIGHTS if given[field] != 1.0}
     link = f"{base}?{controls.to_query(names | weights | masks, chosen.settings)}"
     if len(link) > MAX_LINK:

@@ -490,7 +490,7 @@ def test_a_photo_dropped_beside_its_field_is_told_in_words(page):
 def test_a_link_that_was_copied_is_told(browser, page_address):
     allowed = ["clipboard-read", "clipboard-write"]
     for permissions, text in (
-        (allowed, "Link copied. It opens on this computer only."),
+        (allowed, "Link copied. It opens on this computer only: for a friend, save the picture."),
         ([], "take the link from the field below"),
     ):
         with visit(browser, page_address, SHORT, permissions=permissions) as page:

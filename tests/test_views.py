@@ -97,7 +97,8 @@ def test_what_is_saved_is_told_with_its_name_and_size(monkeypatch, tmp_path):
         views.saved(str(tmp_path / f"{name}.png"))
     views.saved(None)  # nothing was made
     assert messages == [
-        f"Saved among your downloads: {name}.png, {size} MB."
+        f"Saved among your downloads: {name}.png, {size} MB. "
+        "It carries its settings: drop it on this page to have them again."
         for name, size in (("large", "1.2"), ("small", "0.1"))
     ]
 

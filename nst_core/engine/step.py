@@ -113,14 +113,17 @@ def compile_step(
         regions: how many regions the targets have; 0 for one style everywhere, without guides.
     """
 
-    def evaluate(image: tf.Tensor, targets: Targets, weights: Weights) -> tuple[Any, Any]:
-        return evaluate_whole(terms, extractor, image, targets, weights)
-
-    plain = bind(evaluate, optimizer.init, moving(optimizer))
     inputs = (
         targets_signature(terms, regions, extractor.precision),
         weights_signature(terms),
     )
+
+    def evaluate(image: tf.Tensor, targets: Targets, weights: Weights) -> tuple[Any, Any]:
+        return evaluate_whole(terms, extractor, image, targets, weights)
+
+    # Traced once for both of those that call it, which takes longer than all the rest of them.
+    evaluated = compiled(evaluate, image_signature(), *inputs, use_xla=use_xla)
+    plain = bind(evaluated, optimizer.init, moving(optimizer))
     start = compiled(plain.start, image_signature(), *inputs, use_xla=use_xla)
     # The state's own signature is what `start` returns, whatever the optimizer remembers.
     state = signature_of(start.get_concrete_function().structured_outputs)
