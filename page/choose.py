@@ -64,8 +64,8 @@ def pick_photo(
     name = examples.NAMES["content"][event.index]
     photo = str(examples.path_of("content", name))
     is_taken = token or turns.TURNS.is_busy(turns.session())
-    title = "## " + examples.title("content", name)
-    stage = (gr.skip(), gr.skip()) if is_taken else (photo, title)
+    heading = "## " + examples.title("content", name)
+    stage = (gr.skip(), gr.skip()) if is_taken else (photo, heading)
     now = (photo, *regions.no_regions(), *stage)
     yield *now, gr.skip(), gr.skip()
     for shown in show_looks(photo, style):

@@ -63,9 +63,9 @@ def saved(file: str | None) -> None:
     """Tell that the browser has saved a file, what it is called, and how large it is."""
     if file is not None:
         path = Path(file)
-        told = {"file": path.name, "size": bytes_text(path.stat().st_size)}
+        facts = {"file": path.name, "size": bytes_text(path.stat().st_size)}
         is_picture = path.suffix == ".png"
-        gr.Info(say("notices.saved_picture" if is_picture else "notices.saved", **told))
+        gr.Info(say("notices.saved_picture" if is_picture else "notices.saved", **facts))
 
 
 def compare(token: str | None, against: str) -> tuple[Any, Any]:

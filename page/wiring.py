@@ -236,12 +236,12 @@ def _turn_to_paintings(page: Page) -> dict[str, Any]:
 def _show_own_photo(page: Page) -> dict[str, Any]:
     """The event that puts a new own photo on the stage, unless a picture of the visitor's is there.
 
-    In the browser, for the same reason.
+    In the browser: an answer of the server could come after a run's first picture, and stay.
     """
-    title = json.dumps("## " + texts.say("pictures.your_photo"))
+    heading = json.dumps("## " + texts.say("pictures.your_photo"))
     js = f"""(photo, token) => {{
         const isFree = photo && !token && !document.querySelector("#paint").disabled;
-        return isFree ? [photo, {title}] : [undefined, undefined];
+        return isFree ? [photo, {heading}] : [undefined, undefined];
     }}"""
     given = [page.fields.of["content"], page.shown.token]
     shown = [page.shown.picture, page.shown.title]
@@ -358,7 +358,7 @@ def _say_what_takes_a_change(page: Page) -> None:
 
 
 def _if_painted(text: str) -> str:
-    """Tells something while there is a picture that Continue could go on with."""
+    """JavaScript that gives this text for the line over Paint, if Continue has a picture."""
     said = json.dumps(text)
     return f"() => document.querySelector('#continue').disabled ? undefined : {said}"
 

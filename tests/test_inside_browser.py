@@ -11,7 +11,7 @@ from visitor import settle, shoot, visit
 pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-PATIENCE = 600.0  # s; nine pictures for the dials, on slow machines beside another engine as well
+PATIENCE = 240.0  # s; nine pictures are painted for the dials, on slow machines as well
 PAIR = "?content=castle&style=great-wave"
 
 

@@ -121,7 +121,7 @@ def compile_step(
     def evaluate(image: tf.Tensor, targets: Targets, weights: Weights) -> tuple[Any, Any]:
         return evaluate_whole(terms, extractor, image, targets, weights)
 
-    # Traced once for both of those that call it, which takes longer than all the rest of them.
+    # Tracing network and gradient takes longest: once, for both functions that call this one.
     evaluated = compiled(evaluate, image_signature(), *inputs, use_xla=use_xla)
     plain = bind(evaluated, optimizer.init, moving(optimizer))
     start = compiled(plain.start, image_signature(), *inputs, use_xla=use_xla)
