@@ -53,6 +53,15 @@ def test_the_choice_takes_a_trial_of_every_precision_and_is_made_once(monkeypatc
     assert tried == list(PRECISIONS)
 
 
+def test_a_trial_computes_the_gradient_as_well():
+    """Without bfloat16 units only that is slow, by a factor of 10 and more."""
+    image, kernel = tf.ones([1, 4, 4, 8]), tf.ones([3, 3, 8, 8])
+    traced = tf.function(device.convolve_and_back).get_concrete_function(image, kernel)
+    kinds = [operation.type for operation in traced.graph.get_operations()]
+    assert "Conv2D" in kinds
+    assert "Conv2DBackpropInput" in kinds
+
+
 def test_trials_of_several_threads_run_once_and_one_at_a_time(monkeypatch):
     """Together they would measure each other. Of precisions that no run has, so no trial was made.
 

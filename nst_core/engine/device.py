@@ -11,7 +11,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from nst_core.lazy import tf
 from nst_core.networks.network import PRECISIONS
@@ -21,9 +20,11 @@ from nst_core.networks.network import PRECISIONS
 # nor while matches are searched, which may take as long as many steps.
 LOCK = threading.RLock()
 
-# A convolution as in the middle of VGG-16: 19 GFLOP, long enough to time, over in a moment.
-TRIAL_SIDE, TRIAL_CHANNELS, TRIAL_RUNS = 64, 512, 3
-TRIAL_FLOP = 2 * 9 * TRIAL_CHANNELS**2 * TRIAL_SIDE**2
+# A convolution as in the middle of VGG-16 and its gradient, the two halves of a step: 2 GFLOP, long
+# enough to time, over in a moment. Without bfloat16 units the convolution alone is as fast as in
+# float32, but its gradient takes 10 to 40 times as long.
+TRIAL_SIDE, TRIAL_CHANNELS, TRIAL_RUNS = 32, 256, 5
+TRIAL_FLOP = 2 * 2 * 9 * TRIAL_CHANNELS**2 * TRIAL_SIDE**2
 
 # The share of the trial's speed that a whole step reaches, its small operations included.
 STEP_EFFICIENCY = 0.7
@@ -61,7 +62,7 @@ def xla_helps() -> bool:
 
 
 def trial_seconds(precision: str, *, use_xla: bool = False) -> float:
-    """Seconds for a convolution, the best of a few runs after one that warms up."""
+    """Seconds for a convolution and its gradient, the best of a few runs after one to warm up."""
     with LOCK:
         return _trial_seconds(precision, use_xla)
 
@@ -72,12 +73,17 @@ def _trial_seconds(precision: str, use_xla: bool) -> float:
     kernel = tf.ones([3, 3, TRIAL_CHANNELS, TRIAL_CHANNELS], precision)
 
     # Compiled, as in the real step; the result is read, so that a GPU has really finished.
-    @tf.function(jit_compile=use_xla)
-    def convolve() -> Any:
-        return tf.nn.relu(tf.nn.conv2d(image, kernel, 1, "SAME"))[0, 0, 0, 0]
+    compiled = tf.function(convolve_and_back, jit_compile=use_xla)
+    compiled(image, kernel).numpy()
+    return min(_seconds(lambda: compiled(image, kernel).numpy()) for _ in range(TRIAL_RUNS))
 
-    convolve().numpy()
-    return min(_seconds(lambda: convolve().numpy()) for _ in range(TRIAL_RUNS))
+
+def convolve_and_back(image: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """A convolution and its gradient, of which a scalar is returned."""
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss = tf.reduce_sum(tf.nn.relu(tf.nn.conv2d(image, kernel, 1, "SAME")))
+    return tape.gradient(loss, image)[0, 0, 0, 0]
 
 
 def _seconds(work: Callable[[], object]) -> float:
