@@ -84,14 +84,15 @@ def show_looks(content: str | None, style: str | None) -> Iterator[tuple[Any, An
     """The paintings to choose from, an own one first, each as the photo looks in it.
 
     And after them whom the photo shows. As they are without a photo. Ends those that are still
-    being made for this session.
+    being made for this session, and these end with an answer all the same: Gradio empties what an
+    event had nothing for.
     """
     stop = looks.begin(turns.session())
     try:
         for cards in looks.of_photo(content, _own(style), stop):
             yield cards, gr.skip()
-        if not stop.is_set():
-            yield gr.skip(), gr.update(info=regions.whom(content))
+        is_wanted = not stop.is_set()
+        yield gr.skip(), gr.update(info=regions.whom(content)) if is_wanted else gr.skip()
     except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
         yield gr.skip(), gr.skip()
 

@@ -253,8 +253,7 @@ def _follow(token: str | None) -> Generator[Shown, None, None]:
             yield shown_again(token, painting)
         time.sleep(FOLLOW_EVERY)
     painting = STUDIO.find(token)
-    if painting is not None:
-        yield shown_again(token, painting)
+    yield Shown() if painting is None else shown_again(token, painting)
 
 
 def shown_again(token: str, painting: Painting) -> Shown:

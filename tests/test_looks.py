@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image, ImageOps
 
-from nst_core import ImageError
+from nst_core import ImageError, StopToken
 from nst_core.networks import stylizer
 from nst_core.pictures import images
 from page import choice, choose, examples, looks
@@ -86,6 +86,18 @@ def test_new_looks_end_those_before_them_of_the_same_session_alone(monkeypatch):
     assert len(made) == 1
     assert not newer.is_set()
     assert not other.is_set()
+
+
+def test_looks_that_are_ended_before_the_first_have_an_answer_that_changes_nothing(monkeypatch):
+    """An event that answers nothing has its outputs emptied by Gradio, the switch among them."""
+    monkeypatch.setattr(looks, "begin", lambda _: ended_token())
+    assert list(choose.show_looks(PHOTO, GREAT_WAVE)) == [(choose.gr.skip(),) * 2]
+
+
+def ended_token():
+    token = StopToken()
+    token.stop()
+    return token
 
 
 def test_a_photo_that_is_clicked_is_there_before_its_looks():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import re
 from pathlib import Path
@@ -248,6 +249,14 @@ def test_there_is_nothing_to_follow_when_nothing_is_painted():
     (shown,) = room.follow(token)
     assert shown._replace(losses=None) == Shown(losses=None)
     assert shown.losses.equals(STUDIO.find(token).history.table())
+
+
+def test_a_run_that_ends_without_a_picture_changes_nothing_for_who_follows_it(monkeypatch):
+    """Gradio would empty the stage for an answer that says nothing."""
+    with contextlib.ExitStack() as at_work:
+        at_work.enter_context(STUDIO.at_work("begun"))
+        monkeypatch.setattr(room, "time", SimpleNamespace(sleep=lambda _: at_work.close()))
+        assert list(room.follow("begun")) == [Shown(losses=None)]
 
 
 def test_a_mix_is_painted_kept_and_found_again(half, monkeypatch):
