@@ -33,11 +33,12 @@ class FakePhoto:
         self.subject = subject
 
 
-def loss_of(picture, photo, painted=None, subject=None) -> float:
+def loss_of(picture, photo, painted=None, subject=None, on_subject=1.0) -> float:
     term = Edges()
     target = term.target(FakePhoto(photo, painted, subject), [])
     found = term.statistics(Part({}, tf.constant(picture)), target)
-    return float(term.loss(found, None, {"edges": tf.constant(1.0)}, tf.constant(1.0)))
+    weights = {"edges": tf.constant(1.0), "subject": tf.constant(on_subject)}
+    return float(term.loss(found, None, weights, tf.constant(1.0)))
 
 
 def numpys_gradients(picture):
@@ -199,6 +200,19 @@ def test_edges_of_faces_count_more_and_others_as_before(monkeypatch):
     lower = plain.copy()
     lower[:, 32:] = photo[:, 32:]
     assert loss_of(lower, photo, subject=subject) > 0.8 * FACE_EDGES * without
+
+
+def test_what_is_away_on_the_subject_has_a_weight_of_its_own(monkeypatch, rng):
+    """Of it only the edges count more than others."""
+    photo, picture = rng.random([2, 1, 64, 64, 3]).astype(np.float32)
+    nobody = np.zeros([1, 64, 64, 1], np.float32)
+    whole = loss_of(picture, photo)
+    assert loss_of(picture, photo, subject=nobody, on_subject=5.0) == pytest.approx(whole)
+    found = loss_of(picture, photo, subject=nobody + 1, on_subject=0.5)
+    monkeypatch.setattr(edges, "SHAPES", 0.0)
+    monkeypatch.setattr(edges, "MASSES", 0.0)
+    alone = loss_of(picture, photo)
+    assert found == pytest.approx(0.5 * (FACE_EDGES * alone + whole - alone), rel=1e-4)
 
 
 def test_large_shapes_cost_where_the_photo_is_plain_and_strokes_little(monkeypatch):

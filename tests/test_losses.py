@@ -13,9 +13,11 @@ from conftest import Features
 from nst_core import Settings
 from nst_core.engine.objective import Objective
 from nst_core.losses import completed, make_terms
-from nst_core.losses.content import FACE_CONTENT, STRENGTH_RANGE, Content, content_loss
+from nst_core.losses.content import FACE_CONTENT, Content, content_loss
+from nst_core.losses.edges import Edges
 from nst_core.losses.gram import GramStyle, gram_matrix, style_loss
 from nst_core.losses.guides import guided, make_guide, part_of_guide
+from nst_core.losses.strictness import STRENGTH_RANGE
 from nst_core.losses.term import PaintingPart, Part, RegionMeasures
 from nst_core.losses.total_variation import TotalVariation, total_variation
 from nst_core.networks.network import PRECISIONS
@@ -234,24 +236,30 @@ def test_content_as_a_term(picture, rng):
     target = term.target(photo, [])
     statistics = term.statistics(picture, target)
     expected = float(content_loss(picture.features["block2_conv1"], photo["block2_conv1"]))
-    got = term.loss(statistics, target, {"alpha": tf.constant(0.5)}, AREA)
+    got = term.loss(
+        statistics, target, {"alpha": tf.constant(0.5), "subject": tf.constant(9.0)}, AREA
+    )
     assert float(got) == pytest.approx(0.5 * 512**2 / (22 * 26) * expected, rel=1e-5)
     assert_nests_close(added_up(term, picture, target), statistics)
 
 
 def test_faces_count_more_in_the_content(picture, rng):
-    """Each position by its share of subject, in tiles as on the whole."""
+    """Each position by its share of subject, which has a weight of its own; in tiles as well."""
     term = Content("block2_conv1")
     photo = Features(block2_conv1=tf.constant(rng.random([1, 11, 13, 4]) * 20, tf.float32))
     photo.subject = np.zeros([1, 22, 26, 1], np.float32)
     photo.subject[:, 2:14, 2:20] = 1
     target = term.target(photo, [])
-    emphasis = target.emphasis.numpy()
-    np.testing.assert_allclose(emphasis[:, 3:5, 4:7], FACE_CONTENT, rtol=0.05)
-    np.testing.assert_allclose(emphasis[:, 9:], 1, rtol=0.05)
+    subject = target.subject.numpy()
+    np.testing.assert_allclose(subject[:, 3:5, 4:7], 1, rtol=0.05)
+    np.testing.assert_allclose(subject[:, 9:], 0, atol=0.05)
     squares = np.square(picture.features["block2_conv1"].numpy() - photo["block2_conv1"].numpy())
     statistics = term.statistics(picture, target)
-    assert float(statistics) == pytest.approx((emphasis * squares).sum() / 2, rel=1e-4)
+    weights = {"alpha": tf.constant(0.1), "subject": tf.constant(0.5)}
+    strictness = 0.1 * (1 - subject) + 0.5 * FACE_CONTENT * subject
+    expected = 512**2 / (22 * 26) * (strictness * squares).sum() / 2
+    got = term.loss(statistics, target, weights, AREA)
+    assert float(got) == pytest.approx(expected, rel=1e-4)
     assert_nests_close(added_up(term, picture, target), statistics)
 
 
@@ -368,7 +376,7 @@ def test_the_terms_and_weights_of_the_defaults():
     for term in terms:
         assert set(term.weights(settings)) == set(term.weight_names)
     content, style, tv = (term.weights(settings) for term in terms)
-    assert content == {"alpha": settings.content_weight}
+    assert content == dict.fromkeys(("alpha", "subject"), settings.content_weight)
     assert style == {"beta": settings.style_weight, **dict(settings.style_layers)}
     assert tv == {"gamma": settings.tv_weight}
 
@@ -428,8 +436,22 @@ def test_only_what_a_term_is_made_of_makes_another_term():
     assert terms != make_terms(replace(GRAM, style_layers=BRUSHWORK["fine texture"]))
 
 
-@pytest.mark.parametrize(("strength", "factor"), [(0, STRENGTH_RANGE), (1, 1 / STRENGTH_RANGE)])
-def test_the_strength_weighs_the_content(strength, factor):
-    settings = Settings(style_loss="gram", strength=strength)
-    weights = Content(settings.content_layer).weights(settings)
-    assert weights == {"alpha": pytest.approx(settings.content_weight * factor)}
+@pytest.mark.parametrize(
+    ("strength", "factor", "on_subject"),
+    [
+        (0, STRENGTH_RANGE, STRENGTH_RANGE),
+        (0.5, 1, 1),
+        (0.75, STRENGTH_RANGE**-0.5, STRENGTH_RANGE**-0.25),
+        (1, 1 / STRENGTH_RANGE, STRENGTH_RANGE**-0.5),
+    ],
+)
+@pytest.mark.parametrize(
+    ("term", "name", "weight"),
+    [(Content("block4_conv2"), "alpha", "content_weight"), (Edges(), "edges", "edge_weight")],
+)
+def test_the_strength_weighs_what_keeps_the_photo(term, name, weight, strength, factor, on_subject):
+    """Above 0.5 the subject is given up less readily than the rest."""
+    settings = completed(Settings(strength=strength))
+    own = getattr(settings, weight)
+    expected = {name: own * factor, "subject": own * on_subject}
+    assert term.weights(settings) == pytest.approx(expected)

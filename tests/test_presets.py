@@ -7,7 +7,7 @@ import pytest
 from nst_core import Settings
 from nst_core.engine.choices import check_choices
 from nst_core.engine.schedule import Coarse, schedule
-from nst_core.losses.content import strength_factor
+from nst_core.losses.strictness import strictness
 from nst_core.presets import PRESETS
 
 COARSE = Coarse(256, 16)
@@ -36,6 +36,6 @@ def test_the_papers_preset_is_the_papers_recipe():
     assert settings.content_layer == "block4_conv2"
     assert dict(settings.style_layers) == {f"block{i}_conv1": 0.2 for i in range(1, 6)}
     assert (settings.tv_weight, settings.precision, settings.pooling) == (0, "float32", "max")
-    alpha = settings.content_weight * strength_factor(settings)
+    alpha = settings.content_weight * strictness(settings).rest
     assert alpha / settings.style_weight == pytest.approx(1e-3)
     assert len(schedule(settings.size, settings.size, settings.steps, COARSE)) == 1

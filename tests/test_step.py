@@ -37,7 +37,7 @@ def fitted(name):
 
 def make_weights(content=7e-4, style=1.0, tv=10.0):
     weights = {
-        "content": {"alpha": content},
+        "content": {"alpha": content, "subject": content},
         "style": {"beta": style, STYLE[0]: 0.3, STYLE[1]: 0.7},
         "tv": {"gamma": tv},
     }

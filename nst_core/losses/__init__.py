@@ -3,9 +3,9 @@
     L_total = alpha s k L_content + beta L_style + gamma TV + delta k L_edges + beta eta L_gram
 
 with the settings content_weight alpha, style_weight beta, tv_weight gamma, edge_weight delta and
-gram_weight eta, and k what the strength makes of what keeps the photo, 1 at 0.5. The first two are
-eq. 7 of Gatys et al. (2015); the last two stand beside nearest features, and have no weight with
-other style losses unless one is set.
+gram_weight eta, and k what the strength makes of what keeps the photo, 1 at 0.5, and more on whom
+the photo shows (`strictness.py`). The first two are eq. 7 of Gatys et al. (2015); the last two
+stand beside nearest features, and have no weight with other style losses unless one is set.
 s is ours, see `content.py`. What a term is stands in `term.py`. A frame of a film has L_temporal
 beside them.
 To add a style loss, write it in a file of its own and enter it in `STYLE_LOSSES`; to add another

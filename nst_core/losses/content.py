@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_core.lazy import tf
+from nst_core.losses.strictness import Split, split, strictness
 from nst_core.losses.term import Box, Part, Photo, RegionMeasures, Term
 from nst_core.pictures.pyramid import resize
 from nst_core.settings import Settings
-
-# What keeps the photo is multiplied by this at strength 0, and divided by it at strength 1.
-STRENGTH_RANGE = 30.0
 
 REFERENCE_AREA = 512.0**2  # pixels
 
@@ -23,7 +21,7 @@ FACE_CONTENT = 7.0  # times as strictly as the rest are faces kept
 
 class ContentTarget(NamedTuple):
     features: tf.Tensor  # P, [1, H, W, N]
-    emphasis: tf.Tensor  # how much each position counts, float32 [1, H, W, 1]
+    subject: tf.Tensor  # a mask of whom the photo shows, float32 [1, H, W, 1] in [0, 1]
 
 
 def content_loss(
@@ -40,27 +38,16 @@ def content_loss(
     return tf.reduce_sum(emphasis * tf.square(difference)) / 2
 
 
-def emphasized(subject: np.ndarray, factor: float) -> np.ndarray:
-    """1 outside of a mask of the subject, `factor` where it is 1."""
-    return 1 + (factor - 1) * subject
-
-
-def _emphasis(subject: np.ndarray | None, size: Sequence[int]) -> tf.Tensor:
-    """How much a layer's positions count, float32 [1, h, w, 1]."""
+def _at_layer(subject: np.ndarray | None, size: Sequence[int]) -> tf.Tensor:
+    """A mask of the subject, or of nobody, at a layer's positions, float32 [1, h, w, 1]."""
     if subject is None:
-        return tf.ones([1, *size, 1])
-    at_layer = resize(subject, *size).clip(0, 1)
-    return tf.constant(emphasized(at_layer, FACE_CONTENT), tf.float32)
-
-
-def strength_factor(settings: Settings) -> float:
-    """How much stricter the photo is kept: `STRENGTH_RANGE` times at strength 0, 1 at 0.5."""
-    return float(STRENGTH_RANGE ** (1 - 2 * settings.strength))
+        return tf.zeros([1, *size, 1])
+    return tf.constant(resize(subject, *size).clip(0, 1), tf.float32)
 
 
 @dataclass(frozen=True)
 class Content(Term):
-    """`content_loss` as a term of the engine: alpha s L_content.
+    """`content_loss` as a term of the engine: alpha s L_content, stricter on the subject.
 
     s = 512^2 / (H W) is ours: it keeps one alpha meaning one look at every size, because L_content
     grows with the number of positions while L_style does not. At 512 x 512 it is 1.
@@ -75,14 +62,16 @@ class Content(Term):
 
     @property
     def weight_names(self) -> tuple[str, ...]:
-        return ("alpha",)
+        return ("alpha", "subject")
 
     def weights(self, settings: Settings) -> dict[str, float]:
-        return {"alpha": settings.content_weight * strength_factor(settings)}
+        k = strictness(settings)
+        alpha = settings.content_weight
+        return {"alpha": alpha * k.rest, "subject": alpha * k.subject}
 
     def target(self, photo: Photo, regions: Sequence[RegionMeasures]) -> ContentTarget:
         features = photo[self.layer]
-        return ContentTarget(features, _emphasis(photo.subject, features.shape[1:3]))
+        return ContentTarget(features, _at_layer(photo.subject, features.shape[1:3]))
 
     def target_signature(self, regions: int, precision: str) -> ContentTarget:
         positions = [1, None, None]
@@ -92,12 +81,15 @@ class Content(Term):
 
     def part_of_target(self, target: ContentTarget, box_at: Callable[[str], Box]) -> ContentTarget:
         box = box_at(self.layer)
-        return ContentTarget(target.features[:, *box], target.emphasis[:, *box])
+        return ContentTarget(target.features[:, *box], target.subject[:, *box])
 
-    def statistics(self, part: Part, target: ContentTarget) -> tf.Tensor:
-        return content_loss(part.features[self.layer], target.features, target.emphasis)
+    def statistics(self, part: Part, target: ContentTarget) -> Split:
+        emphases = split(1.0, target.subject, FACE_CONTENT)
+        features = part.features[self.layer]
+        return Split(*(content_loss(features, target.features, one) for one in emphases))
 
     def loss(
         self, statistics: Any, target: Any, weights: Mapping[str, tf.Tensor], area: tf.Tensor
     ) -> tf.Tensor:
-        return weights["alpha"] * REFERENCE_AREA / area * statistics
+        weighted = weights["alpha"] * statistics.rest + weights["subject"] * statistics.subject
+        return REFERENCE_AREA / area * weighted

@@ -33,7 +33,8 @@ whose mean is n:
 
     L_masses = sum_q |m_q - n_q|^2 / sum_q (|n_q - n|^2 + LEAST^2)
 
-and the term is L_edges + SHAPES L_shapes + MASSES L_masses.
+and the term is L_edges + SHAPES L_shapes + MASSES L_masses. Each is summed over the subject and the
+rest apart, see `strictness.py`; edges of faces count `FACE_EDGES` times.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_core.lazy import tf
-from nst_core.losses.content import emphasized, strength_factor
+from nst_core.losses.strictness import Split, split, strictness
 from nst_core.losses.term import Part, Photo, RegionMeasures, Term
 from nst_core.networks.network import Network
 from nst_core.pictures.images import LUMA
@@ -94,7 +95,7 @@ class GradientTarget(NamedTuple):
     rows: Filters
     columns: Filters
     gradient: Any  # h, down and right, float32 [2, channels, positions, positions]
-    weight: Any  # what |g - h|^2 is multiplied by, float32 [positions, positions]
+    weight: Split  # what |g - h|^2 is multiplied by, float32 [positions, positions]
 
 
 class MassTarget(NamedTuple):
@@ -103,7 +104,7 @@ class MassTarget(NamedTuple):
     rows: tf.Tensor  # smoothing matrices, float32 [cells, pixels]
     columns: tf.Tensor
     colors: tf.Tensor  # float32 [3, cells, cells]
-    weight: tf.Tensor  # float32 [cells, cells]
+    weight: Split  # float32 [cells, cells]
 
 
 class EdgeTarget(NamedTuple):
@@ -123,11 +124,12 @@ class Edges(Term):
 
     @property
     def weight_names(self) -> tuple[str, ...]:
-        return ("edges",)
+        return ("edges", "subject")
 
     def weights(self, settings: Settings) -> dict[str, float]:
         """Stricter or less strict with the strength, as the content is."""
-        return {"edges": (settings.edge_weight or 0.0) * strength_factor(settings)}
+        k, weight = strictness(settings), settings.edge_weight or 0.0
+        return {"edges": weight * k.rest, "subject": weight * k.subject}
 
     def flop(self, network: Network) -> float:
         """Of the products with the filters of rows, forward and back.
@@ -142,29 +144,35 @@ class Edges(Term):
 
     def target_signature(self, regions: int, precision: str) -> EdgeTarget:
         matrix = tf.TensorSpec([None, None])
-        filters = Filters(matrix, matrix)
+        filters, weight = Filters(matrix, matrix), Split(matrix, matrix)
         edges, shapes = (
-            GradientTarget(filters, filters, tf.TensorSpec([2, channels, None, None]), matrix)
+            GradientTarget(filters, filters, tf.TensorSpec([2, channels, None, None]), weight)
             for channels in (3, 1)
         )
-        masses = MassTarget(matrix, matrix, tf.TensorSpec([3, None, None]), matrix)
+        masses = MassTarget(matrix, matrix, tf.TensorSpec([3, None, None]), weight)
         return EdgeTarget(edges, shapes, masses)
 
-    def statistics(self, part: Part, target: EdgeTarget) -> tf.Tensor:
+    def statistics(self, part: Part, target: EdgeTarget) -> Split:
         assert part.pixels is not None  # a term without layers sees the whole picture
         channels = tf.transpose(part.pixels[0], [2, 0, 1])
         luminance = tf.tensordot(LUMA, channels, 1)[tf.newaxis]
-        edges = _difference(channels, target.edges)
-        shapes = _difference(luminance, target.shapes)
         masses = target.masses
-        away = tf.square(smoothed(channels, masses.rows, masses.columns) - masses.colors)
-        colors = tf.reduce_sum(masses.weight * tf.reduce_mean(away, axis=0))
-        return edges + SHAPES * shapes + MASSES * colors
+        colors = tf.square(smoothed(channels, masses.rows, masses.columns) - masses.colors)
+        away = (
+            (1.0, _away(channels, target.edges), target.edges.weight),
+            (SHAPES, _away(luminance, target.shapes), target.shapes.weight),
+            (MASSES, tf.reduce_mean(colors, axis=0), masses.weight),
+        )
+        return Split(
+            tf.add_n([share * tf.reduce_sum(at.rest * squares) for share, squares, at in away]),
+            tf.add_n([share * tf.reduce_sum(at.subject * squares) for share, squares, at in away]),
+        )
 
     def loss(
         self, statistics: Any, target: Any, weights: Mapping[str, tf.Tensor], area: tf.Tensor
     ) -> tf.Tensor:
-        return SCALE * weights["edges"] * statistics
+        weighted = weights["edges"] * statistics.rest + weights["subject"] * statistics.subject
+        return SCALE * weighted
 
 
 def make_filters(length: int, cell: float) -> Filters:
@@ -192,49 +200,60 @@ def smoothed(channels: Any, rows: Any, columns: Any) -> tf.Tensor:
     return tf.matmul(rows @ channels, columns, transpose_b=True)
 
 
-def _difference(channels: tf.Tensor, target: GradientTarget) -> tf.Tensor:
-    """The weighted squares of g - h, summed; of channels [C, H, W]."""
+def _away(channels: tf.Tensor, target: GradientTarget) -> tf.Tensor:
+    """|g - h|^2 at the positions, of channels [C, H, W]."""
     down, right = gradients(channels, target.rows, target.columns)
     squares = tf.square(down - target.gradient[0]) + tf.square(right - target.gradient[1])
-    return tf.reduce_sum(target.weight * tf.reduce_mean(squares, axis=0))
+    return tf.reduce_mean(squares, axis=0)
 
 
 def _edges_of(photo: Photo) -> GradientTarget:
     """h and w of L_edges, over the sum below its fraction."""
-    found, squares = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
-    size = np.sqrt(squares)
+    found = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
+    size = np.sqrt(found.squares)
     usual = size.mean() + LEAST
-    weight = found.weight * (np.sqrt(size * usual) + FLOOR * usual)
-    weight /= max(np.sum(weight * (squares + LEAST**2)), MIN_SUM)
-    if photo.subject is not None:
-        subject = found.rows.smooth @ photo.subject[0, ..., 0] @ found.columns.smooth.T
-        weight *= emphasized(subject, FACE_EDGES)
-    return found._replace(weight=weight)
+    weight = found.painted * (np.sqrt(size * usual) + FLOOR * usual)
+    weight /= max(np.sum(weight * (found.squares + LEAST**2)), MIN_SUM)
+    return _target(photo, found, weight, FACE_EDGES)
 
 
 def _shapes_of(photo: Photo) -> GradientTarget:
     """h of L_shapes, and what its squares are multiplied by."""
-    found, squares = _gradients_of(photo, (photo.pixels[0] @ LUMA)[np.newaxis], SHAPE_GRID)
+    found = _gradients_of(photo, (photo.pixels[0] @ LUMA)[np.newaxis], SHAPE_GRID)
+    squares = found.squares
     usual = squares.mean() + LEAST**2
-    return found._replace(weight=found.weight / (squares + usual) / squares.size)
+    return _target(photo, found, found.painted / (squares + usual) / squares.size)
 
 
-def _gradients_of(
-    photo: Photo, channels: np.ndarray, grid: int
-) -> tuple[GradientTarget, np.ndarray]:
-    """Gradients of the photo's channels [C, H, W] on a grid, each with a weight; and |h|^2.
+class FoundGradients(NamedTuple):
+    """Gradients of the photo's channels at a grid's positions."""
 
-    The weight is 1 where the picture is painted, falls to 0 at the outline, and is 0 elsewhere.
-    """
+    rows: Filters
+    columns: Filters
+    gradient: np.ndarray  # h, as in `GradientTarget`
+    squares: np.ndarray  # |h|^2
+    painted: np.ndarray  # 1 where the picture is painted, down to 0 at the outline, 0 elsewhere
+
+
+def _gradients_of(photo: Photo, channels: np.ndarray, grid: int) -> FoundGradients:
+    """The gradients of channels [C, H, W] on a grid."""
     height, width = photo.size
     cell = max(1.0, max(height, width) / grid)
     rows, columns = make_filters(height, cell), make_filters(width, cell)
     gradient = np.stack(gradients(channels, rows, columns))
     squares = np.square(gradient).sum(axis=0).mean(axis=0)
-    weight = np.ones_like(squares)
+    painted = np.ones_like(squares)
     if photo.painted is not None:
-        weight = _inside(photo.painted[0, ..., 0], rows.smooth, columns.smooth)
-    return GradientTarget(rows, columns, gradient, weight), squares
+        painted = _inside(photo.painted[0, ..., 0], rows.smooth, columns.smooth)
+    return FoundGradients(rows, columns, gradient, squares, painted)
+
+
+def _target(
+    photo: Photo, found: FoundGradients, weight: np.ndarray, factor: float = 1.0
+) -> GradientTarget:
+    """What the picture's gradients are compared with; the subject's count `factor` times."""
+    weights = _split(photo, weight, found.rows.smooth, found.columns.smooth, factor)
+    return GradientTarget(found.rows, found.columns, found.gradient, weights)
 
 
 def _masses_of(photo: Photo) -> MassTarget:
@@ -247,7 +266,17 @@ def _masses_of(photo: Photo) -> MassTarget:
         weight = _inside(photo.painted[0, ..., 0], rows, columns)
     spread = np.square(colors - colors.mean(axis=(1, 2), keepdims=True)).mean(axis=0)
     weight = weight / max(np.sum(weight * (spread + LEAST**2)), MIN_SUM)
-    return MassTarget(rows, columns, colors, weight.astype(np.float32))
+    return MassTarget(rows, columns, colors, _split(photo, weight, rows, columns))
+
+
+def _split(
+    photo: Photo, weight: np.ndarray, rows: np.ndarray, columns: np.ndarray, factor: float = 1.0
+) -> Split:
+    """A weight of positions, divided by the subject as two smoothing matrices see it."""
+    subject = np.zeros_like(weight)
+    if photo.subject is not None:
+        subject = rows @ photo.subject[0, ..., 0] @ columns.T
+    return Split(*(np.float32(part) for part in split(weight, subject, factor)))
 
 
 def _inside(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
