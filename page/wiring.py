@@ -376,7 +376,7 @@ def _sharing(page: Page) -> None:
     parts.take.click(None, None, None, js=CHOOSE_RECIPE, **BROWSER)
     parts.recipe.upload(
         share.take_recipe, parts.recipe, [*row, page.preset], **_private("pictures")
-    )
+    ).success(**_show_looks(page))
 
 
 def _looking(page: Page) -> None:

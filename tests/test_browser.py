@@ -455,10 +455,13 @@ def test_a_saved_picture_dropped_anywhere_gives_back_its_settings(short, page_ad
     short.evaluate("localStorage.clear()")  # as somebody else's page
     open_page(short, page_address)
     expect(size_of(short)).to_have_value("512")
+    look = short.locator("#pick-style img").first
+    plain = look.get_attribute("src") or ""
     drop(short, saved, "#title")
     expect(short.get_by_text("Settings taken from the picture's recipe")).to_be_visible()
     expect(short.locator("#setting-size input[type=number]")).to_have_value("128")
     expect(short.locator("#content img")).to_be_visible()
+    expect(look).not_to_have_attribute("src", plain)  # its photo in the paintings
     shoot(short, "recipe-dropped")
     paint_to_the_end(short)
     np.testing.assert_array_equal(pixels(save(short, "#save", tmp_path)), first)
