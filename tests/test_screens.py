@@ -192,6 +192,38 @@ def test_axe_finds_nothing_serious(scheme, browser, page_address):
         shoot(page, f"axe-{scheme}-film")
 
 
+# Of each way to give a picture: how far it sticks out of its field, and its contrast (WCAG 2).
+MEASURE_SOURCES = """(buttons) => {
+    const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    const luminance = (color) => {
+        const [red, green, blue] = color.match(/[\\d.]+/g).map((value) => linear(value / 255));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    return buttons.map((button) => {
+        const field = button.closest(".block");
+        const [own, whole] = [button, field].map((one) => one.getBoundingClientRect());
+        const shades = [getComputedStyle(button).color, getComputedStyle(field).backgroundColor];
+        const [dark, light] = shades.map(luminance).sort((a, b) => a - b);
+        const out = Math.max(whole.left - own.left, own.right - whole.right);
+        return [out, (light + 0.05) / (dark + 0.05)];
+    });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_ways_to_give_a_picture_are_whole_and_readable(scheme, browser, page_address):
+    """Axe does not see their words, which style sheets put there."""
+    with visit(browser, page_address, color_scheme=scheme) as page:
+        for width in (390, 820, 1024, 1280):
+            page.set_viewport_size({"width": width, "height": 844})
+            settle(page)
+            found = page.locator("#inputs .source-selection button").evaluate_all(MEASURE_SOURCES)
+            assert len(found) == 6
+            for out, contrast in found:
+                assert out <= 0, width
+                assert contrast >= 4.5, (width, contrast)
+
+
 def check_every_view(page) -> None:
     for view in ("Picture", "Before and after", "Step by step", "Film"):
         open_view(page, view)
