@@ -15,6 +15,7 @@ from visitor import (
     settle,
     shoot,
     visit,
+    wait_for,
     wait_for_pictures,
     wait_until_idle,
 )
@@ -222,6 +223,23 @@ def test_ways_to_give_a_picture_are_whole_and_readable(scheme, browser, page_add
             for out, contrast in found:
                 assert out <= 0, width
                 assert contrast >= 4.5, (width, contrast)
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (390, 844)])
+def test_the_picture_fills_the_window_and_goes_back(size, browser, page_address):
+    width, height = size
+    with visit(browser, page_address, viewport={"width": width, "height": height}) as page:
+        result = page.locator("#result")
+        before = result.bounding_box()
+        result.get_by_label("Fullscreen", exact=True).click()
+        whole = {"x": 0, "y": 0, "width": width, "height": height}
+        wait_for(page, lambda: result.bounding_box() == whole)
+        picture = result.locator("img").bounding_box()
+        assert picture is not None
+        assert picture["width"] > 0.8 * width
+        assert picture["height"] > 0.9 * height
+        result.get_by_label("Exit fullscreen mode").click()
+        wait_for(page, lambda: result.bounding_box() == before)
 
 
 def check_every_view(page) -> None:
