@@ -134,7 +134,7 @@ class Settings:
     strength: float = _setting(
         0.5,
         "Style strength",
-        "0: almost the photo itself; 1: almost the painting alone",
+        "0: close to the photo; 1: as painted as it gets",
         OBJECTIVE,
         minimum=0,
         maximum=1,

@@ -124,7 +124,7 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
     _pictures(page)
     _regions(page)
     _settings(page)
-    _sharing(page)
+    _sharing(blocks, page)
     _looking(page)
     _saving(page)
     if page.stage.mirror:
@@ -363,9 +363,10 @@ def _if_painted(text: str) -> str:
     return f"() => document.querySelector('#continue').disabled ? undefined : {said}"
 
 
-def _sharing(page: Page) -> None:
+def _sharing(blocks: gr.Blocks, page: Page) -> None:
     """The link, and the recipe of a PNG."""
     parts, row = page.sharing, page.fields.row()
+    blocks.load(None, None, parts.link, js=_naming_the_link(), **BROWSER)
     parts.link.click(
         share.make_link,
         [parts.address, *row],
@@ -377,6 +378,13 @@ def _sharing(page: Page) -> None:
     parts.recipe.upload(
         share.take_recipe, parts.recipe, [*row, page.preset], **_private("pictures")
     ).success(**_show_looks(page))
+
+
+def _naming_the_link() -> str:
+    """Says before the click that a link to this page opens on this computer only, if it does."""
+    hosts, name = json.dumps(sorted(share.THIS_MACHINE)), json.dumps(texts.say("tools.link_here"))
+    host = r"location.hostname.replace(/[\[\]]/g, '')"  # IPv6 has brackets
+    return f"() => {hosts}.includes({host}) ? {name} : undefined"
 
 
 def _looking(page: Page) -> None:

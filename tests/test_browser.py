@@ -494,12 +494,16 @@ def test_a_photo_dropped_beside_its_field_is_told_in_words(page):
 def test_a_link_that_was_copied_is_told(browser, page_address):
     allowed = ["clipboard-read", "clipboard-write"]
     for permissions, text in (
-        (allowed, "Link copied. It opens on this computer only: for a friend, save the picture."),
+        (
+            allowed,
+            "Link copied. It opens on this computer only: for a friend, save",
+        ),
         ([], "take the link from the field below"),
     ):
         with visit(browser, page_address, SHORT, permissions=permissions) as page:
             if not permissions:  # as at an address that is not secure
                 page.evaluate("delete Navigator.prototype.clipboard")
+            expect(page.locator("#link")).to_have_text("Copy link (this computer only)")
             page.click("#link")
             expect(page.locator(".toast-body")).to_contain_text(text)
             address = page.locator("#address :is(textarea, input)").first.input_value()
