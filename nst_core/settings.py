@@ -171,7 +171,7 @@ class Settings:
     subject: bool = _setting(
         True,
         "Keep faces, people and animals",
-        "Found in the photo, and painted more faithfully than the rest",
+        "Whoever is in the photo is painted more faithfully than the rest",
         OBJECTIVE,
     )
     content_weight: float = _setting(

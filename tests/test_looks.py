@@ -165,7 +165,7 @@ def without_a_photo(style):
     """The cards; the switch tells what it always does."""
     (cards, _), (_, told) = choose.show_looks(None, style)
     assert told == choose.gr.update(
-        info="Found in the photo, and painted more faithfully than the rest"
+        info="Whoever is in the photo is painted more faithfully than the rest"
     )
     return cards
 
