@@ -106,7 +106,7 @@ def test_b_shows_the_photo_that_was_painted_and_not_the_one_in_the_field(stage):
 
 def test_q_shows_a_code_to_scan_or_why_there_is_none(stage):
     stage.keyboard.press("q")
-    expect(stage.locator("#code")).to_contain_text("Other devices cannot open this address")
+    expect(stage.locator("#code")).to_contain_text("Other devices cannot open this link")
     shoot(stage, "presenter-code", full_page=False)
 
 
