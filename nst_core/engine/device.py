@@ -22,7 +22,7 @@ LOCK = threading.RLock()
 
 # A convolution as in the middle of VGG-16 and its gradient, the two halves of a step: 2 GFLOP, long
 # enough to time, over in a moment. Without bfloat16 units the convolution alone is as fast as in
-# float32, but its gradient takes 10 to 40 times as long.
+# float32, but its gradient takes more than 10 times as long.
 TRIAL_SIDE, TRIAL_CHANNELS, TRIAL_RUNS = 32, 256, 5
 TRIAL_FLOP = 2 * 2 * 9 * TRIAL_CHANNELS**2 * TRIAL_SIDE**2
 

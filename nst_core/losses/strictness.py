@@ -23,8 +23,8 @@ class Split(NamedTuple):
 def strictness(settings: Settings) -> Split:
     """How much stricter the photo is kept than at strength 0.5: `STRENGTH_RANGE` times at 0.
 
-    k = STRENGTH_RANGE^(1 - 2 strength), and sqrt(k) on the subject where that is more: above 0.5 a
-    face would be given up as early as a wall.
+    k = STRENGTH_RANGE^(1 - 2 strength), and sqrt(k) on the subject where that is more: with k
+    itself, a face would be given up as early as a wall.
     """
     k = float(STRENGTH_RANGE ** (1 - 2 * settings.strength))
     return Split(k, max(k, k**0.5))
