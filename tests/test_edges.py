@@ -17,6 +17,7 @@ from nst_core.losses.edges import (
     SCALE,
     SHAPES,
     SIGMA,
+    SUBJECT_MASSES,
     Edges,
     gradients,
     make_filters,
@@ -203,16 +204,19 @@ def test_edges_of_faces_count_more_and_others_as_before(monkeypatch):
 
 
 def test_what_is_away_on_the_subject_has_a_weight_of_its_own(monkeypatch, rng):
-    """Of it only the edges count more than others."""
+    """Of it edges and mean colours count more than others', shapes as much."""
     photo, picture = rng.random([2, 1, 64, 64, 3]).astype(np.float32)
     nobody = np.zeros([1, 64, 64, 1], np.float32)
     whole = loss_of(picture, photo)
     assert loss_of(picture, photo, subject=nobody, on_subject=5.0) == pytest.approx(whole)
     found = loss_of(picture, photo, subject=nobody + 1, on_subject=0.5)
     monkeypatch.setattr(edges, "SHAPES", 0.0)
+    edges_and_masses = loss_of(picture, photo)
     monkeypatch.setattr(edges, "MASSES", 0.0)
     alone = loss_of(picture, photo)
-    assert found == pytest.approx(0.5 * (FACE_EDGES * alone + whole - alone), rel=1e-4)
+    shapes, masses = whole - edges_and_masses, edges_and_masses - alone
+    expected = FACE_EDGES * alone + SUBJECT_MASSES * masses + shapes
+    assert found == pytest.approx(0.5 * expected, rel=1e-4)
 
 
 def test_large_shapes_cost_where_the_photo_is_plain_and_strokes_little(monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_core.colors import color_mode
-from nst_core.colors.palette import to_levels, to_palette
+from nst_core.colors.transport import SPARE, to_levels, to_palette
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
@@ -31,8 +31,6 @@ Palettes = Sequence[np.ndarray]  # of each region some pixels, uint8 [P, 3]
 
 # A picture, the pixels of a palette, and a mask of what counts of the picture -> it in new colours.
 Recolor = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-
-MAX_PHOTO_GAIN = 1.25  # as `to_palette` takes it, for the photo: what is burnt out, no term sees
 
 HALF = 0.5  # of a mask: from here on a pixel counts to a region, or as kept
 
@@ -84,7 +82,7 @@ class Job:
 
         Below a strength of 0.5 it keeps some of both, and the subject keeps its texture.
         """
-        recolor = functools.partial(to_palette, max_gain=MAX_PHOTO_GAIN)
+        recolor = functools.partial(to_palette, spare=_spare(strength))
         like = self.follows.photo if self.follows else None
         recolored = self._in_palettes(self.pixels, like, palettes, strength, recolor)
         own = recolored[np.newaxis].astype(np.float32) / 255
@@ -103,7 +101,8 @@ class Job:
         """
 
         def recolor(pixels: np.ndarray, palette: np.ndarray, own: np.ndarray) -> np.ndarray:
-            return to_levels(to_palette(pixels, palette, own), palette, own)
+            in_palette = to_palette(pixels, palette, own, _spare(strength))
+            return to_levels(in_palette, palette, own)
 
         like = self.follows.painted if self.follows else None
         return self._in_palettes(picture, like, palettes, strength, recolor)
@@ -195,6 +194,11 @@ def palettes_of(layout: Layout) -> Palettes:
 def _amount(strength: float) -> np.float32:
     """How much of their colours and of their simplicity the photo takes on."""
     return np.float32(min(1.0, 2 * strength))
+
+
+def _spare(strength: float) -> float:
+    """What `to_palette` takes: at strength 1 a picture has as much of each colour as a painting."""
+    return float(min(SPARE, SPARE ** (2 - 2 * strength)))
 
 
 def load_job(

@@ -34,7 +34,8 @@ whose mean is n:
     L_masses = sum_q |m_q - n_q|^2 / sum_q (|n_q - n|^2 + LEAST^2)
 
 and the term is L_edges + SHAPES L_shapes + MASSES L_masses. Each is summed over the subject and the
-rest apart, see `strictness.py`; edges of faces count `FACE_EDGES` times.
+rest apart, see `strictness.py`; edges of faces count `FACE_EDGES` times, and their mean colours
+`SUBJECT_MASSES` times.
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ SHAPE_GRID, SHAPES = 64, 0.5
 
 # Cells along the long side that keep their mean colours, and what they weigh beside the edges.
 MASS_GRID, MASSES = 24, 0.12
+
+# How many times as much the subject's mean colours weigh as the rest's: a face that is kept, but
+# for its colours, is black and white.
+SUBJECT_MASSES = 5.0
 
 MIN_SUM = 1e-12  # where nothing is painted, nothing is divided by 0
 
@@ -266,7 +271,8 @@ def _masses_of(photo: Photo) -> MassTarget:
         weight = _inside(photo.painted[0, ..., 0], rows, columns)
     spread = np.square(colors - colors.mean(axis=(1, 2), keepdims=True)).mean(axis=0)
     weight = weight / max(np.sum(weight * (spread + LEAST**2)), MIN_SUM)
-    return MassTarget(rows, columns, colors, _split(photo, weight, rows, columns))
+    weights = _split(photo, weight, rows, columns, SUBJECT_MASSES)
+    return MassTarget(rows, columns, colors, weights)
 
 
 def _split(
