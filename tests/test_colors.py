@@ -14,7 +14,15 @@ from nst_core import Settings, SettingsError, stylize
 from nst_core.colors import COLOR_MODES, color_mode
 from nst_core.colors.luminance import keep_chroma
 from nst_core.colors.oklab import from_oklab, lay_palette, to_oklab
-from nst_core.colors.palette import match_histograms, match_moments
+from nst_core.colors.palette import (
+    LEVELS,
+    MAX_GAIN,
+    MAX_LEVELS_GAIN,
+    match_histograms,
+    match_moments,
+    to_levels,
+    to_palette,
+)
 from nst_core.pictures import images
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.just(3)))
@@ -78,6 +86,59 @@ def test_the_linear_map_is_the_symmetric_one(rng):
     matrix = sqrtm(np.cov(wanted.T)) @ inv(sqrtm(np.cov(own.T)))
     expected = (own - own.mean(axis=0)) @ matrix.T + wanted.mean(axis=0)
     assert np.abs(match_moments(own, wanted) - expected.clip(0, 255)).max() <= 1.5
+
+
+def test_a_photo_in_a_paintings_palette(photo, picture):
+    """The linear map where it stretches little, but for extremes; elsewhere within the limit."""
+    calm = (photo // 2 + 60).astype(np.uint8)
+    got, linear = (change(photo, calm).astype(float) for change in (to_palette, match_moments))
+    assert np.quantile(np.abs(got - linear), 0.9) <= 1
+    low, high = np.percentile(calm.reshape(-1, 3), [0.2, 99.8], axis=0)
+    assert (got >= low.round() - 1).all()
+    assert (got <= high.round() + 1).all()
+    dull = (photo // 8 + 100).astype(np.uint8)
+    got = to_palette(dull, picture).astype(float)
+    np.testing.assert_allclose(got.mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=1)
+    spread, most = (np.linalg.norm(x - x.mean(axis=(0, 1)), axis=-1) for x in (got, dull))
+    assert spread.max() <= MAX_GAIN * most.max() + 1
+    assert spread.mean() > 1.2 * most.mean()
+
+
+def test_one_bright_thing_in_a_dull_photo_keeps_its_shades():
+    """A photo that is dark but for one thing, in a bright painting's palette."""
+    dull = np.full((40, 40, 3), 60, np.uint8)
+    shades = np.linspace(160, 240, 100, dtype=np.uint8)
+    dull[:10, :10] = shades.reshape(10, 10, 1)
+    bright = np.linspace(90, 250, 1600).astype(np.uint8).reshape(40, 40, 1).repeat(3, axis=-1)
+
+    got = to_palette(dull, bright)[:10, :10, 0].ravel().astype(int)
+
+    assert (np.diff(got) >= 0).all()
+    assert (got[20:] > got[:-20]).all()
+    np.testing.assert_allclose(got[-1], np.percentile(bright, 99.8), atol=1)
+
+
+def test_only_what_counts_of_a_picture_moves_its_palette(photo, picture):
+    counts = np.zeros(photo.shape[:2], bool)
+    counts[: len(counts) // 2] = True
+    other = photo.copy()
+    other[~counts] = 255 - other[~counts]
+    for change in (to_palette, to_levels):
+        got, expected = (change(x, picture, counts)[counts] for x in (other, photo))
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_dark_and_light_are_brought_to_the_paintings(photo):
+    """Up to a limit; hues stay, since all channels get the same."""
+    own = (photo // 2 + 40).astype(np.uint8)
+    for wanted, reached in ((photo * 0.6 + 30, True), (photo.astype(float), False)):
+        got, wanted = to_levels(own, wanted.astype(np.uint8)), wanted.astype(np.uint8)
+        found, asked, before = (np.percentile(x @ LUMA, LEVELS) for x in (got, wanted, own))
+        if reached:
+            np.testing.assert_allclose(found, asked, atol=2)
+        assert np.ptp(found) <= MAX_LEVELS_GAIN * np.ptp(before) + 2
+    plain = np.full_like(photo, 90)
+    np.testing.assert_array_equal(to_levels(plain, plain), plain)
 
 
 @given(PIXELS, PIXELS)

@@ -1,8 +1,8 @@
-"""A picture in a painting's palette: each of its colours becomes one that the painting has.
+"""A photo in a painting's colours: each of its colours becomes the nearest that can be had.
 
 With a linear map, which moves all colours alike, a photo takes on a tint: beside blue and green
-skin turns grey. Here each colour moves by itself, and no further than it takes, so that what is
-warm in the photo takes the painting's warm colours if there are any.
+skin turns grey, and a tongue white. Here each colour moves by itself, and no further than it takes,
+so that what is warm in the photo takes the painting's warm colours if there are any.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from nst_core.colors.oklab import from_oklab, to_oklab
-from nst_core.pictures.images import LUMA
 
 SAMPLES = 256  # pixels of a picture that stand for all of its colours
 
@@ -27,12 +26,8 @@ SMOOTH = 0.06
 # Colours along each of R, G and B whose moves are worked out; those between are interpolated.
 GRID = 13
 
-# Percentiles of luminance that count as dark and light, and how far contrast may be raised, or its
-# inverse lowered, to bring them where the painting's are.
-LEVELS, MAX_LEVELS_GAIN = (3, 97), 1.3
 
-
-def to_palette(
+def to_nearest_colors(
     picture: np.ndarray,
     painting: np.ndarray,
     own: np.ndarray | None = None,
@@ -67,23 +62,6 @@ def to_palette(
     moved = from_oklab((colors + nearness @ moves).astype(np.float32))
     table = ImageFilter.Color3DLUT(GRID, (moved / 255).ravel().tolist())
     return np.asarray(Image.fromarray(picture).filter(table))
-
-
-def to_levels(
-    picture: np.ndarray, painting: np.ndarray, own: np.ndarray | None = None
-) -> np.ndarray:
-    """A picture whose dark and light, `LEVELS` of its luminance, are the painting's.
-
-    Where a mean is met by other areas than in the painting, as with more sky, paper would be grey.
-    Arguments are those of `to_palette`.
-    """
-    pixels = picture if own is None else picture[own]
-    dark, light = (float(x) for x in np.percentile(pixels @ LUMA, LEVELS))
-    low, high = (float(x) for x in np.percentile(painting @ LUMA, LEVELS))
-    gain = (high - low) / max(light - dark, 1.0)
-    gain = min(max(gain, 1 / MAX_LEVELS_GAIN), MAX_LEVELS_GAIN)
-    more = (gain - 1) * (picture @ LUMA) + ((low + high) - gain * (dark + light)) / 2
-    return np.rint((picture + more[..., np.newaxis]).clip(0, 255)).astype(np.uint8)
 
 
 def _samples(pixels: np.ndarray, count: int) -> np.ndarray:

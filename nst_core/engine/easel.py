@@ -213,10 +213,10 @@ class Easel:
         Returns it as uint8.
         """
         settings = self.settings
-        levels = np.rint(canvas).clip(0, 255).astype(np.uint8)
         if Objective.of(settings).takes_colors:
             palettes = palettes_of(self._job.recolored(settings.color))
-            levels = self._job.in_palettes(levels, palettes, settings.strength)
+            canvas = self._job.in_palettes(canvas, palettes, settings.strength)
+        levels = np.rint(canvas).clip(0, 255).astype(np.uint8)
         return self._job.finished(levels, settings.color)
 
     def origins(self) -> Origins:

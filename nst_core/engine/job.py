@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from nst_core.colors import color_mode
-from nst_core.colors.transport import SPARE, to_levels, to_palette
+from nst_core.colors.palette import to_levels, to_palette
+from nst_core.colors.transport import SPARE, to_nearest_colors
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Plan, check_tiles, make_plan, make_scales
 from nst_core.engine.schedule import SHORTEST_SIDE, Scale
@@ -82,7 +83,7 @@ class Job:
 
         Below a strength of 0.5 it keeps some of both, and the subject keeps its texture.
         """
-        recolor = functools.partial(to_palette, spare=_spare(strength))
+        recolor = functools.partial(to_nearest_colors, spare=_spare(strength))
         like = self.follows.photo if self.follows else None
         recolored = self._in_palettes(self.pixels, like, palettes, strength, recolor)
         own = recolored[np.newaxis].astype(np.float32) / 255
@@ -101,8 +102,7 @@ class Job:
         """
 
         def recolor(pixels: np.ndarray, palette: np.ndarray, own: np.ndarray) -> np.ndarray:
-            in_palette = to_palette(pixels, palette, own, _spare(strength))
-            return to_levels(in_palette, palette, own)
+            return to_levels(to_palette(pixels, palette, own), palette, own)
 
         like = self.follows.painted if self.follows else None
         return self._in_palettes(picture, like, palettes, strength, recolor)
@@ -197,7 +197,7 @@ def _amount(strength: float) -> np.float32:
 
 
 def _spare(strength: float) -> float:
-    """What `to_palette` takes: at strength 1 a picture has as much of each colour as a painting."""
+    """As `to_nearest_colors` takes it: at strength 1 the photo has each colour in its share."""
     return float(min(SPARE, SPARE ** (2 - 2 * strength)))
 
 
