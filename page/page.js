@@ -50,6 +50,20 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // What stands over the stage says what is on it: a photo by itself, or in the style of a painting.
+  window.describeStage = (painted) => {
+    const describe = () => {
+      const picture = find("#result img");
+      const [photo, painting] = find("#title").textContent.trim().split(" × ");
+      const names = { photo, painting };
+      const told = painting ? painted.replace(/{(\w+)}/g, (_, name) => names[name]) : photo;
+      if (picture && told && picture.alt !== told) picture.alt = told;
+    };
+    const changes = { subtree: true, childList: true, characterData: true, attributeFilter: ["src", "alt"] };
+    for (const place of ["#title", "#result"]) new MutationObserver(describe).observe(find(place), changes);
+    describe();
+  };
+
   // The status changes four times a second; a screen reader hears of steps now and then only.
   const SECONDS_BETWEEN = 10;
   const told = Object.assign(document.createElement("div"), { className: "told" });

@@ -135,9 +135,10 @@ def wire(blocks: gr.Blocks, page: Page) -> None:
 
 
 def _speaking() -> str:
-    """Tells the browser which language the page is in, and what a script of it has to say."""
+    """Tells the browser which language the page is in, and what its scripts have to say."""
     said = json.dumps([texts.language(), texts.say("page.before")])
-    return f"() => window.speak(...{said})"
+    painted = json.dumps(texts.say("stage.painted", photo="{photo}", painting="{painting}"))
+    return f"() => {{ window.speak(...{said}); window.describeStage({painted}); }}"
 
 
 def _stopping() -> str:

@@ -139,10 +139,14 @@ def test_a_photo_shows_itself_in_all_paintings_and_a_click_on_one_paints_it(page
     expect(looks.nth(19)).to_have_js_property("complete", True)
     expect(page.locator("#status")).to_contain_text("Now click a painting")
     expect(page.locator("#title")).to_have_text("Owl")
+    expect(page.locator("#result img")).to_have_attribute("alt", "Owl")
     expect(page.locator("#setting-subject")).to_contain_text("found")
     shoot(page, "looks")
     page.locator("#pick-style .thumbnail-lg").nth(6).click()
     expect(page.locator("#title")).to_contain_text("Owl × Oiran and Kamuro")
+    expect(page.locator("#result img")).to_have_attribute(
+        "alt", "Owl, painted in the style of: Oiran and Kamuro"
+    )
     expect(page.locator("#stop")).to_be_enabled()
     page.locator("#stop").click()
     expect(page.locator("#paint")).to_be_enabled()
