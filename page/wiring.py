@@ -193,7 +193,12 @@ def _pairs(page: Page, runs: list[Any]) -> None:
     comparison, views = page.stage.comparison.slider, page.stage.views
     chosen = [*page.fields.row(choice.NOT_SETTINGS), *page.shown, comparison, views]
     page.pickers.pairs.select(
-        choose.pick, None, page.pickers.picked, cancels=runs, **_private("clicks")
+        choose.pick,
+        None,
+        page.pickers.picked,
+        cancels=runs,
+        trigger_mode="multiple",  # a click while the one before it is answered counts, too
+        **_private("clicks"),
     ).then(
         choose.choose_pair,
         page.pickers.picked,

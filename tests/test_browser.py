@@ -170,8 +170,18 @@ def test_of_two_photos_clicked_in_a_row_the_second_has_its_looks(page):
     expect(looks.first).not_to_have_attribute("src", before)  # and 19 more are being made
     click(5)
     assert sources() == alone
-    page.locator("#pairs .thumbnail-lg").nth(1).click()
-    page.locator("#pairs .thumbnail-lg").nth(2).click()
+
+
+def test_of_two_pairs_clicked_in_a_row_the_second_is_shown(page):
+    """The second while the first click is still being answered."""
+    page.locator("#pairs .thumbnail-lg").evaluate_all(
+        """async (pairs) => {
+            pairs[1].click();
+            await new Promise(requestAnimationFrame);
+            pairs[2].click();
+        }"""
+    )
+    expect(page.locator("#title")).to_contain_text("Owl")
     settle(page)
     expect(page.locator("#title")).to_contain_text("Owl")
 
