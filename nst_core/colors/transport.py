@@ -33,7 +33,7 @@ def to_nearest_colors(
     own: np.ndarray | None = None,
     spare: float = SPARE,
 ) -> np.ndarray:
-    """A picture, uint8 [H, W, 3], in the colours of a painting, alike.
+    """A picture, uint8 [H, W, 3], in the colours of a painting; uint8 of the same shape.
 
     Samples of the picture are assigned to samples of the painting, of which there are `spare` times
     as many, so that the sum of the squared distances in OkLab is least: the optimal transport of

@@ -34,8 +34,8 @@ whose mean is n:
     L_masses = sum_q |m_q - n_q|^2 / sum_q (|n_q - n|^2 + LEAST^2)
 
 and the term is L_edges + SHAPES L_shapes + MASSES L_masses. Each is summed over the subject and the
-rest apart, see `strictness.py`; edges of faces count `FACE_EDGES` times, and their mean colours
-`SUBJECT_MASSES` times.
+rest apart, see `strictness.py`; where the subject's mask is 1, on faces, edges count `FACE_EDGES`
+times and mean colours `SUBJECT_MASSES` times.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ SHAPE_GRID, SHAPES = 64, 0.5
 # Cells along the long side that keep their mean colours, and what they weigh beside the edges.
 MASS_GRID, MASSES = 24, 0.12
 
-# How many times as much the subject's mean colours weigh as the rest's: a face that is kept, but
-# for its colours, is black and white.
+# How many times as much the subject's mean colours weigh as the rest's: a face that keeps its edges
+# and not its colours looks like a black-and-white photo.
 SUBJECT_MASSES = 5.0
 
 MIN_SUM = 1e-12  # where nothing is painted, nothing is divided by 0
