@@ -225,6 +225,17 @@ def test_ways_to_give_a_picture_are_whole_and_readable(scheme, browser, page_add
                 assert contrast >= 4.5, (width, contrast)
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_small_laptop_shows_the_picture_and_what_keeps_it(language, browser, page_address):
+    height = 768
+    screen = {"viewport": {"width": 1366, "height": height}, "locale": language}
+    with visit(browser, page_address, **screen) as page:
+        for name in ("result", "paint", "setting-strength", "save", "save-film", "link"):
+            box = page.locator(f"#{name}").bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= height, name
+
+
 @pytest.mark.parametrize("size", [(1366, 768), (390, 844)])
 def test_the_picture_fills_the_window_and_goes_back(size, browser, page_address):
     width, height = size
