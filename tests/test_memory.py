@@ -12,7 +12,9 @@ from conftest import ROOT
 
 from nst_core.engine import device, memory
 from nst_core.engine.memory import MemoryModel
-from nst_core.settings import DEFAULT_SIZE
+from nst_core.engine.objective import Objective
+from nst_core.engine.plan import Choice, needed
+from nst_core.settings import DEFAULT_SIZE, Settings
 
 
 @pytest.mark.memory
@@ -187,3 +189,15 @@ def test_the_memory_of_a_film_does_not_grow_with_its_length(tmp_path):
     quarter = count // 4
     early, late = (max(held[start : start + quarter]) for start in (quarter, count - quarter))
     assert (late - early) / (2 * quarter) < 96 * 64 * 3
+
+
+def test_what_terms_take_is_free_before_the_first_layers_unfold(monkeypatch):
+    objective, choice = Objective.of(Settings(style_loss="nearest")), Choice(None, "full")
+
+    def total(*, unfolds: bool) -> float:
+        monkeypatch.setattr(memory, "_uses_onednn", lambda: not unfolds)
+        return needed(512**2, 512**2, "float32", choice, objective).total
+
+    more = (memory.UNFOLDING_BYTES_PER_PIXEL - objective.bytes_per_pixel("float32")) * 512**2
+    assert more > 0
+    assert total(unfolds=True) == pytest.approx(total(unfolds=False) + more)

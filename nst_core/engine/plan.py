@@ -232,8 +232,14 @@ def needed(
     model = MemoryModel(objective.activations, precision, optimizer.bytes_per_pixel)
     if choice.tile is None:
         need = model.of_whole(photo, painting)
-        growing = need.growing + objective.bytes_per_pixel(precision) * photo
-        return replace(need, fixed=need.fixed + objective.fixed_bytes, growing=growing)
+        terms = objective.bytes_per_pixel(precision) * photo
+        return replace(
+            need,
+            fixed=need.fixed + objective.fixed_bytes,
+            growing=need.growing + terms,
+            # The first layers unfold last, when what the terms took is free again.
+            unfolding=max(0.0, need.unfolding - terms),
+        )
     held = tiles.max_held(choice.tile, objective.network, objective.layers)
     need = model.of_tiles(max(photo, painting), held)
     fixed = need.fixed + objective.fixed_bytes + objective.bytes_per_pixel(precision) * held
