@@ -22,7 +22,7 @@ from nst_core.stop import StopToken
 from page import examples, studio
 from page.texts import say
 
-SIDE = 256  # px, long side of a look: larger ones would slow a run in progress by over 5 %
+SIDE = 256  # px, long side of a look; of 320 px, twenty take 2 s and more from a run in progress
 INSET, FRAME = 0.3, 2  # of a look's sides: its painting in a corner; px of the frame around it
 MAX_VECTORS = 64  # of paintings, 400 bytes each
 AT_ONCE = 4  # looks between two answers; the first one is sent by itself
