@@ -14,6 +14,7 @@ from nst_core.pictures import images
 from nst_core.presets import PRESETS
 from nst_core.recipe import Recipe
 from nst_core.settings import spell
+from nst_core.stop import StoppedError
 from page import controls, examples, looks, regions, studio, turns
 from page.choice import NOT_SETTINGS, NUMBERS, STYLES, Choice
 from page.stage import Shown
@@ -87,13 +88,13 @@ def show_looks(content: str | None, style: str | None) -> Iterator[tuple[Any, An
     being made for this session, and these end with an answer all the same: Gradio empties what an
     event had nothing for.
     """
-    stop = looks.begin(turns.session())
+    stop = looks.begin(turns.session(), *turns.client_conditions())
     try:
         for cards in looks.of_photo(content, _own(style), stop):
             yield cards, gr.skip()
-        is_wanted = not stop.is_set()
-        yield gr.skip(), gr.update(info=regions.whom(content)) if is_wanted else gr.skip()
-    except (NSTError, OSError, MemoryError):  # the photo's own field says what is wrong with it
+        stop.check()
+        yield gr.skip(), gr.update(info=regions.whom(content, stop))
+    except (StoppedError, NSTError, OSError, MemoryError):  # the photo's field says what is wrong
         yield gr.skip(), gr.skip()
 
 

@@ -249,7 +249,7 @@ class Work:
 
     def lost_its_visitor(self) -> bool:
         """Whether it has ended because nobody was there any more."""
-        return self.reason in (paint.HUNG_UP, paint.UNREAD)
+        return self.reason in (turns.HUNG_UP, turns.UNREAD)
 
     def ended_text(self) -> str:
         """The status line at the end."""
@@ -320,7 +320,7 @@ def _paint(ordered: Callable[[], Order]) -> Generator[Shown, None, None]:
 
 def take_turn(work: Work, facts: dict[str, Any]) -> Iterator[Shown]:
     """Wait for a turn, and paint in it; whatever else ends the turn ends the work before it."""
-    join = turns.join_own(*paint.client_conditions(), work=FILM)
+    join = turns.join_own(*turns.client_conditions(), work=FILM)
     with join as ticket, contextlib.ExitStack() as ending:
         ending.callback(work.close)  # before the turn ends
         yield from paint.wait(ticket, facts)

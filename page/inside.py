@@ -83,7 +83,7 @@ def show(
             if kept is not None:
                 yield kept, say("inside.done")
                 return
-            with turns.join_own(*paint.client_conditions(), work=WORK) as ticket:
+            with turns.join_own(*turns.client_conditions(), work=WORK) as ticket:
                 for place in turns.TURNS.wait(ticket):
                     yield gr.skip(), waiting_text(place)
                 sections = _sections(name, looked_at, photo, painting, ticket.stop)

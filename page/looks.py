@@ -14,15 +14,14 @@ import numpy as np
 from cachetools import LRUCache
 from PIL import Image, ImageOps
 
-from nst_core.engine import device
 from nst_core.networks.stylizer import look, style_vector
 from nst_core.pictures import images
 from nst_core.pictures.images import Picture
-from nst_core.stop import StopToken
-from page import examples, studio
+from nst_core.stop import Condition, StoppedError, StopToken
+from page import examples, studio, turns
 from page.texts import say
 
-SIDE = 256  # px, long side of a look; of 320 px, twenty take 2 s and more from a run in progress
+SIDE = 256  # px, long side of a look
 INSET, FRAME = 0.3, 2  # of a look's sides: its painting in a corner; px of the frame around it
 MAX_VECTORS = 64  # of paintings, 400 bytes each
 AT_ONCE = 4  # looks between two answers; the first one is sent by itself
@@ -35,15 +34,18 @@ _BEGUN: LRUCache[str, StopToken] = LRUCache(MAX_SESSIONS)  # the last ones of ea
 _BEGINNING = threading.Lock()
 
 
-def begin(session: str) -> StopToken:
+def begin(session: str, *conditions: Condition) -> StopToken:
     """The token of new looks for a session; ends those that are still being made for it.
 
     Otherwise looks of a photo that is chosen no more could be the last to arrive.
+
+    Args:
+        conditions: that end the new ones.
     """
     with _BEGINNING:
         if earlier := _BEGUN.get(session):
             earlier.stop("other looks are wanted")
-        _BEGUN[session] = StopToken()
+        _BEGUN[session] = StopToken(*conditions)
         return _BEGUN[session]
 
 
@@ -54,7 +56,7 @@ def of_photo(
 
     Args:
         own: a painting beside the examples, which comes before them.
-        stop: ends it within a look.
+        stop: ends it within a look, with no further answer.
 
     Raises `ImageError` for a picture that cannot be read, `PreviewError` without the stylizer.
     """
@@ -66,9 +68,12 @@ def of_photo(
         return
     picture = studio.load(photo, SIDE)
     files = [own, *example_files()] if own else example_files()
+    stop = stop or StopToken()
     for number, file in enumerate(files):
-        cards[number] = (_look(picture, file), cards[number][1])
-        if stop and stop.is_set():
+        try:
+            cards[number] = (_look(picture, file, stop), cards[number][1])
+            stop.check()
+        except StoppedError:
             return  # and no answer, which could come after those of the looks that ended these
         if number % AT_ONCE == 0 or number == len(cards) - 1:
             yield list(cards)
@@ -84,9 +89,9 @@ def example_files() -> list[str]:
     return [str(examples.path_of("style", name)) for name in examples.NAMES["style"]]
 
 
-def _look(photo: Picture, painting: str) -> str:
+def _look(photo: Picture, painting: str, stop: StopToken) -> str:
     def make() -> np.ndarray:
-        with device.LOCK:  # between two steps of a run, not beside them
+        with turns.LOOKS.taken(stop):
             picture = images.to_uint8(look(photo.rgb, vector(painting)))
         return _with_inset(picture, _inset(painting))
 

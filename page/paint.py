@@ -23,10 +23,8 @@ from nst_core.pictures import images
 from nst_core.pictures.film import ThinnedFrames
 from nst_core.recipe import Recipe, Stretch
 from nst_core.settings import DEFAULT_SIZE
-from nst_core.stop import Condition
 from page import choice, choose, controls, gradio_inside, journal, studio, turns, views
 from page.choice import Choice
-from page.limits import LIMITS
 from page.stage import Shown, is_skipped, progress
 from page.studio import STUDIO, Painting
 from page.texts import say
@@ -41,13 +39,9 @@ from page.words import (
     waiting_text,
 )
 
-MAX_UNREAD = 100  # events of a run that lie unread before it ends, however quickly they came
-
 FOLLOW_EVERY = 0.5  # s, that another tab is behind the one that paints
 
 MAX_STEP_SECONDS = 10.0  # s, that a run which is cancelled may still take
-
-HUNG_UP, UNREAD = "hung up", "unread"  # reasons to stop, of clients that are gone
 
 
 class Tools(NamedTuple):
@@ -245,7 +239,7 @@ def _follow(token: str | None) -> Generator[Shown, None, None]:
     if token is None or not STUDIO.is_at_work(token):
         yield Shown()
         return
-    client, seen = StopToken(*client_conditions()), None
+    client, seen = StopToken(*turns.client_conditions()), None
     while STUDIO.is_at_work(token) and not client.is_set():
         painting = STUDIO.find(token)
         if painting is not None and painting is not seen:
@@ -270,33 +264,7 @@ def shown_again(token: str, painting: Painting) -> Shown:
 
 def _turn() -> contextlib.AbstractContextManager[Ticket]:
     """Join those who wait to paint, as long as the client of this event is there and reads."""
-    return turns.join_own(*client_conditions())
-
-
-def client_conditions() -> list[Condition]:
-    """Reasons to stop that lie with the client; outside of Gradio there are none."""
-    event = gradio_inside.event()
-    if event is None:
-        return []
-    return [
-        lambda: "" if gradio_inside.is_wanted(event) else HUNG_UP,
-        _Unread(event),
-    ]
-
-
-class _Unread:
-    """The reason to stop once a client reads no answers; it may never have opened their stream."""
-
-    def __init__(self, event: gradio_inside.Event) -> None:
-        self._event = event
-        self._oldest, self._since = gradio_inside.oldest_unread(event), time.monotonic()
-
-    def __call__(self) -> str:
-        oldest, now = gradio_inside.oldest_unread(self._event), time.monotonic()
-        if oldest is None or oldest is not self._oldest:
-            self._oldest, self._since = oldest, now
-        is_left = now - self._since > LIMITS.unread_seconds
-        return UNREAD if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""
+    return turns.join_own(*turns.client_conditions())
 
 
 def in_words(

@@ -15,7 +15,8 @@ from nst_core.engine import device
 from nst_core.networks.people import MIN_FIGURES, find_faces, find_people
 from nst_core.pictures import images
 from nst_core.recipe import unpack
-from page import studio
+from nst_core.stop import StopToken
+from page import studio, turns
 from page.choice import MASKS
 from page.texts import count, say
 from page.words import told
@@ -87,15 +88,15 @@ def keep_people(content: str | None) -> Any:
     return mask
 
 
-def whom(content: str | None) -> str:
+def whom(content: str | None, stop: StopToken) -> str:
     """Whom a photo was found to show, as the switch that keeps them tells it.
 
-    Raises `ImageError` for a photo that cannot be read.
+    Raises `ImageError` for a photo that cannot be read, `StoppedError` where it was told to stop.
     """
     if content is None:
         return say("settings.subject.help")
     photo = studio.load(content, BOARD)
-    with device.LOCK:  # between two steps of a run, not beside them
+    with turns.LOOKS.taken(stop):
         faces, figures = find_faces(photo.rgb), find_people(photo.rgb)
     if faces:
         return count("found.faces", len(faces))

@@ -120,10 +120,14 @@ def shut() -> None:
     gradio_inside.keep_no_values()
 
 
+def _wait_for_painters() -> None:
+    turns.TURNS.wait_until_free(LIMITS.turn_seconds)
+
+
 def warm_up_quietly() -> None:
     """`warm_up` for a thread of its own; what fails is told again when somebody paints."""
     try:
-        warm_up(PRESETS[choose.OPENING].settings)
+        warm_up(PRESETS[choose.OPENING].settings, _wait_for_painters)
     except (NSTError, MemoryError) as error:
         print(f"Warning: {error}", file=sys.stderr)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from cachetools import TTLCache
 
 from nst_core import StopToken
+from nst_core.engine import device
 from nst_core.errors import NSTError
 from nst_core.stop import Condition
 from page import gradio_inside
@@ -26,7 +27,9 @@ from page.limits import LIMITS, one_client
 MAX_EXPECTED, EXPECTED_SECONDS = 1000, 60.0  # who are about to join, and for how long
 LOOK_AGAIN = 0.5  # s, between two looks of one who waits
 USUAL = 30.0  # s, of a turn as long as none was taken yet
-TURN_OVER = "turn over"  # a reason to stop
+# Reasons to stop: the end of a turn, and clients that are gone.
+TURN_OVER, HUNG_UP, UNREAD = "turn over", "hung up", "unread"
+MAX_UNREAD = 100  # events of a run that lie unread before it ends, however quickly they came
 FILM = "film"  # work that is no picture, and has turns of its own
 REMEMBERED = 20  # turns, whose length foretells that of the next
 
@@ -153,6 +156,11 @@ class Turns:
         with self._changed:
             self._changed.wait_for(has_left, seconds)
 
+    def wait_until_free(self, seconds: float) -> bool:
+        """Wait for the end of the turn, but at most so many seconds; whether it is nobody's now."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running is None, seconds)
+
     def is_busy(self, session: str) -> bool:
         """Whether a session is about to join, waits or runs, and was not told to stop."""
         with self._changed:
@@ -233,7 +241,45 @@ def _as_whom(ticket: Ticket) -> tuple[tuple[str, ...], ...]:
     return (ticket.client,), (ticket.client, ticket.session)
 
 
+class Beside:
+    """Short work between the steps of a turn, of all visitors together, at any time.
+
+    Args:
+        share: of a turn's time, the most that such work takes.
+    """
+
+    def __init__(self, turns: Turns, share: float) -> None:
+        self._turns, self._share = turns, share
+        self._next = threading.Lock()  # of those who wait, the one who is called next
+        self._free_at = 0.0  # when the share allows for more, by the monotonic clock
+
+    @contextlib.contextmanager
+    def taken(self, stop: StopToken) -> Iterator[None]:
+        """Wait until such work may be done, and hold the device meanwhile.
+
+        Raises `StoppedError` when the token is set before.
+        """
+        while not self._next.acquire(timeout=LOOK_AGAIN):
+            stop.check()
+        try:
+            self._wait(stop)
+            stop.check()
+            with device.LOCK:
+                began = time.monotonic()
+                yield
+                now = time.monotonic()
+                self._free_at = now + (now - began) * (1 / self._share - 1)
+        finally:
+            self._next.release()
+
+    def _wait(self, stop: StopToken) -> None:
+        while (seconds := self._free_at - time.monotonic()) > 0 and not stop.is_set():
+            if self._turns.wait_until_free(min(seconds, LOOK_AGAIN)):
+                return
+
+
 TURNS = Turns()
+LOOKS = Beside(TURNS, 0.04)  # looks, and finding people; what is sent takes some time besides
 
 
 def join_own(*conditions: Condition, work: str = "") -> contextlib.AbstractContextManager[Ticket]:
@@ -260,3 +306,29 @@ def expect_own(work: str = "") -> None:
 def stop_own(work: str = "") -> None:
     """End what the visitor of this event has waiting or running, within a step."""
     TURNS.stop(session(work))
+
+
+def client_conditions() -> list[Condition]:
+    """Reasons to stop that lie with the client; outside of Gradio there are none."""
+    event = gradio_inside.event()
+    if event is None:
+        return []
+    return [
+        lambda: "" if gradio_inside.is_wanted(event) else HUNG_UP,
+        _Unread(event),
+    ]
+
+
+class _Unread:
+    """The reason to stop once a client reads no answers; it may never have opened their stream."""
+
+    def __init__(self, event: gradio_inside.Event) -> None:
+        self._event = event
+        self._oldest, self._since = gradio_inside.oldest_unread(event), time.monotonic()
+
+    def __call__(self) -> str:
+        oldest, now = gradio_inside.oldest_unread(self._event), time.monotonic()
+        if oldest is None or oldest is not self._oldest:
+            self._oldest, self._since = oldest, now
+        is_left = now - self._since > LIMITS.unread_seconds
+        return UNREAD if is_left or gradio_inside.count_unread(self._event) > MAX_UNREAD else ""

@@ -41,9 +41,9 @@ GROUPS = {
     "clicks": 8,
     # A film takes all cores for seconds; for more at once, each would take longer.
     "films": 2,
-    # Looks in all paintings, and finding people: a step at a time by the device's lock. Who clicks
-    # a photo must not wait for the looks of others before it is there.
-    "looks": 8,
+    # Looks in all paintings, and finding people. They wait for their share of the time by
+    # themselves, and who clicks a photo must not wait for the looks of others before it is there.
+    "looks": 2 * math.ceil(LIMITS.waiting),
     # Uploads may be hostile, and are read one at a time (`studio.load`) for seconds.
     "uploads": 4,
     # One picture to read or to write, for some 100 ms.

@@ -100,7 +100,7 @@ class FakeEngine(Engine):
         super().__init__(settings, *planned, **stage)
         self._settings, self._run = settings, next(self._numbers)
 
-    def prepare(self, regions: int = 0) -> None:
+    def prepare(self, regions: int = 0, side: int | None = None) -> None:
         """Nothing has to be compiled."""
 
     def measure_painting(self, painting: Picture, photo: np.ndarray, stop: Any = None) -> None:

@@ -27,6 +27,7 @@ from nst_core.presets import PRESETS
 from nst_core.settings import SPECS
 from page import choice, controls, paint
 from page.limits import Limits
+from page.turns import MAX_UNREAD
 
 CASTLE, WAVE = str(example("content/castle")), str(example("style/great-wave"))
 
@@ -222,14 +223,14 @@ def test_a_run_that_nobody_reads_ends(server, steps, turns):
     wait_for(lambda: turns.tickets)
     wait_for(lambda: turns.count() == 0)
     assert turns.tickets[0].stop.reason == "unread"
-    assert len(steps.done) < 2 * paint.MAX_UNREAD
+    assert len(steps.done) < 2 * MAX_UNREAD
 
 
 def test_a_first_look_that_nobody_waits_for_ends_while_it_waits(
     server, client, steps, turns, monkeypatch
 ):
     """Behind a run that goes on, and with nothing that it would send."""
-    monkeypatch.setattr(paint, "LIMITS", Limits(unread_seconds=0.2))
+    monkeypatch.setattr("page.turns.LIMITS", Limits(unread_seconds=0.2))
     steps.hold_at(1)
     job = client.submit(*pictures(), size=64, **LONG, api_name="/stylize")
     steps.wait_until_held()

@@ -136,5 +136,5 @@ def test_who_comes_while_it_warms_up_has_a_turn_between_two_parts(monkeypatch):
 
     monkeypatch.setattr(warm_up, "_parts", lambda _: [part, part])
     monkeypatch.setattr(warm_up.time, "sleep", lambda _: visitors[-1].join(60))
-    warm_up.warm_up()
-    assert order == ["part", "visitor"] * 2
+    warm_up.warm_up(wait=lambda: order.append("wait"))
+    assert order == ["wait", "part", "visitor"] * 2

@@ -197,7 +197,7 @@ def test_the_same_film_is_not_painted_twice_at_once(clip, turns):
 
 def test_who_leaves_ends_it(clip, steps, monkeypatch):
     gone = []
-    monkeypatch.setattr(paint, "client_conditions", lambda: [lambda: gone[0] if gone else ""])
+    monkeypatch.setattr(turns, "client_conditions", lambda: [lambda: gone[0] if gone else ""])
     run = film(clip)
     for _ in range(3):
         next(run)
@@ -263,7 +263,7 @@ def test_what_a_film_was_begun_with_comes_back_with_it(clip, monkeypatch):
 def test_a_film_that_lost_its_visitor_is_joined(clip, monkeypatch, reason):
     gone = []
     with monkeypatch.context() as patch:
-        patch.setattr(paint, "client_conditions", lambda: [lambda: gone[0] if gone else ""])
+        patch.setattr(turns, "client_conditions", lambda: [lambda: gone[0] if gone else ""])
         run, token = begun(clip)
         gone.append(reason)
         list(run)

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 import pytest
 from fake_engine import LIMIT
 
+from nst_core import StopToken
+from nst_core.stop import StoppedError
 from page import turns
 from page.limits import LIMITS
 from page.turns import BusyError, Place, Ticket, Turns
@@ -311,3 +313,62 @@ def test_a_session_is_busy_from_before_it_joins_until_it_is_told_to_stop():
         ticket.stop.stop("stopped")
         assert not turns.is_busy("a")
     assert not turns.is_busy("a")
+
+
+# --- Beside a turn ----------------------------------------------------------------------------
+
+
+class OneWhoPaints:
+    """A turn that ends at a moment of the clock, which those who wait by it move."""
+
+    def __init__(self, clock: list[float], ends: float) -> None:
+        self.clock, self.ends = clock, ends
+
+    def wait_until_free(self, seconds: float) -> bool:
+        (now,) = self.clock
+        self.clock[0] = max(now, min(now + seconds, self.ends))
+        return self.clock[0] >= self.ends
+
+
+def begun_at(clock: list[float], beside: turns.Beside, pieces: int, seconds: float) -> list[float]:
+    """Does so many pieces of work, of so many seconds each; returns when each began."""
+    found = []
+    for _ in range(pieces):
+        with beside.taken(StopToken()):
+            found.append(clock[0] - 1000)
+            clock[0] += seconds
+    return found
+
+
+def test_work_beside_a_turn_takes_its_share_and_all_of_the_time_after_it(clock):
+    beside = turns.Beside(OneWhoPaints(clock, 1005), share=0.1)
+    assert begun_at(clock, beside, 5, 0.2) == pytest.approx([0, 2, 4, 5, 5.2])
+
+
+def test_work_beside_nobody_waits_for_nothing(clock):
+    beside = turns.Beside(OneWhoPaints(clock, 0), share=0.1)
+    assert begun_at(clock, beside, 3, 1) == [0, 1, 2]
+
+
+def test_work_beside_a_turn_that_is_told_to_stop_is_not_done(clock):
+    """While it waits for its share, and while others wait before it."""
+    beside = turns.Beside(OneWhoPaints(clock, float("inf")), share=0.1)
+    begun_at(clock, beside, 1, 60)
+    asked = iter(["", "", "enough"])
+    with pytest.raises(StoppedError), beside.taken(StopToken(lambda: next(asked))):
+        pytest.fail("begun all the same")
+    assert 1060 < clock[0] < 1600
+    waiting = threading.Thread(target=beside._next.acquire)
+    waiting.start()
+    waiting.join(LIMIT)
+    told = StopToken()
+    told.stop()
+    with pytest.raises(StoppedError), beside.taken(told):
+        pytest.fail("begun before its turn")
+
+
+def test_work_beside_a_turn_that_fails_lets_others_in(clock):
+    beside = turns.Beside(OneWhoPaints(clock, 0), share=0.1)
+    with pytest.raises(OSError, match="no space"), beside.taken(StopToken()):
+        raise OSError("no space left")
+    assert begun_at(clock, beside, 1, 1) == [0]

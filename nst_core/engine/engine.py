@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ class Engine:
             return Problem(Targets(targets), 0)
         kept = np.zeros_like(photo[..., :1]) if layout.kept is None else layout.kept
         under = tf.constant(photo if shown is None else shown)
-        return Problem(Targets(targets, Kept(under, tf.constant(kept))), len(layout.regions))
+        return Problem(Targets(targets, Kept(under, tf.constant(kept))), _count_masked(layout))
 
     def _measured(self, region: Region, side: int | None) -> dict[str, RegionMeasures]:
         """Of each term: the paintings of a region, and where the region is."""
@@ -181,14 +182,30 @@ class Engine:
             compiled = self._compiled(state.image, problem)
             return compiled.step(state, problem.targets, self._weights, self._rate)
 
-    def prepare(self, regions: int = 0) -> None:
+    def prepare_for(self, photo: np.ndarray, layout: Layout) -> None:
+        """`prepare`, for what `problem` makes of a photo of this size and a layout."""
+        self.prepare(_count_masked(layout), self._side_for(photo))
+
+    def prepare(self, regions: int = 0, side: int | None = None) -> None:
         """Load the network and compile the step for so many regions, before anyone waits.
 
         Args:
             regions: 0 for one style everywhere, 1 where part of the photo stays.
+            side: of the tiles in px; None for the whole at once.
         """
         with device.LOCK:
-            self._compiled_for(regions, None)
+            compiled = self._compiled_for(regions, side)
+            if side is None and compiled not in _TRIED:
+                self._try(regions)
+                _TRIED.add(compiled)
+
+    def _try(self, regions: int) -> None:
+        """Take a step on a small picture: the first one is when TensorFlow compiles the rest."""
+        small = np.random.default_rng(0).random([1, *SMALL, 3], np.float32)
+        mask = np.full([1, *SMALL, 1], 1 / regions, np.float32) if regions else None
+        layout = Layout((Region(((Picture(small), 1.0),), mask),) * max(1, regions))
+        problem = self.problem(small, layout)
+        self.step(self.start(small, problem), problem)
 
     def _compiled(self, image: tf.Tensor, problem: Problem) -> CompiledStep:
         return self._compiled_for(problem.regions, self._side_for(image))
@@ -277,6 +294,16 @@ def compiled_step(
         return compile_step(
             extractor, objective.terms, optimizer, regions=regions, use_xla=device.xla_helps()
         )
+
+
+# Those that were tried on a picture of so many pixels; even the deepest layer has some positions.
+_TRIED: weakref.WeakSet[CompiledStep] = weakref.WeakSet()
+SMALL = (64, 64)
+
+
+def _count_masked(layout: Layout) -> int:
+    """How many regions have masks; 0 for one style everywhere."""
+    return len(layout.regions) if layout.has_masks else 0
 
 
 def _weights(terms: tuple[Term, ...], settings: Settings) -> Weights:

@@ -42,7 +42,8 @@ class Run:
 
     Args:
         progress: where it begins.
-        time_budget: seconds that the steps are made to fit; None leaves them as they are.
+        time_budget: seconds that the steps are made to fit; None leaves them as they are. What
+            the first run of a process takes to compile its steps is not taken from them.
     """
 
     def __init__(
@@ -56,8 +57,6 @@ class Run:
         self._job, self._settings, self._plan = job, settings, plan
         self._time_budget = time_budget
         self._before = job.follows.before if job.follows else None
-        self._began = time.monotonic()
-        self._sent = self._began
         self._pace = Pace(progress.work_done)
         with device.LOCK:
             # By whether they work at the size of the result: a style loss may be another before it.
@@ -78,6 +77,8 @@ class Run:
             if self._engines[True].objective.takes_colors:
                 self._palettes = palettes_of(self.layout)
                 self.seen_photo = job.simplified(self._palettes, settings.strength)
+        self._began = self._sent = time.monotonic()
+        self._compiling = 0.0  # seconds since then, in which nothing could be painted
         self.progress = progress
         self.canvas: Any = None  # where the next scale starts, as array or tensor
         self.coarser: Any = None  # what the scale before this one ended at; None at the first
@@ -104,6 +105,9 @@ class Run:
             resize(picture.rgb, scale.height, scale.width) for picture in (photo, self.seen_photo)
         )
         layout = layout_at(self.layout, scale, photo.size[1])
+        began = time.monotonic()
+        self._engine.prepare_for(small, layout)
+        self._compiling += time.monotonic() - began
         with device.LOCK:
             check_memory(self._plan, scale, photo, self.layout, self._engine.objective)
         try:
@@ -155,7 +159,8 @@ class Run:
         self._pace.seconds += seconds
         progress = self.progress.after_a_step()
         if self._time_budget is not None:
-            left = self._began + self._time_budget - time.monotonic()
+            painting = time.monotonic() - self._began - self._compiling
+            left = self._time_budget - painting
             progress = progress.fitted(left / self._pace_to_come(progress))
         self.progress = progress
 

@@ -52,7 +52,7 @@ class State(NamedTuple):
 Evaluate = Callable[[Any, Targets, Weights], tuple[dict[str, Any], Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CompiledStep:
     """The two functions that paint, for one objective.
 

@@ -18,12 +18,16 @@ from nst_core.settings import Settings
 LET_GO = 0.01  # s; enough for another thread to take the lock of the device
 
 
-def warm_up(settings: Settings | None = None) -> None:
+def warm_up(settings: Settings | None = None, wait: Callable[[], object] = lambda: None) -> None:
     """Import TensorFlow, load all nets, compile the steps of these settings or the defaults.
 
     In parts: whoever comes meanwhile has a turn after the part that is under way.
+
+    Args:
+        wait: is called before each part; it may wait for those who paint already.
     """
     for part in _parts(settings or Settings()):
+        wait()
         with device.LOCK:
             part()
         time.sleep(LET_GO)
