@@ -53,12 +53,12 @@ def progress_text(frame: Frame) -> str:
     if frame.eta is None:
         return say("status.first_look") if frame.stage == "preview" else ready_text()
     left = seconds_text(frame.eta)
-    return say("status.running", step=frame.step, total=frame.total_steps, left=left)
+    return say("status.running", step=frame.step, left=left)
 
 
 def stopped_text(frame: Frame) -> str:
     """The status line of a run that did not come to its end."""
-    return say("status.stopped", step=frame.step, total=frame.total_steps)
+    return say("status.stopped", step=frame.step)
 
 
 def waiting_text(place: Place) -> str:

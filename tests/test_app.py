@@ -93,7 +93,7 @@ def test_a_client_sees_the_picture_change(client):
         progress.append(told)
     assert {picture.shape for picture in shown} == {(64, 96, 3)}
     assert len({picture.tobytes() for picture in shown}) >= 4
-    assert any("step 3 of 4" in status for status in statuses)
+    assert any("step 3" in status for status in statuses)
     assert statuses[-1].endswith("(4 steps).")
     assert progress[0] is None  # nothing is known before the first picture
     told = [one for one in progress if one]

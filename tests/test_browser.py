@@ -90,7 +90,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
             shoot(page, "pair")
     page.click("#paint")
     wait_for_pictures(page, 3)
-    assert re.search(r"s left · step \d+ of \d+", status(page))
+    assert re.search(r"s left · step \d+", status(page))
     shoot(page, "during")
     stop(page)
     for tool in ("#save", "#continue"):
@@ -98,7 +98,7 @@ def test_a_visitor_chooses_a_pair_paints_stops_and_saves(page, tmp_path):
     expect(page.locator("#stop")).to_be_disabled()
     shoot(page, "stopped")
     kept = status(page)
-    assert re.search(r"Stopped at step \d+ of \d+; the picture is kept", kept)
+    assert re.search(r"Stopped at step \d+; the picture is kept", kept)
     wait_until_idle(page)
     assert status(page) == kept
     saved = save(page, "#save", tmp_path)
@@ -347,7 +347,7 @@ def test_continue_goes_on_from_the_picture_with_another_strength(browser, page_a
         strength.fill("0.9")
         strength.press("Tab")
         page.click("#continue")
-        expect(page.locator("#status")).to_contain_text(re.compile(r"left · step \d+ of 5000"))
+        expect(page.locator("#status")).to_contain_text(re.compile(r"left · step \d+"))
         wait_for_pictures(page, 3)
         assert step_in(page) > stopped
         stop(page)
@@ -595,12 +595,12 @@ def test_a_second_tab_shows_what_the_first_one_paints(browser, page_address):
         status = second.locator("#status")
         expect(status).to_contain_text("Being painted in another tab.")
         seen = step_in(second)
-        expect(status).not_to_contain_text(f"step {seen} ")  # it goes on
+        expect(status).not_to_contain_text(re.compile(rf"step {seen}\b"))  # it goes on
         shoot(second, "second-tab")
         first.bring_to_front()
         stop(first)
         stopped = step_in(first)
-        expect(status).to_contain_text(f"Your last picture. Stopped at step {stopped} of 5000")
+        expect(status).to_contain_text(f"Your last picture. Stopped at step {stopped};")
         expect(second.locator("#continue")).to_be_enabled()
         expect(second.locator("#save")).to_be_enabled()
 

@@ -128,8 +128,14 @@ def test_a_photo_that_is_clicked_leaves_an_own_picture_on_the_stage(turns):
 @pytest.mark.parametrize(
     ("photo", "found"),
     [
-        ("astronaut", "1 face found; painted more faithfully than the rest"),
-        ("cat", "A person or an animal found; painted more faithfully"),
+        (
+            "astronaut",
+            "1 face found, painted more faithfully. To leave it as in the photo, see More below",
+        ),
+        (
+            "cat",
+            "Person or animal found, painted more faithfully. To leave it as in the photo, see More",
+        ),
         ("castle", "Nobody found here; under More, draw over what is to stay"),
     ],
 )

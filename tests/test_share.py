@@ -185,7 +185,7 @@ def test_who_comes_back_finds_the_last_picture_and_its_settings():
     settings = Settings(size=96, steps=5, frame_interval=0)
     assert arrival[:2] == (chosen(settings, CASTLE, WAVE), None)
     assert arrival.stage.token == token
-    expected = "Your last picture. Stopped at step 2 of 5; the picture is kept."
+    expected = "Your last picture. Stopped at step 2; the picture is kept."
     assert arrival.stage.status == expected
     np.testing.assert_array_equal(pixels(arrival.stage.picture), STUDIO.find(token).frame.image)
     assert room.at_rest(token).go_on["interactive"]
@@ -228,7 +228,7 @@ def test_another_tab_shows_the_run_until_it_ends():
     run = paint(steps=3, frame_interval=0, style_loss="gram")  # one scale
     token = next(shown.token for shown in run if step_of(shown) == 1)
     stage = Arrival.at(remembering(token)).stage
-    expected = "step 1 of 3"
+    expected = "step 1"
     assert stage.status.startswith("Being painted in another tab. ")
     assert stage.status.endswith(expected)
     assert stage.token == token
@@ -236,7 +236,7 @@ def test_another_tab_shows_the_run_until_it_ends():
     assert next(followed).status.endswith(expected)
     for shown in run:
         if step_of(shown) == 2:
-            assert next(followed).status.endswith("step 2 of 3")
+            assert next(followed).status.endswith("step 2")
     shown = list(followed)
     assert [one.status.split(" (")[1] for one in shown] == ["3 steps)."]
     assert Path(shown[0].picture).suffix == ".png"

@@ -351,20 +351,34 @@ def test_work_beside_nobody_waits_for_nothing(clock):
 
 
 def test_work_beside_a_turn_that_is_told_to_stop_is_not_done(clock):
-    """While it waits for its share, and while others wait before it."""
     beside = turns.Beside(OneWhoPaints(clock, float("inf")), share=0.1)
     begun_at(clock, beside, 1, 60)
     asked = iter(["", "", "enough"])
     with pytest.raises(StoppedError), beside.taken(StopToken(lambda: next(asked))):
         pytest.fail("begun all the same")
     assert 1060 < clock[0] < 1600
-    waiting = threading.Thread(target=beside._next.acquire)
-    waiting.start()
-    waiting.join(LIMIT)
+
+
+def test_work_beside_a_turn_waits_for_other_such_work_unless_it_is_told_to_stop():
+    beside = turns.Beside(Turns(), share=0.1)
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def work():
+        with beside.taken(StopToken()):
+            is_begun.set()
+            may_end.wait(LIMIT)
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert is_begun.wait(LIMIT)
     told = StopToken()
     told.stop()
     with pytest.raises(StoppedError), beside.taken(told):
-        pytest.fail("begun before its turn")
+        pytest.fail("begun beside it")
+    may_end.set()
+    other.join(LIMIT)
+    with beside.taken(StopToken()):
+        assert not other.is_alive()
 
 
 def test_work_beside_a_turn_that_fails_lets_others_in(clock):

@@ -35,8 +35,8 @@ def test_how_far_a_run_has_come(frame):
         words.status_text(dataclasses.replace(done, total_steps=1)) == "Done in 1 min 1 s (1 step)."
     )
     running = dataclasses.replace(frame, done=False, step=1, eta=7.2)
-    assert words.status_text(running) == "8 s left · step 1 of 2"
-    assert words.stopped_text(running) == "Stopped at step 1 of 2; the picture is kept."
+    assert words.status_text(running) == "8 s left · step 1"
+    assert words.stopped_text(running) == "Stopped at step 1; the picture is kept."
     assert words.turn_over_text(running).startswith(words.stopped_text(running))
     assert "10-minute limit reached. Press **Continue** to keep painting." in words.turn_over_text(
         running
