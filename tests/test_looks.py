@@ -125,17 +125,14 @@ def test_a_photo_that_is_clicked_leaves_an_own_picture_on_the_stage(turns):
     assert stage == title == skipped
 
 
+MORE = "To leave it as in the photo, see More below"
+
+
 @pytest.mark.parametrize(
     ("photo", "found"),
     [
-        (
-            "astronaut",
-            "1 face found, painted more faithfully. To leave it as in the photo, see More below",
-        ),
-        (
-            "cat",
-            "Person or animal found, painted more faithfully. To leave it as in the photo, see More",
-        ),
+        ("astronaut", f"1 face found, painted more faithfully. {MORE}"),
+        ("cat", f"Person or animal found, painted more faithfully. {MORE}"),
         ("castle", "Nobody found here; under More, draw over what is to stay"),
     ],
 )
