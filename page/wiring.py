@@ -310,9 +310,13 @@ def _regions(page: Page) -> None:
         _drawn(page),
         trigger_mode="always_last",
         **_private("pictures"),
+    ).then(  # the board's input comes with the photo, too, before anything is drawn
+        None,
+        door.drawn,
+        page.shown.status,
+        js=_if_painted(texts.say("status.changed_anew"), "told"),
+        **BROWSER,
     )
-    drawn = _if_painted(texts.say("status.changed_anew"))
-    door.board.input(None, None, page.shown.status, js=drawn, **BROWSER)
     door.accordion.expand(regions.show_board, [photo, door.on_board], shown, **_private("pictures"))
     photo.change(regions.renew_board, [photo, door.on_board], shown, **_private("pictures"))
     another = [photo.upload, photo.clear, page.pickers.uploads["content"].upload]
@@ -363,10 +367,15 @@ def _say_what_takes_a_change(page: Page) -> None:
         gr.on(events, None, None, page.shown.status, js=_if_painted(text), **BROWSER)
 
 
-def _if_painted(text: str) -> str:
-    """JavaScript that gives this text for the line over Paint, if Continue has a picture."""
+def _if_painted(text: str, condition: str = "true") -> str:
+    """JavaScript that gives this text for the line over Paint, if Continue has a picture.
+
+    Args:
+        condition: another one, of `told`, the event's input.
+    """
     said = json.dumps(text)
-    return f"() => document.querySelector('#continue').disabled ? undefined : {said}"
+    has_picture = "!document.querySelector('#continue').disabled"
+    return f"(told) => {has_picture} && {condition} ? {said} : undefined"
 
 
 def _sharing(blocks: gr.Blocks, page: Page) -> None:

@@ -177,9 +177,11 @@ def test_regions_are_drawn_painted_and_restored(mixer, page_address, tmp_path):
 
 
 def test_what_is_drawn_is_told_until_another_photo_comes_and_the_wheel_moves_the_page(short):
+    paint_to_the_end(short)
     open_board(short)
     told = short.locator("#drawn")
     expect(told).not_to_contain_text("Taken")
+    expect(short.locator("#status")).to_contain_text("Done")  # nothing is changed by a look at it
     draw_line(short, (0.4, 0.4), (0.6, 0.6))
     expect(told).to_contain_text("Taken")
     paint_to_the_end(short)
