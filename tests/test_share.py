@@ -388,7 +388,7 @@ def test_it_is_told_whether_the_link_was_copied_and_for_whom(monkeypatch):
     for link in ("http://x/", "http://127.0.0.1:7860/", ""):
         share.copied(link)
     assert messages[0] == "Link copied."
-    assert messages[1].startswith("Link copied. It opens on this computer only: for a friend, save")
+    assert messages[1].startswith("Link copied. It opens on this computer only. For a friend, save")
     assert "take the link from the field below" in messages[2]
 
 

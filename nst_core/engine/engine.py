@@ -196,16 +196,17 @@ class Engine:
         with device.LOCK:
             compiled = self._compiled_for(regions, side)
             if side is None and compiled not in _TRIED:
-                self._try(regions)
+                self._try(compiled, regions)
                 _TRIED.add(compiled)
 
-    def _try(self, regions: int) -> None:
+    def _try(self, compiled: CompiledStep, regions: int) -> None:
         """Take a step on a small picture: the first one is when TensorFlow compiles the rest."""
         small = np.random.default_rng(0).random([1, *SMALL, 3], np.float32)
         mask = np.full([1, *SMALL, 1], 1 / regions, np.float32) if regions else None
         layout = Layout((Region(((Picture(small), 1.0),), mask),) * max(1, regions))
-        problem = self.problem(small, layout)
-        self.step(self.start(small, problem), problem)
+        targets = self.problem(small, layout).targets
+        state = compiled.start(tf.constant(small), targets, self._weights)
+        compiled.step(state, targets, self._weights, self._rate)
 
     def _compiled(self, image: tf.Tensor, problem: Problem) -> CompiledStep:
         return self._compiled_for(problem.regions, self._side_for(image))
