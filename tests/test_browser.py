@@ -510,7 +510,7 @@ def test_a_link_that_was_copied_is_told(browser, page_address):
     for permissions, text in (
         (
             allowed,
-            "Link copied. It opens on this computer only: for a friend, save",
+            "Link copied. It opens on this computer only. For a friend, save",
         ),
         ([], "take the link from the field below"),
     ):
