@@ -45,8 +45,9 @@ def begin(session: str, *conditions: Condition) -> StopToken:
     with _BEGINNING:
         if earlier := _BEGUN.get(session):
             earlier.stop("other looks are wanted")
-        _BEGUN[session] = StopToken(*conditions)
-        return _BEGUN[session]
+        newest = _BEGUN[session] = StopToken()
+    # Conditions hold on to their event, and are not kept.
+    return StopToken(lambda: newest.reason, *conditions)
 
 
 def of_photo(

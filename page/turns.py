@@ -242,7 +242,10 @@ def _as_whom(ticket: Ticket) -> tuple[tuple[str, ...], ...]:
 
 
 class Beside:
-    """Short work between the steps of a turn, of all visitors together, at any time.
+    """Short work for visitors whose turn it is not, such as looks.
+
+    While somebody's turn lasts, all of it together takes a share of the time; else it goes on at
+    once.
 
     Args:
         share: of a turn's time, the most that such work takes.
@@ -250,7 +253,7 @@ class Beside:
 
     def __init__(self, turns: Turns, share: float) -> None:
         self._turns, self._share = turns, share
-        self._next = threading.Lock()  # of those who wait, the one who is called next
+        self._lock = threading.Lock()  # held by the one whose work is next, or is being done
         self._free_at = 0.0  # when the share allows for more, by the monotonic clock
 
     @contextlib.contextmanager
@@ -259,7 +262,7 @@ class Beside:
 
         Raises `StoppedError` when the token is set before.
         """
-        while not self._next.acquire(timeout=LOOK_AGAIN):
+        while not self._lock.acquire(timeout=LOOK_AGAIN):
             stop.check()
         try:
             self._wait(stop)
@@ -270,7 +273,7 @@ class Beside:
                 now = time.monotonic()
                 self._free_at = now + (now - began) * (1 / self._share - 1)
         finally:
-            self._next.release()
+            self._lock.release()
 
     def _wait(self, stop: StopToken) -> None:
         while (seconds := self._free_at - time.monotonic()) > 0 and not stop.is_set():

@@ -34,7 +34,7 @@ from nst_core.engine import memory
 from nst_core.engine import plan as plan_module
 from nst_core.engine import run as run_module
 from nst_core.engine.choices import CHOICES
-from nst_core.engine.engine import SMALL, compiled_step
+from nst_core.engine.engine import TRIAL_SIZE, compiled_step
 from nst_core.engine.job import Follows
 from nst_core.engine.objective import Objective
 from nst_core.engine.plan import Choice, needed
@@ -260,7 +260,7 @@ def test_targets_are_found_once_per_scale(strip, great_wave, monkeypatch):
 
     monkeypatch.setattr(Engine, "problem", counted)
     stylize(strip, great_wave, TWO_SCALES)
-    assert [size for size in found if size != SMALL] == [(16, 256), (32, 512)]
+    assert [size for size in found if size != TRIAL_SIZE] == [(16, 256), (32, 512)]
 
 
 @pytest.mark.parametrize("init", INITS)

@@ -201,8 +201,8 @@ class Engine:
 
     def _try(self, compiled: CompiledStep, regions: int) -> None:
         """Take a step on a small picture: the first one is when TensorFlow compiles the rest."""
-        small = np.random.default_rng(0).random([1, *SMALL, 3], np.float32)
-        mask = np.full([1, *SMALL, 1], 1 / regions, np.float32) if regions else None
+        small = np.random.default_rng(0).random([1, *TRIAL_SIZE, 3], np.float32)
+        mask = np.full([1, *TRIAL_SIZE, 1], 1 / regions, np.float32) if regions else None
         layout = Layout((Region(((Picture(small), 1.0),), mask),) * max(1, regions))
         targets = self.problem(small, layout).targets
         state = compiled.start(tf.constant(small), targets, self._weights)
@@ -297,9 +297,10 @@ def compiled_step(
         )
 
 
-# Those that were tried on a picture of so many pixels; even the deepest layer has some positions.
+# Height and width in px of the picture that a step is tried on; block5 has some positions there.
+TRIAL_SIZE = (64, 64)
+
 _TRIED: weakref.WeakSet[CompiledStep] = weakref.WeakSet()
-SMALL = (64, 64)
 
 
 def _count_masked(layout: Layout) -> int:

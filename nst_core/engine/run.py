@@ -159,8 +159,8 @@ class Run:
         self._pace.seconds += seconds
         progress = self.progress.after_a_step()
         if self._time_budget is not None:
-            painting = time.monotonic() - self._began - self._compiling
-            left = self._time_budget - painting
+            spent = time.monotonic() - self._began - self._compiling
+            left = self._time_budget - spent
             progress = progress.fitted(left / self._pace_to_come(progress))
         self.progress = progress
 
