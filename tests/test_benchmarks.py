@@ -221,7 +221,7 @@ def test_every_contest_has_a_file_of_its_own():
 
 def test_the_judge_of_the_nearest_race_sees_what_the_run_minimises(castle, great_wave):
     """On the saved picture, whose palette and rounding make a difference, but no large one."""
-    frame = stylize(castle, great_wave, Settings(size=96, steps=1, precision="float32"))
+    frame = stylize(castle, great_wave, Settings(size=96, steps=8, precision="float32"))
     photo, painting = (np.float32(picture[np.newaxis]) / 255 for picture in (castle, great_wave))
     judge = nearest_race.Judge(photo, painting)
     losses = judge.losses(frame.image)

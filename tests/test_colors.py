@@ -143,6 +143,18 @@ def test_dark_and_light_are_brought_to_the_paintings(photo):
     np.testing.assert_array_equal(to_levels(plain, plain), plain)
 
 
+def test_a_few_bright_things_keep_their_shades():
+    """Lighter than what counts as light: brought within the painting's range, not cut off there."""
+    own = np.full([100, 100, 3], 60, np.uint8)
+    own[::2] = 110
+    own[0] = np.repeat(np.linspace(150, 240, 5), 20).astype(np.uint8)[:, np.newaxis]
+    painting = np.full_like(own, 20)
+    painting[::2] = 225
+    found = to_levels(own, painting)[0, ::20, 0].astype(int)
+    assert (np.diff(found[:-1]) > 0).all()  # the last ones are beyond `RANGE`
+    assert found.max() == 225
+
+
 @given(PIXELS, PIXELS)
 def test_any_pixels_give_pixels_and_no_warning(pixels, photo):
     for change in CHANGES:

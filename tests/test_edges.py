@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from nst_core import Engine, Settings
 from nst_core.losses import edges
 from nst_core.losses.edges import (
+    AROUND,
     FACE_EDGES,
     FLOOR,
     LEAST,
@@ -86,8 +87,10 @@ def test_the_loss_against_its_definition(rng):
         for one in (picture, photo)
     )
     size = np.sqrt((wanted**2).sum(axis=0).mean(axis=0))
-    usual = size.mean() + LEAST
-    weight = np.sqrt(size * usual) + FLOOR * usual
+    usual, around = size.mean() + LEAST, size.astype(np.float64)
+    for axis in (0, 1):
+        around = gaussian_filter1d(around, AROUND, axis=axis)
+    weight = usual * (usual * size / (around + LEAST) ** 2 + FLOOR)
     differences = ((own - wanted) ** 2).sum(axis=0).mean(axis=0)
     expected = (weight * differences).sum() / (weight * (size**2 + LEAST**2)).sum()
     light, wanted_light = (
@@ -175,6 +178,19 @@ def test_the_gradient_of_edges_against_differences(tile, castle, great_wave):
     assert (ahead - behind) / 2 == pytest.approx(
         float(tf.reduce_sum(start.gradient * way)), rel=0.01
     )
+
+
+def test_an_edge_counts_by_how_it_stands_out(monkeypatch):
+    """A faint mast in the sky for more than one of many as faint ones, which are a wood."""
+    monkeypatch.setattr(edges, "MASSES", 0.0)
+    monkeypatch.setattr(edges, "SHAPES", 0.0)
+    photo = np.full([1, 128, 256, 3], 0.5, np.float32)
+    photo[:, :, 160::6] = photo[:, :, 161::6] = 0.6  # the wood
+    photo[:, :, 60:62] = 0.6  # the mast
+    without_mast, without_one = photo.copy(), photo.copy()
+    without_mast[:, :, 60:62] = 0.5
+    without_one[:, :, 208:210] = 0.5
+    assert loss_of(without_mast, photo) > 1.5 * loss_of(without_one, photo)
 
 
 def test_a_thing_of_the_walls_colours_costs_though_its_outline_is_there():

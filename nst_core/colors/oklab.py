@@ -49,9 +49,9 @@ def lay_palette(picture: np.ndarray, photo: np.ndarray, painting: np.ndarray) ->
     colours = _matched(to_oklab(photo)[..., 1:], palette)
     colours = colours.clip(*np.percentile(palette, RANGE, axis=0))
     side = max(3, round(WINDOW / 100 * max(light.shape)))
-    channels = np.moveaxis(colours, -1, 0)
-    smooth = [guided_filter(channel, light, side, EDGE) for channel in channels]
-    return from_oklab(np.stack([light, *smooth], axis=-1))
+    light = light[..., np.newaxis]
+    smooth = guided_filter(colours, light, side, EDGE)
+    return from_oklab(np.concatenate([light, smooth], axis=-1))
 
 
 OKLAB = ColorMode("The painting's palette, laid like the photo's colours", picture=lay_palette)

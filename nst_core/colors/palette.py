@@ -86,14 +86,9 @@ def to_palette(
         np.percentile(pixels.reshape(-1, 3), RANGE, axis=0).T - wanted[:, np.newaxis]
         for pixels in (painting, counted)
     )
-    for values, middle, (low, high), (lowest, highest) in zip(
-        mapped.T, wanted, bounds, found, strict=True
-    ):
+    for values, middle, reach, ends in zip(mapped.T, wanted, bounds, found, strict=True):
         values -= middle
-        _bend(values, max(high, MIN_REACH), highest)
-        np.negative(values, out=values)
-        _bend(values, max(-low, MIN_REACH), -lowest)
-        np.negative(values, out=values)
+        _bend_both(values, reach, ends)
         values += middle
     return _rounded(mapped, picture)
 
@@ -104,19 +99,32 @@ def to_levels(
     """A picture whose dark and light, `LEVELS` of its luminance, are the painting's.
 
     Where a mean is met by other areas than in the painting, as with more sky, paper would be grey.
-    Arguments are those of `to_palette`.
+    What is darker or lighter than that is drawn together into the painting's range, so that a few
+    bright things keep their shades. Arguments are those of `to_palette`.
     """
-    pixels = picture if own is None else picture[own]
-    dark, light = (float(x) for x in np.percentile(pixels @ LUMA, LEVELS))
-    low, high = (float(x) for x in np.percentile(painting @ LUMA, LEVELS))
+    own_light, painted_light = picture @ LUMA, painting.reshape(-1, 3) @ LUMA
+    counted = own_light if own is None else own_light[own]
+    dark, light = (float(x) for x in np.percentile(counted, LEVELS))
+    low, high = (float(x) for x in np.percentile(painted_light, LEVELS))
     gain = (high - low) / max(light - dark, 1.0)
     gain = min(max(gain, 1 / MAX_LEVELS_GAIN), MAX_LEVELS_GAIN)
-    more = (gain - 1) * (picture @ LUMA) + ((low + high) - gain * (dark + light)) / 2
-    return _rounded(picture + more[..., np.newaxis], picture)
+    middle = (low + high) / 2
+    values = (gain * (own_light - (dark + light) / 2)).astype(np.float32)
+    ends = gain * (np.percentile(counted, RANGE) - (dark + light) / 2)
+    _bend_both(values, np.percentile(painted_light, RANGE) - middle, ends)
+    return _rounded(picture + (values + middle - own_light)[..., np.newaxis], picture)
 
 
 def _rounded(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     return np.rint(values.clip(0, 255)).astype(np.uint8).reshape(like.shape)
+
+
+def _bend_both(values: np.ndarray, reach: np.ndarray, ends: np.ndarray) -> None:
+    """Bring what lies around 0 within `reach`, the lowest and the highest; `ends` are its own."""
+    _bend(values, max(reach[1], MIN_REACH), ends[1])
+    np.negative(values, out=values)
+    _bend(values, max(-reach[0], MIN_REACH), -ends[0])
+    np.negative(values, out=values)
 
 
 def _bend(values: np.ndarray, reach: float, highest: float) -> None:

@@ -86,8 +86,8 @@ class Job:
         recolor = functools.partial(to_nearest_colors, spare=_spare(strength))
         like = self.follows.photo if self.follows else None
         recolored = self._in_palettes(self.pixels, like, palettes, strength, recolor)
-        own = recolored[np.newaxis].astype(np.float32) / 255
-        change = _amount(strength) * (without_texture(own) - own)
+        own, photo = (one[np.newaxis].astype(np.float32) / 255 for one in (recolored, self.pixels))
+        change = _amount(strength) * (without_texture(own, photo) - own)
         if self.layout.subject is not None:
             change *= 1 - self.layout.subject
         return replace(self.photo, rgb=own + change)

@@ -16,7 +16,7 @@ from nst_core.settings import Settings
 
 REFERENCE_AREA = 512.0**2  # pixels
 
-FACE_CONTENT = 7.0  # times as strictly as the rest are faces kept
+FACE_CONTENT = 8.5  # times as strictly as the rest are faces kept
 
 
 class ContentTarget(NamedTuple):

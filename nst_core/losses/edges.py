@@ -7,12 +7,12 @@ has another hue but the same light as the wall behind it dissolves. What makes t
 gradients of the colours, which say nothing of the colours themselves, nor of strokes between. After
 "Laplacian-Steered Neural Style Transfer" (Li, Xu, Nie and Chua 2017, arXiv 1707.01253), which
 compares second derivatives at all places alike; here it is the first ones, and those places most
-where the photo has edges, so that strokes are free elsewhere. The weight grows with the root of an
-edge's strength: in proportion to it, faint masts beside a white rocket would count next to nothing.
+where an edge of the photo stands out from what is around it: a faint mast in an empty sky is one of
+the photo's things, but each leaf of a wood is not, and where neither is, strokes are free.
 
 With g_pc the gradient of the picture's channel c at the positions p of a grid, h_pc the photo's,
-|.|^2 the mean over the channels, u = mean |h| + LEAST, and w_p = sqrt(|h_p| u) + FLOOR u, where
-anything is painted:
+|.|^2 the mean over the channels, u = mean |h| + LEAST, l_p the same of what is around p, by a
+Gaussian of `AROUND` cells, and w_p = u (u |h_p| / l_p^2 + FLOOR), where anything is painted:
 
     L_edges = sum_p w_p |g_p - h_p|^2 / sum_p w_p (|h_p|^2 + LEAST^2)
 
@@ -62,9 +62,11 @@ GRID = 256
 
 SIGMA = 0.8  # of the Gaussian, in cells
 
-FACE_EDGES = 4.0  # times as much as the rest do the edges of faces weigh
+FACE_EDGES = 5.0  # times as much as the rest do the edges of faces weigh
 
-# The share of the photo's mean gradient that flat places weigh, where ghosts of strokes would show.
+AROUND = 6.0  # cells: the standard deviation of what counts as around an edge
+
+# What flat places weigh, where ghosts of strokes would show, beside edges of the usual strength.
 FLOOR = 0.3
 
 # The change over one sigma, of 0 to 1, that strokes have. A photo without edges, like fog, asks no
@@ -80,7 +82,7 @@ MASS_GRID, MASSES = 24, 0.12
 
 # How many times as much the subject's mean colours weigh as the rest's: a face that keeps its edges
 # and not its colours looks like a black-and-white photo.
-SUBJECT_MASSES = 5.0
+SUBJECT_MASSES = 6.0
 
 MIN_SUM = 1e-12  # where nothing is painted, nothing is divided by 0
 
@@ -214,10 +216,12 @@ def _away(channels: tf.Tensor, target: GradientTarget) -> tf.Tensor:
 
 def _edges_of(photo: Photo) -> GradientTarget:
     """h and w of L_edges, over the sum below its fraction."""
+    from scipy.ndimage import gaussian_filter  # at first use: it takes a moment to load
+
     found = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
     size = np.sqrt(found.squares)
-    usual = size.mean() + LEAST
-    weight = found.painted * (np.sqrt(size * usual) + FLOOR * usual)
+    usual, around = size.mean() + LEAST, gaussian_filter(size, AROUND) + LEAST
+    weight = found.painted * usual * (usual * size / around**2 + FLOOR)
     weight /= max(np.sum(weight * (found.squares + LEAST**2)), MIN_SUM)
     return _target(photo, found, weight, FACE_EDGES)
 

@@ -104,7 +104,7 @@ class GramStyle(StyleTerm):
 # All of the usual layers but the deepest, which nearest features do not compute; and what brings
 # the loss to the size that it has beside them.
 LAYERS_BESIDE = {name: weight for name, weight in BRUSHWORK["balanced"] if "block5" not in name}
-SCALE_BESIDE = 6.6
+SCALE_BESIDE = 10.0
 
 
 @dataclass(frozen=True)

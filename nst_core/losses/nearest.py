@@ -52,7 +52,7 @@ NEAREST_LAYERS = tuple(
 )
 
 # Multiplies the loss, so that the default weights of the other terms suit this one, too.
-SCALE = 1.86e9
+SCALE = 2.8e9
 
 # As `direction` takes it. At 0.2 strokes of the painting show up in skies, at 0.5 strokes of little
 # contrast are lost.
