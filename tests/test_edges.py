@@ -90,7 +90,8 @@ def test_the_loss_against_its_definition(rng):
     usual, around = size.mean() + LEAST, size.astype(np.float64)
     for axis in (0, 1):
         around = gaussian_filter1d(around, AROUND, axis=axis)
-    weight = usual * (usual * size / (around + LEAST) ** 2 + FLOOR)
+    around += LEAST
+    weight = usual**2 / around * (size / around + FLOOR)
     differences = ((own - wanted) ** 2).sum(axis=0).mean(axis=0)
     expected = (weight * differences).sum() / (weight * (size**2 + LEAST**2)).sum()
     light, wanted_light = (

@@ -9,10 +9,12 @@ gradients of the colours, which say nothing of the colours themselves, nor of st
 compares second derivatives at all places alike; here it is the first ones, and those places most
 where an edge of the photo stands out from what is around it: a faint mast in an empty sky is one of
 the photo's things, but each leaf of a wood is not, and where neither is, strokes are free.
+A place that is plain, but near to edges, counts for less than one in an empty sky, where a scratch
+is seen.
 
 With g_pc the gradient of the picture's channel c at the positions p of a grid, h_pc the photo's,
 |.|^2 the mean over the channels, u = mean |h| + LEAST, l_p the same of what is around p, by a
-Gaussian of `AROUND` cells, and w_p = u (u |h_p| / l_p^2 + FLOOR), where anything is painted:
+Gaussian of `AROUND` cells, and w_p = u^2 / l_p (|h_p| / l_p + FLOOR), where anything is painted:
 
     L_edges = sum_p w_p |g_p - h_p|^2 / sum_p w_p (|h_p|^2 + LEAST^2)
 
@@ -66,7 +68,8 @@ FACE_EDGES = 5.0  # times as much as the rest do the edges of faces weigh
 
 AROUND = 6.0  # cells: the standard deviation of what counts as around an edge
 
-# What flat places weigh, where ghosts of strokes would show, beside edges of the usual strength.
+# What a flat place weighs, where ghosts of strokes would show, beside an edge that has the strength
+# of those around it.
 FLOOR = 0.3
 
 # The change over one sigma, of 0 to 1, that strokes have. A photo without edges, like fog, asks no
@@ -221,7 +224,7 @@ def _edges_of(photo: Photo) -> GradientTarget:
     found = _gradients_of(photo, photo.pixels[0].transpose(2, 0, 1), GRID)
     size = np.sqrt(found.squares)
     usual, around = size.mean() + LEAST, gaussian_filter(size, AROUND) + LEAST
-    weight = found.painted * usual * (usual * size / around**2 + FLOOR)
+    weight = found.painted * usual**2 / around * (size / around + FLOOR)
     weight /= max(np.sum(weight * (found.squares + LEAST**2)), MIN_SUM)
     return _target(photo, found, weight, FACE_EDGES)
 
