@@ -27,6 +27,10 @@ PLACES = 4  # of the photo
 BEST = 8  # of all examples
 SHOW_EVERY = 4  # examples, between two answers
 
+SOURCE = Sentence(
+    "B. Caruntu, Neural Style Transfer (the course paper), figures 7 to 10; Simonyan and Zisserman "
+    "2015; Zeiler and Fergus 2014"
+)
 WORDS = Words(
     Sentence("What VGG-16 sees"),
     Sentence(
@@ -35,7 +39,7 @@ WORDS = Words(
         " channel, and you see what it stands for: first edges and colours, then textures, then "
         "things."
     ),
-    Sentence("Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014"),
+    SOURCE,
 )
 
 

@@ -33,6 +33,15 @@ DECADES = 5  # of a plot, at most
 
 QUALITY = 90  # of JPEGs; PNG takes no notice of it
 
+# Below the drawing of the network, and below the equations.
+BARS = Sentence(
+    "A bar for each layer: the taller, the finer its grid; the wider, the more channels."
+)
+SYMBOLS = Sentence(
+    "F is what a layer finds in the picture, P in the photo; G and A are the Gram matrices of "
+    "picture and painting; N counts a layer's channels, M its places; x are the pixels, and "
+    "α, β and γ weigh the parts."
+)
 # What stands at a picture that one points at, and at what is seen there; and at a slider.
 POINTED = Sentence("Click a place"), Sentence("What one position sees there")
 STEPPED = Sentence("Step by step (arrow keys):"), Sentence("step")
@@ -47,6 +56,7 @@ STYLE = """
 .explained .grid img{width:100%;display:block;margin:0}
 .explained .coarse img{image-rendering:pixelated;aspect-ratio:1;object-fit:contain}
 .explained figcaption,.explained .source{font-size:.85rem;opacity:.85}
+.explained figcaption{hyphens:auto;overflow-wrap:anywhere}
 .explained .coarse button img{aspect-ratio:auto}
 .explained button{display:block;width:100%;padding:0;border:0;background:none;cursor:pointer;
 box-shadow:none}
@@ -141,7 +151,7 @@ def _network(network: Network, say: Say) -> str:
     """A row of boxes: as high as a layer's pictures are, as wide as it has channels."""
     blocks = itertools.groupby(network.layers, lambda layer: layer.name.partition("_")[0])
     drawn = "".join(_block(name, layers, network) for name, layers in blocks)
-    return f"<div class=net>{drawn}</div>"
+    return f"<div class=net>{drawn}</div><p class=source>{_text(BARS, say)}</p>"
 
 
 def _block(name: str, layers: Iterable[Layer], network: Network) -> str:
@@ -212,7 +222,7 @@ def _curves(curves: Curves, say: Say) -> str:
         f"<span class=source>({_text(one.source, say)})</span></p>"
         for one in EQUATIONS
     )
-    return equations + _plot(curves.terms, say)
+    return f"{equations}<p class=source>{_text(SYMBOLS, say)}</p>" + _plot(curves.terms, say)
 
 
 def _plot(terms: dict[str, list[float]], say: Say) -> str:

@@ -177,9 +177,10 @@ PANELS: dict[str, Panel] = {
             Sentence("Content: the photo rebuilt from one layer alone"),
             Sentence(
                 "Each picture began as noise and was changed until one layer found the same in it "
-                "as in the photo. Early layers lose nothing; deep ones forget exact colours and "
-                "edges, but know what is where, and block5 has forgotten nearly all. So content is "
-                "compared in block4: it keeps the things and leaves room for the painting."
+                "as in the photo. Early layers lose almost nothing; deep ones, to the right, "
+                "forget exact colours and edges, but know what is where, and block5 has forgotten "
+                "nearly all. So content is compared in block4: it keeps the things and leaves "
+                "room for the painting."
             ),
             Sentence("Gatys et al. 2015, figure 1, lower row"),
         ),
@@ -190,11 +191,12 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("Style: the painting's texture, from more and more layers"),
             Sentence(
-                "Each picture began as noise and has nothing of a photo. A Gram matrix is a table "
-                "of which channels find something at the same places, whatever these are: the "
-                "painting's marks without its things, and larger ones with more layers. Matched "
-                "features, below, give each place the most similar place of the painting; block5 "
-                "adds nothing to them."
+                "Each picture began as noise and was changed until its Gram matrices came near to "
+                "the painting's: tables of how often any two channels find something at the same "
+                "place, say blue and a curved line. Where that was is not in them, so the "
+                "painting's marks come without its things, and larger ones with more layers. In "
+                "the lower row features are matched instead, so that each place is like some "
+                "place of the painting; block5 would add nothing there and is left out."
             ),
             Sentence("Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022"),
         ),
@@ -208,9 +210,10 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("The two dials: how much of the photo, and which layers"),
             Sentence(
-                "Each picture began as the photo. From left to right alpha grows, the weight of "
-                "the photo, and the painting fades. From top to bottom more layers are compared "
-                "with the painting, and its marks become larger."
+                "Each picture began as the photo. From left to right alpha (α in the equations) "
+                "grows, the weight of the photo, and the painting fades. From top to bottom more "
+                "layers are compared with the painting, and more of its marks come in, larger "
+                "ones most of all with the second row."
             ),
             Sentence("Gatys et al. 2015, figure 3"),
         ),
@@ -222,12 +225,15 @@ PANELS: dict[str, Panel] = {
             Sentence("Step by step: three ways down"),
             Sentence(
                 "All three begin with the same grey canvas, and each step changes every pixel a "
-                "little in the direction that makes the loss smaller, its gradient. Gradient "
-                "descent, the course paper's, goes the same way at a fixed rate; Adam gives each "
-                "pixel a rate of its own. L-BFGS also learns from the steps before how the slope "
-                "changes, and needs the fewest."
+                "little, as the gradient says, so that the loss goes down. Gradient descent, as "
+                "in the course paper, does so at one fixed rate; Adam gives each pixel a rate of "
+                "its own. L-BFGS learns from its last steps how far and which way to go, and "
+                "needs the fewest."
             ),
-            Sentence("The course paper; Kingma and Ba 2015; Liu and Nocedal 1989"),
+            Sentence(
+                "B. Caruntu, Neural Style Transfer (the course paper); Kingma and Ba 2015; "
+                "Liu and Nocedal 1989"
+            ),
         ),
         (
             _optimized("gradient_descent", Sentence("Gradient descent")),

@@ -17,7 +17,7 @@ import numpy as np
 from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain import losses, maps
-from nst_core.explain.explore import channel_name, description
+from nst_core.explain.explore import SOURCE, channel_name, description
 from nst_core.explain.losses import BLOCKS, blocks_up_to
 from nst_core.explain.panels import PANELS, SIZE, Panel, paint
 from nst_core.explain.parts import (
@@ -233,9 +233,7 @@ TOPICS: dict[str, Topic] = {
                 "looks at a larger part of the photo, on a coarser grid. The first look for edges "
                 "and colours, the next for textures, the last for parts of things."
             ),
-            Sentence(
-                "Course paper, figures 7 to 10; Simonyan and Zisserman 2015; Zeiler and Fergus 2014"
-            ),
+            SOURCE,
         ),
         _network,
     ),
@@ -246,11 +244,11 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("The losses as they fall"),
             Sentence(
-                "A loss says how far the picture is from what is asked for; from a grey canvas a "
-                "run makes the sum of all, the grey curve, as small as it can. A part may rise for "
-                "a while, as smoothness must when strokes come in; from one grid line to the next "
-                "it is ten times as much. The table has every layer's part before it is weighted, "
-                "also of those whose content does not count."
+                "A loss says how far the picture is from what is asked for, and a run makes the "
+                "sum of all, the grey curve, as small as it can; from one grid line to the next "
+                "it is ten times as much. A part may rise, as smoothness must when strokes come "
+                "to a grey canvas. The table has what every layer finds, before it is weighted: "
+                "content counts in block4 alone, and may rise elsewhere."
             ),
             Sentence("Gatys et al. 2015, eq. 1 to 7"),
         ),
@@ -260,10 +258,11 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("Where the picture wants to change"),
             Sentence(
-                "On the left the photo, blurred; beside it what each part of the loss would change "
-                "there, lighter or darker, and grey where nothing. Content asks for the photo's "
-                "outlines, style for the painting's marks, smoothness for softer edges. A step "
-                "follows their sum, the gradient."
+                "The gradient of a loss says for every pixel how a change would lower it: beside "
+                "the blurred photo what each part asks for there, lighter, darker or in another "
+                "colour, and grey where nothing. Content asks for the photo's outlines, style for "
+                "the painting's marks, smoothness for softer edges. A step goes the way that all "
+                "ask for together, in which the strongest shows most."
             ),
             Sentence("Gatys et al. 2015, eq. 2 and 6"),
         ),
