@@ -78,6 +78,10 @@ SCRIPTS = "() => {{ {} }}".format(
 )
 
 
+# What the browser runs before Gradio builds the page.
+HEAD = f"<script>{(PARTS / 'storage.js').read_text(encoding='utf-8')}</script>"
+
+
 def launch_options() -> dict[str, Any]:
     """How the page is served, here and in the tests; Gradio adds to it, so it is made anew."""
     return copy.deepcopy(serving.OPTIONS) | {
@@ -87,6 +91,7 @@ def launch_options() -> dict[str, Any]:
         + _named_sources()
         + STYLE,
         "js": SCRIPTS,
+        "head": HEAD,
     }
 
 
