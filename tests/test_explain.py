@@ -16,13 +16,14 @@ from PIL import Image
 
 from nst_core import ImageError, Settings, SettingsError, StopToken
 from nst_core.cli.main import main
-from nst_core.engine.engine import Engine
+from nst_core.engine.engine import KEPT_STEPS, Engine
 from nst_core.engine.job import load_job
 from nst_core.engine.objective import Objective
 from nst_core.explain import explore, losses, maps, markup, panels, parts, report, sections
 from nst_core.networks.extractor import Extractor
 from nst_core.pictures import images
 from nst_core.pictures.regions import as_styles
+from nst_core.presets import PRESETS
 from nst_core.sentence import Sentence
 
 PHOTO, PAINTING = example("content/castle"), example("style/great-wave")
@@ -448,3 +449,11 @@ def test_a_stopped_report_leaves_nothing(tmp_path):
     stop = StopToken()
     assert report.write(PHOTO, PAINTING, tmp_path, stop, lambda _title: stop.stop()) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_what_panels_and_presets_compile_is_kept():
+    """Or each would take away what another one has compiled."""
+    painted = [cell.settings for panel in panels.PANELS.values() for cell in panel.cells]
+    painted += [preset.settings for preset in PRESETS.values()]
+    steps = {(Objective.of(one), one.precision, one.lbfgs_memory) for one in painted}
+    assert 16 < len(steps) <= KEPT_STEPS

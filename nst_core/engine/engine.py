@@ -279,7 +279,12 @@ class PhotoFeatures:
         self._stop.check()
 
 
-@functools.lru_cache(maxsize=16)
+# Compiled steps that are kept. All panels of "How it works" take 23 of them, and one takes up to
+# 36 MB: with 16, each panel took away what another had compiled, and took twice as long.
+KEPT_STEPS = 32
+
+
+@functools.lru_cache(KEPT_STEPS)
 def compiled_step(
     objective: Objective, precision: str, lbfgs_memory: str, regions: int, side: int | None
 ) -> CompiledStep:
