@@ -279,8 +279,9 @@ class PhotoFeatures:
         self._stop.check()
 
 
-# Compiled steps that are kept. All panels of "How it works" take 23 of them, and one takes up to
-# 36 MB: with 16, each panel took away what another had compiled, and took twice as long.
+# Compiled steps that are kept. All panels of "How it works" take 23 of them: with 16, each panel
+# took away what another had compiled, and textures took twice as long. Those of the textures added
+# 36 MB each, on average, to the process.
 KEPT_STEPS = 32
 
 
