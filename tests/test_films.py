@@ -27,11 +27,11 @@ CHEAP = Settings(size=96, steps=4, subject=False)
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, castle_512):
-    """30 frames of two shots, 2.5 s, with sound."""
+    """30 frames of two shots, 1 s, with sound."""
     moved = clips.moving(castle_512[100:], 20, (96, 64))
     shot = clips.moving(castle_512[:, ::-1], 10, (96, 64), right=1)
     folder = tmp_path_factory.mktemp("clip")
-    return clips.write(folder / "clip.mp4", [*moved, *shot], sound="aac")
+    return clips.write(folder / "clip.mp4", [*moved, *shot], rate=30, sound="aac")
 
 
 def film(clip, output, quality="quick", settings=CHEAP, **options) -> Film:
@@ -187,7 +187,7 @@ def test_stop_ends_the_work_within_a_step_and_leaves_a_film(steps, clip, tmp_pat
     assert list(run) == []
     assert len(steps.done) == done
     assert len(clips.read(tmp_path / "out.mp4")) == len(shown)
-    assert clips.sound(tmp_path / "out.mp4")[1] == pytest.approx(2 / 12, abs=0.05)
+    assert clips.sound(tmp_path / "out.mp4")[1] == pytest.approx(2 / 30, abs=0.03)
 
 
 def test_stop_during_a_step(steps, clip, tmp_path):

@@ -30,8 +30,8 @@ def seconds(clip, settings=SETTINGS, quality="quick") -> float:
 def test_key_frames_count_with_their_steps_after_the_first(clip):
     first = seconds(replace(clip, seconds=1 / 12))
     assert 0 < first <= 20
-    for quality, keys in (("quick", 2), ("full", 12)):
-        expected = keys * (1.25 * QUALITIES[quality].steps + 5)
+    for quality, keys in (("quick", 6), ("full", 12)):
+        expected = keys * (QUALITIES[quality].steps + 2) * (0.77 + 18_000 / (96 * 64))
         assert seconds(clip, quality=quality) - first == pytest.approx(expected)
 
 
@@ -51,7 +51,7 @@ def test_what_was_compiled_is_not_compiled_again(clip, monkeypatch, warm, compil
     monkeypatch.setattr(forecast, "trial_seconds", lambda: 1.0)
     monkeypatch.setattr(forecast, "FRAME_TRIALS", 0)
     after = forecast.expected_seconds(clip, SETTINGS, QUALITIES["quick"])
-    assert after - before == pytest.approx(100 * compiled)
+    assert after - before == pytest.approx(180 * compiled)
 
 
 def test_the_trial_measures_this_machine():

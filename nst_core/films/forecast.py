@@ -23,9 +23,10 @@ from nst_core.films.motion import motions, warped_sharply
 from nst_core.films.painter import FILM_SIZE, Quality
 from nst_core.settings import Settings
 
-# Measured at 384 px, with steps at the pace of pictures as the unit: a step of a frame that is held
-# to another, and its targets, first losses and palette, which come to so many steps.
-HELD_STEP, BEGINNING = 1.25, 5.0
+# Measured at 192 to 384 px, at the pace of pictures: a step of a frame that is held to another takes
+# that of so much of its pixels and of so many pixels more, and its targets, first losses and palette
+# come to so many steps.
+HELD_PIXELS, HELD_STEP, BEGINNING = 0.77, 18_000, 2
 
 # A frame is moved, filled, calmed, shown and written in so many times what the trial takes for its
 # pixels.
@@ -33,7 +34,7 @@ FRAME_TRIALS = 2.2
 
 # A step is compiled in the time of so many trials; of a process that has painted nothing yet there
 # are three: of the smaller scales, of the result's, and of frames that are held to others.
-COMPILING_TRIALS, COMPILED_COLD, COMPILED_WARM = 100, 3, 1
+COMPILING_TRIALS, COMPILED_COLD, COMPILED_WARM = 180, 3, 1
 
 TRIAL_HEIGHT, TRIAL_WIDTH, TRIAL_RUNS = 128, 192, 5
 
@@ -49,7 +50,7 @@ def expected_seconds(clip: Clip, settings: Settings, quality: Quality) -> float 
     frames = max(1, round(clip.seconds * clip.rate))
     keys = math.ceil((frames - 1) / quality.stride(clip))
     alone = sum(scale.pixels * scale.steps for scale in first)
-    held = keys * (HELD_STEP * quality.steps + BEGINNING) * width * height
+    held = keys * (quality.steps + BEGINNING) * (HELD_PIXELS * width * height + HELD_STEP)
     seconds = expected_pace(objective, precision) * (alone + held)
     trials = FRAME_TRIALS * frames * width * height / (TRIAL_WIDTH * TRIAL_HEIGHT)
     trials += COMPILING_TRIALS * (COMPILED_WARM if is_warm() else COMPILED_COLD)

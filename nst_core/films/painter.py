@@ -65,7 +65,7 @@ class Quality:
 
 QUICK = "quick"  # unless another one is asked for
 QUALITIES: dict[str, Quality] = {
-    QUICK: Quality("Quick", "key frames are painted, those between are drawn along", 0.5, 8),
+    QUICK: Quality("Quick", "key frames are painted, those between are drawn along", 0.15, 8),
     "full": Quality("Full", "every frame is painted", 0.0, 10),
 }
 
