@@ -247,7 +247,9 @@ def test_layer_losses_are_the_papers(photo, rng):
     painting = images.load(PAINTING, 80).rgb
     canvas = rng.random(photo.shape, dtype=np.float32)
     layers = ("block1_conv1", "block2_conv1")
-    found = losses.layer_losses(canvas, photo, painting, layers)
+    found = losses.layer_losses(canvas, photo, painting, layers[:1], layers[1:])
+    assert (set(found.content), set(found.style)) == ({"block1_conv1"}, {"block2_conv1"})
+    found = losses.layer_losses(canvas, photo, painting, layers, layers)
     for layer in layers:
         own, kept, painted = (
             Extractor((layer,))(one)[layer].numpy().reshape(-1, {"1": 64, "2": 128}[layer[5]])

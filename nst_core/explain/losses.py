@@ -74,28 +74,32 @@ EQUATIONS = (
 
 @dataclass(frozen=True)
 class LayerLosses:
-    """Each layer's part, unweighted: layer -> L_content and E_l of eq. 1 and 4."""
+    """Each layer's part, unweighted: layer -> L_content of eq. 1, and E_l of eq. 4."""
 
     content: dict[str, float]
     style: dict[str, float]
 
 
 def layer_losses(
-    picture: np.ndarray, photo: np.ndarray, painting: np.ndarray, layers: tuple[str, ...]
+    picture: np.ndarray,
+    photo: np.ndarray,
+    painting: np.ndarray,
+    content_layers: tuple[str, ...],
+    style_layers: tuple[str, ...],
 ) -> LayerLosses:
-    """How far a picture is from a photo and a painting at each layer.
+    """How far a picture is from a photo at some layers, and from a painting at others.
 
     Args:
         picture, photo, painting: float32 RGB [1, H, W, 3] in [0, 1], the first two of one size.
     """
-    extractor = Extractor(layers)
+    extractor = Extractor(tuple(dict.fromkeys([*content_layers, *style_layers])))
     with device.LOCK:
         own, kept, painted = map(extractor, (picture, photo, painting))
     return LayerLosses(
-        {name: float(content_loss(own[name], kept[name])) for name in layers},
+        {name: float(content_loss(own[name], kept[name])) for name in content_layers},
         {
             name: float(layer_loss(gram_matrix(own[name]), gram_matrix(painted[name])))
-            for name in layers
+            for name in style_layers
         },
     )
 

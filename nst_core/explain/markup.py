@@ -38,9 +38,10 @@ BARS = Sentence(
     "A bar for each layer: the taller, the finer its grid; the wider, the more channels."
 )
 SYMBOLS = Sentence(
-    "F is what a layer finds in the picture, P in the photo; G and A are the Gram matrices of "
-    "picture and painting; N counts a layer's channels, M its places; x are the pixels, and "
-    "α, β and γ weigh the parts."
+    "F is what a layer l finds in the picture, channel by channel and place by place, P the same "
+    "in the photo; G and A are the Gram matrices of picture and painting, a row i and a column j "
+    "for each two channels, summed over the places k. N counts a layer's channels, M its places, "
+    "and w says how much the layer weighs; x are the pixels, and α, β and γ weigh the parts."
 )
 # What stands at a picture that one points at, and at what is seen there; and at a slider.
 POINTED = Sentence("Click a place"), Sentence("What one position sees there")
@@ -56,7 +57,7 @@ STYLE = """
 .explained .grid img{width:100%;display:block;margin:0}
 .explained .coarse img{image-rendering:pixelated;aspect-ratio:1;object-fit:contain}
 .explained figcaption,.explained .source{font-size:.85rem;opacity:.85}
-.explained figcaption{hyphens:auto;overflow-wrap:anywhere}
+.explained figcaption{hyphens:auto;overflow-wrap:anywhere;text-wrap:balance}
 .explained .coarse button img{aspect-ratio:auto}
 .explained button{display:block;width:100%;padding:0;border:0;background:none;cursor:pointer;
 box-shadow:none}
@@ -241,7 +242,7 @@ def _plot(terms: dict[str, list[float]], say: Say) -> str:
     for decade in range(int(np.ceil(bottom)), int(np.floor(top)) + 1):
         y = height(decade)
         lines.append(f"<line x1='0' x2='600' y1='{y:.1f}' y2='{y:.1f}'/>")
-        lines.append(f"<text x='2' y='{y - 3:.1f}'>1e{decade}</text>")
+        lines.append(f"<text x='-4' y='{y + 3:.1f}' text-anchor='end'>1e{decade}</text>")
     for term, curve in terms.items():
         points = " ".join(
             f"{600 * step / max(len(curve) - 1, 1):.1f},{height(np.log10(max(value, 1e-30))):.1f}"
@@ -251,7 +252,7 @@ def _plot(terms: dict[str, list[float]], say: Say) -> str:
     lines += _axis(max(map(len, terms.values())) - 1, say)
     described = html.escape(say(PLOTTED), quote=True)
     return (
-        f"<svg class=plot role=img aria-label='{described}' viewBox='-4 -4 616 236'>"
+        f"<svg class=plot role=img aria-label='{described}' viewBox='-32 -8 640 240'>"
         f"{''.join(lines)}</svg>"
     )
 

@@ -178,9 +178,9 @@ PANELS: dict[str, Panel] = {
             Sentence(
                 "Each picture began as noise and was changed until one layer found the same in it "
                 "as in the photo. Early layers lose almost nothing; deep ones, to the right, "
-                "forget exact colours and edges, but know what is where, and block5 has forgotten "
-                "nearly all. So content is compared in block4: it keeps the things and leaves "
-                "room for the painting."
+                "forget exact colours and edges, but know what is where, and block5 keeps no more "
+                "than its rough shapes. So content is compared in block4: it keeps the things and "
+                "leaves room for the painting."
             ),
             Sentence("Gatys et al. 2015, figure 1, lower row"),
         ),
@@ -195,8 +195,9 @@ PANELS: dict[str, Panel] = {
                 "the painting's: tables of how often any two channels find something at the same "
                 "place, say blue and a curved line. Where that was is not in them, so the "
                 "painting's marks come without its things, and larger ones with more layers. In "
-                "the lower row features are matched instead, so that each place is like some "
-                "place of the painting; block5 would add nothing there and is left out."
+                "the lower row each place was made like the place of the painting that is most "
+                "similar to it instead, which is what matched features are; block5 is left out "
+                "there, as the picture stays the same with it."
             ),
             Sentence("Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022"),
         ),
@@ -212,8 +213,9 @@ PANELS: dict[str, Panel] = {
             Sentence(
                 "Each picture began as the photo. From left to right alpha (α in the equations) "
                 "grows, the weight of the photo, and the painting fades. From top to bottom more "
-                "layers are compared with the painting, and more of its marks come in, larger "
-                "ones most of all with the second row."
+                "layers are compared with the painting: block 1 alone brings little more than its "
+                "colours, so there alpha hardly matters, and its marks come in with the second "
+                "row."
             ),
             Sentence("Gatys et al. 2015, figure 3"),
         ),

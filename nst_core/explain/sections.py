@@ -18,7 +18,7 @@ from nst_core.engine.easel import stream
 from nst_core.engine.frame import Frame
 from nst_core.explain import losses, maps
 from nst_core.explain.explore import SOURCE, channel_name, description
-from nst_core.explain.losses import BLOCKS, blocks_up_to
+from nst_core.explain.losses import BLOCKS
 from nst_core.explain.panels import PANELS, SIZE, Panel, paint
 from nst_core.explain.parts import (
     Curves,
@@ -32,6 +32,7 @@ from nst_core.explain.parts import (
     Table,
     Words,
 )
+from nst_core.losses import completed
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.pictures.pyramid import resize
@@ -45,8 +46,8 @@ WISHES = 5  # pictures of gradients: the canvas, three terms and their sum
 BLUR = 4  # px
 
 # The run whose losses are shown: the paper's terms from its blank canvas.
-EXPLAINED = Settings(
-    style_loss="gram", size=SIZE, init="grey", steps=60, frame_interval=0.0, subject=False
+EXPLAINED = completed(
+    Settings(style_loss="gram", size=SIZE, init="grey", steps=60, frame_interval=0.0, subject=False)
 )
 
 
@@ -166,30 +167,37 @@ def _falling(frames: Sequence[Frame]) -> Parts:
 def _layer_table(
     first: np.ndarray, last: np.ndarray, photo: np.ndarray, painting: np.ndarray
 ) -> Table:
-    layers = blocks_up_to(BLOCKS[-1])
+    """What is left of each loss that is compared, layer by layer."""
+    content, styles = (EXPLAINED.content_layer,), tuple(dict(EXPLAINED.style_layers or ()))
     start, end = (
-        losses.layer_losses(picture[np.newaxis].astype(np.float32) / 255, photo, painting, layers)
+        losses.layer_losses(
+            picture[np.newaxis].astype(np.float32) / 255, photo, painting, content, styles
+        )
         for picture in (first, last)
+    )
+    terms = (
+        (Sentence("content"), start.content, end.content),
+        (Sentence("style"), start.style, end.style),
     )
     return Table(
         (
             Sentence("layer"),
-            Sentence("content, start"),
-            Sentence("content, end"),
-            Sentence("style, start"),
-            Sentence("style, end"),
+            Sentence("compared for"),
+            Sentence("start"),
+            Sentence("end"),
+            Sentence("left"),
         ),
         tuple(
-            (
-                layer,
-                *(
-                    f"{part[layer]:.3g}"
-                    for part in (start.content, end.content, start.style, end.style)
-                ),
-            )
-            for layer in layers
+            (layer, term, *_left(before, after[layer]))
+            for term, begun, after in terms
+            for layer, before in begun.items()
         ),
     )
+
+
+def _left(before: float, after: float) -> tuple[str, str, str]:
+    share = f"{after / before:.0%}" if before else ""  # a grey photo begins with no loss
+    return f"{before:.3g}", f"{after:.3g}", share
 
 
 def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
@@ -247,8 +255,8 @@ TOPICS: dict[str, Topic] = {
                 "A loss says how far the picture is from what is asked for, and a run makes the "
                 "sum of all, the grey curve, as small as it can; from one grid line to the next "
                 "it is ten times as much. A part may rise, as smoothness must when strokes come "
-                "to a grey canvas. The table has what every layer finds, before it is weighted: "
-                "content counts in block4 alone, and may rise elsewhere."
+                "to a grey canvas. The table has each layer that is compared, before it is "
+                "weighted, and what of its loss is left at the end."
             ),
             Sentence("Gatys et al. 2015, eq. 1 to 7"),
         ),
@@ -260,7 +268,8 @@ TOPICS: dict[str, Topic] = {
             Sentence(
                 "The gradient of a loss says for every pixel how a change would lower it: beside "
                 "the blurred photo what each part asks for there, lighter, darker or in another "
-                "colour, and grey where nothing. Content asks for the photo's outlines, style for "
+                "colour, and grey where nothing. Content asks for most where outlines were lost, "
+                "in a grain, as its deep layer tells roughly where they belong; style asks for "
                 "the painting's marks, smoothness for softer edges. A step goes the way that all "
                 "ask for together, in which the strongest shows most."
             ),

@@ -23,9 +23,9 @@ from nst_core.films.motion import motions, warped_sharply
 from nst_core.films.painter import FILM_SIZE, Quality
 from nst_core.settings import Settings
 
-# Measured at 192 to 384 px, at the pace of pictures: a step of a frame that is held to another takes
-# that of so much of its pixels and of so many pixels more, and its targets, first losses and palette
-# come to so many steps.
+# Measured at 192 to 384 px, at the pace of pictures: a step of a frame that is held to another
+# takes the time of so much of its pixels and of so many pixels more, and its targets, first losses
+# and palette come to so many steps.
 HELD_PIXELS, HELD_STEP, BEGINNING = 0.77, 18_000, 2
 
 # A frame is moved, filled, calmed, shown and written in so many times what the trial takes for its
