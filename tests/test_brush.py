@@ -7,7 +7,7 @@ import pytest
 
 from nst_core import Easel, Settings, StopToken
 from nst_core.engine.job import Follows
-from nst_core.films.brush import ALLOWED, Brush, around, change, soft, to_levels
+from nst_core.films.brush import ALLOWED, Brush, Side, around, change, soft, to_levels
 from nst_core.films.motion import Motion, still, warped
 from nst_core.pictures.regions import as_styles
 from nst_core.stop import StoppedError
@@ -54,7 +54,7 @@ def test_what_comes_to_be_seen_is_filled_in_the_colours_around(steps, brush, cas
     known = half(castle)
     before = np.full(castle.shape, [200, 100, 50], np.float32)
     motion = Motion(still(*castle.shape[:2]).flow, known)
-    drawn = brush.between(castle, [(before, motion, 1.0)])
+    drawn = brush.between(castle, [Side(castle[:, ::-1], before, motion, 1.0)])
     np.testing.assert_allclose(drawn[:, :44], before[:, :44], atol=1)
     seam = drawn[:, 49:53].mean(axis=(0, 1))
     np.testing.assert_allclose(seam, [200, 100, 50], atol=25)
@@ -63,8 +63,25 @@ def test_what_comes_to_be_seen_is_filled_in_the_colours_around(steps, brush, cas
 def test_between_two_key_frames_both_count_by_how_near_they_are(brush, castle):
     one, other = (np.full(castle.shape, level, np.float32) for level in (40, 80))
     here = still(*castle.shape[:2])
-    drawn = brush.between(castle, [(one, here, 0.75), (other, here, 0.25)])
-    np.testing.assert_allclose(drawn, 50, atol=1e-3)
+    sides = [Side(castle, one, here, 0.75), Side(castle, other, here, 0.25)]
+    np.testing.assert_allclose(brush.between(castle, sides), 50, atol=1e-3)
+
+
+def test_a_doubted_motion_counts_where_it_leads_to_what_looks_the_same(brush, castle):
+    """In a face that talks no motion is certain, but most lead to the same thing."""
+    here = still(*castle.shape[:2])
+    doubted = here._replace(known=np.zeros_like(here.known))
+    other = castle.copy()
+    other[:, 48:] = 255 - other[:, 48:]
+    away = np.square(castle.astype(float) - other).mean(axis=-1)
+    wanted, certain = (np.full(castle.shape, level, np.float32) for level in (80, 122))
+    side = Side(other, wanted, doubted, 1.0)
+    np.testing.assert_allclose(side.trust(castle), 0.05 * np.exp(away / -128), atol=1e-6)
+    drawn = brush.between(castle, [side])
+    np.testing.assert_allclose(drawn[:, :46], 80, atol=1e-3)
+    drawn = brush.between(castle, [side, Side(castle, certain, here, 1.0)])
+    np.testing.assert_allclose(drawn[:, :48], 120, atol=1e-3)
+    np.testing.assert_allclose(drawn[away > 2000], 122, atol=1e-3)
 
 
 def test_a_frame_may_change_no_more_than_the_clip(brush, castle, look, rng):

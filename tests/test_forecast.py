@@ -30,7 +30,7 @@ def seconds(clip, settings=SETTINGS, quality="quick") -> float:
 def test_key_frames_count_with_their_steps_after_the_first(clip):
     first = seconds(replace(clip, seconds=1 / 12))
     assert 0 < first <= 20
-    for quality, keys in (("quick", 6), ("full", 12)):
+    for quality, keys in (("quick", 4), ("full", 12)):
         expected = keys * (QUALITIES[quality].steps + 2) * (0.77 + 18_000 / (96 * 64))
         assert seconds(clip, quality=quality) - first == pytest.approx(expected)
 

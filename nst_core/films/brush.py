@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,8 +48,27 @@ SEAM, AROUND = 0.004, 0.06
 # around that is asked, in shares of the long side.
 ALLOWED, NEAR = 0.4, 0.02
 
+# What a flow counts that is not to be trusted, but leads to what looks the same in the clip; and
+# the standard deviation of what may differ there, in levels of 0 to 255.
+DOUBTED, ALIKE = 0.05, 8.0
+
 LEAST_WEIGHT = 1e-3  # of a picture that is blurred by its mask
 LEAST_CHANGE = 1e-12  # of levels of 0 to 1, squared: nothing
+
+
+class Side(NamedTuple):
+    """A frame that is painted, from which another one is drawn along."""
+
+    frame: np.ndarray
+    picture: np.ndarray  # raw
+    motion: Motion  # from the other one to this
+    share: float  # how much it counts
+
+    def trust(self, other: np.ndarray) -> np.ndarray:
+        """How well it is known where each place of the other frame is here, float32 [H, W]."""
+        away = np.square(warped(self.frame, self.motion.flow).astype(np.float32) - other)
+        alike = np.exp(away.mean(axis=-1) / (-2 * ALIKE**2))
+        return np.maximum(soft(self.motion.known), DOUBTED * alike)
 
 
 class Brush:
@@ -103,18 +123,13 @@ class Brush:
         easel = self._easel(frame, replace(look, before=held), canvas=start, plan=self._next_plan)
         return _painted(easel, stop)
 
-    def between(
-        self, frame: np.ndarray, sides: Sequence[tuple[np.ndarray, Motion, float]]
-    ) -> np.ndarray:
-        """A frame between others that are painted, drawn along from them, raw.
-
-        Args:
-            sides: of each the picture, the motion from the frame to it, and how much it counts.
-        """
+    def between(self, frame: np.ndarray, sides: Sequence[Side]) -> np.ndarray:
+        """A frame between others that are painted, drawn along from them, raw."""
         total, weights = np.zeros(frame.shape, np.float32), np.zeros(frame.shape[:2], np.float32)
-        for picture, motion, share in sides:
-            weight = share * soft(motion.known)
-            total += weight[..., np.newaxis] * warped_sharply(picture, motion.flow).clip(0, 255)
+        for side in sides:
+            weight = side.share * side.trust(frame)
+            moved = warped_sharply(side.picture, side.motion.flow).clip(0, 255)
+            total += weight[..., np.newaxis] * moved
             weights += weight
         mixed = total / np.maximum(weights, LEAST_WEIGHT)[..., np.newaxis]
         return self._filled(mixed, weights > LEAST_WEIGHT, frame)

@@ -26,7 +26,7 @@ from nst_core import recipe
 from nst_core.engine.easel import Easel
 from nst_core.engine.job import Follows
 from nst_core.errors import SettingsError
-from nst_core.films.brush import Brush, to_levels
+from nst_core.films.brush import Brush, Side, to_levels
 from nst_core.films.clip import LIMITS, Clip, ClipFrame, ClipSource, Limits, probe
 from nst_core.films.cuts import Footage, Shot, look_through
 from nst_core.films.folder import Folder
@@ -65,7 +65,7 @@ class Quality:
 
 QUICK = "quick"  # unless another one is asked for
 QUALITIES: dict[str, Quality] = {
-    QUICK: Quality("Quick", "key frames are painted, those between are drawn along", 0.15, 8),
+    QUICK: Quality("Quick", "key frames are painted, those between are drawn along", 0.25, 8),
     "full": Quality("Full", "every frame is painted", 0.0, 10),
 }
 
@@ -285,14 +285,14 @@ class Stretch:
 
     def sides(
         self, index: int, earlier: np.ndarray, later: np.ndarray, before: np.ndarray
-    ) -> list[tuple[np.ndarray, Motion, float]]:
+    ) -> list[Side]:
         """What a frame between is drawn along from: both key frames and, where neither tells, the
         frame before."""
-        share = index / (len(self.frames) - 1)
+        share, frames = index / (len(self.frames) - 1), [one.pixels for one in self.frames]
         return [
-            (earlier, self.back[index], 1 - share),
-            (later, self.ahead[index], share),
-            (before, self.links[index - 1], CARRIED),
+            Side(frames[0], earlier, self.back[index], 1 - share),
+            Side(frames[-1], later, self.ahead[index], share),
+            Side(frames[index - 1], before, self.links[index - 1], CARRIED),
         ]
 
 
