@@ -196,6 +196,7 @@ def _layer_table(
 
 
 def _left(before: float, after: float) -> tuple[str, str, str]:
+    """A loss at the start and at the end, and what is left of it, as they are shown."""
     share = f"{after / before:.0%}" if before else ""  # a grey photo begins with no loss
     return f"{before:.3g}", f"{after:.3g}", share
 

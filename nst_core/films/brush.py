@@ -10,8 +10,9 @@ Frames are uint8 RGB [H, W, 3]. A picture is "raw", float32 [H, W, 3] in levels 
 last step left it, before its colours are brought to the paintings'.
 
 So there are two pictures of a frame. What is wanted of it is painted, or drawn along from key
-frames, which start from each other and stay sharp. What is shown is the one shown before, warped,
-and as far towards the wanted as may change.
+frames, which start from each other and stay sharp; a motion that is not certain counts a little
+there, where the clip looks the same at both its ends. What is shown is the one shown before,
+warped, and as far towards the wanted as may change.
 """
 
 from __future__ import annotations
