@@ -16,7 +16,7 @@ from conftest import example
 from nst_core import Film, FilmError, Settings, SettingsError, StopToken, recipe
 from nst_core.cli.main import main
 from nst_core.films import painter
-from nst_core.films.clip import probe
+from nst_core.films.clip import ClipFrame, probe
 from nst_core.films.cuts import Footage, Shot, look_through
 from nst_core.films.folder import Folder, holds, is_whole
 from nst_core.films.reel import Reel
@@ -176,6 +176,18 @@ def test_a_kill_at_any_moment_leaves_what_is_gone_on_with_to_the_same_film(
     list(film(clip, output, quality).paint())
     assert output.read_bytes() == whole
     assert is_whole(output)
+
+
+def test_key_frames_are_found_again_in_each_other_where_the_chain_between_breaks(castle_512):
+    frames = list(clips.moving(castle_512, 5, (96, 64), right=2))
+    dark = [
+        np.zeros_like(frames[0]) if number == 2 else frame for number, frame in enumerate(frames)
+    ]
+    stretch = painter.Stretch.of([ClipFrame(n, n, pixels) for n, pixels in enumerate(dark)])
+    whole = stretch.whole()
+    assert stretch.back[-1].known.mean() < 0.1  # over a frame that shows nothing
+    assert whole.known.mean() > 0.6
+    np.testing.assert_allclose(np.median(whole.flow[whole.known], axis=0), [8, 0], atol=0.3)
 
 
 def test_stop_ends_the_work_within_a_step_and_leaves_a_film(steps, clip, tmp_path):

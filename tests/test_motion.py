@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from nst_core.films import motion
-from nst_core.films.motion import Motion, composed, is_known, motions, warped, warped_sharply
+from nst_core.films.motion import (
+    Motion,
+    completed,
+    composed,
+    is_known,
+    motions,
+    warped,
+    warped_sharply,
+)
 
 
 def constant(right: float, down: float, height: int = 8, width: int = 10) -> np.ndarray:
@@ -106,3 +114,14 @@ def test_motions_in_a_row_add_up(rng):
     assert both.known[3, 4]
     assert not both.known[:, -3:].any()
     assert not both.known[-1].any()
+
+
+def test_what_is_not_known_of_a_motion_is_taken_from_another_one():
+    known = np.zeros([8, 10], bool)
+    known[2:5, 3:7] = True
+    other = np.zeros([8, 10], bool)
+    other[4:, :] = True
+    both = completed(Motion(constant(2, 1), known), Motion(constant(-3, 0), other))
+    np.testing.assert_array_equal(both.known, known | other)
+    np.testing.assert_array_equal(both.flow[known], constant(2, 1)[known])
+    np.testing.assert_array_equal(both.flow[~known], constant(-3, 0)[~known])

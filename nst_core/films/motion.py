@@ -151,5 +151,11 @@ def composed(first: Motion, then: Motion) -> Motion:
     return Motion(flow, first.known & seen & is_inside(flow))
 
 
+def completed(motion: Motion, other: Motion) -> Motion:
+    """A motion, and another one to the same frame where the first is not known."""
+    flow = np.where(motion.known[..., np.newaxis], motion.flow, other.flow)
+    return Motion(flow, motion.known | other.known)
+
+
 def _square(vectors: np.ndarray) -> np.ndarray:
     return np.square(vectors).sum(axis=-1)

@@ -30,7 +30,7 @@ from nst_core.films.brush import Brush, Side, to_levels
 from nst_core.films.clip import LIMITS, Clip, ClipFrame, ClipSource, Limits, probe
 from nst_core.films.cuts import Footage, Shot, look_through
 from nst_core.films.folder import Folder
-from nst_core.films.motion import Motion, composed, motions, still
+from nst_core.films.motion import Motion, completed, composed, motions, still
 from nst_core.films.reel import Reel, check_ending
 from nst_core.pictures.regions import StyleSource, as_styles
 from nst_core.settings import SPECS, Settings, one_of, unwanted
@@ -200,10 +200,9 @@ class Film:
         for key, following in itertools.pairwise(keys):
             folder.drop(WANTED, before=key)
             stretch = Stretch.of([last, *itertools.islice(frames, following - key)])
-            earlier, last = wanted, stretch.frames[-1]
-            first, path = stretch.frames[0], stretch.back[-1]
+            earlier, first, last = wanted, stretch.frames[0], stretch.frames[-1]
             onward = functools.partial(
-                brush.onward, last.pixels, first.pixels, earlier, path, look, stop
+                brush.onward, last.pixels, first.pixels, earlier, stretch.whole(), look, stop
             )
             wanted = self._wanted(last, onward)
             for index, frame in enumerate(stretch.frames):
@@ -282,6 +281,15 @@ class Stretch:
         links, ahead = [one for one, _ in found], [other for _, other in found]
         here = still(*frames[0].pixels.shape[:2])
         return cls(frames, links, _chained(links, here), _chained(ahead[::-1], here)[::-1])
+
+    def whole(self) -> Motion:
+        """From the last frame to the first: of the two themselves, and where that is not known,
+        over the frames between."""
+        chained = self.back[-1]
+        if len(self.links) == 1:
+            return chained
+        at_once, _ = motions(self.frames[-1].pixels, self.frames[0].pixels)
+        return completed(at_once, chained)
 
     def sides(
         self, index: int, earlier: np.ndarray, later: np.ndarray, before: np.ndarray
