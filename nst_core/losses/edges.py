@@ -70,7 +70,7 @@ AROUND = 6.0  # cells: the standard deviation of what counts as around an edge
 
 # What a flat place weighs, where ghosts of strokes would show, beside an edge that has the strength
 # of those around it.
-FLOOR = 0.3
+FLOOR = 0.45
 
 # The change over one sigma, of 0 to 1, that strokes have. A photo without edges, like fog, asks no
 # more of them than to be no steeper.
