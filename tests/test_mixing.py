@@ -89,16 +89,25 @@ def set_weight(page, number: int, value: str) -> None:
 
 
 def draw(page, name: str, field: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Choose a brush and draw a line, from and to shares of the board, until the field has it.
+    """Choose a brush and draw a line, from and to shares of the board, until all of it is there.
 
     The board may still be changing its brush: what is drawn on it then is lost.
     """
-    for _ in range(5):
-        choose_brush(page, name)
+    choose_brush(page, name)
+    canvas = page.locator("#board canvas").first
+    canvas.scroll_into_view_if_needed()
+    wait_until_still(page, canvas)
+    before = seen_on(canvas)
+
+    def is_drawn() -> bool:
         draw_line(page, start, end)
         settle(page)
-        if page.locator(f"#{field} img").count():
-            break
+        wait_until_still(page, canvas)
+        changed = np.abs(seen_on(canvas) - before).max(axis=-1) > 16
+        columns, rows = (shares_of(start, end) * changed.shape[1::-1]).astype(int).T
+        return bool(changed[rows, columns].all())
+
+    wait_for(page, is_drawn)
     expect(page.locator(f"#{field} img")).to_be_visible()
 
 
@@ -118,13 +127,23 @@ def draw_line(page, start: tuple[float, float], end: tuple[float, float]) -> Non
     canvas.scroll_into_view_if_needed()
     wait_until_still(page, canvas)
     box = canvas.bounding_box()
-    points = np.linspace(start, end, 12) * (box["width"], box["height"]) + (box["x"], box["y"])
+    points = shares_of(start, end) * (box["width"], box["height"]) + (box["x"], box["y"])
     page.mouse.move(*points[0])
     page.mouse.down()
     for point in points:
         page.mouse.move(*point)
         page.evaluate("() => new Promise(requestAnimationFrame)")  # the board draws once a frame
     page.mouse.up()
+
+
+def shares_of(start: tuple[float, float], end: tuple[float, float]) -> np.ndarray:
+    """The points of a line, in shares of the board's width and height."""
+    return np.linspace(start, end, 12)
+
+
+def seen_on(canvas) -> np.ndarray:
+    with Image.open(io.BytesIO(canvas.screenshot())) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
 
 
 def test_two_paintings_from_the_gallery_with_weights(mixer, tmp_path):
