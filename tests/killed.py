@@ -31,7 +31,8 @@ from fake_engine import Steps, install
 from PIL import Image
 from visits import CASTLE, WAVE, values_of
 
-from nst_core import Film, Settings
+from nst_core import Film, FilmError, Settings
+from nst_core.films.folder import is_whole
 from nst_core.many import batch
 from page import paint
 
@@ -40,8 +41,14 @@ CHEAP = Settings(style_loss="gram", size=96, steps=4, subject=False)
 
 
 def paint_film(folder: Path) -> None:
-    clip = folder.parent / "clip.mp4"
-    deque(Film(clip, WAVE, folder / "out.mp4", CHEAP, "quick").paint(), maxlen=0)
+    clip, output = folder.parent / "clip.mp4", folder / "out.mp4"
+    try:
+        film = Film(clip, WAVE, output, CHEAP, "quick")
+    except FilmError:
+        if not is_whole(output):  # one that was killed when all was done is refused: it is there
+            raise
+    else:
+        deque(film.paint(), maxlen=0)
 
 
 def paint_batch(folder: Path) -> None:
