@@ -93,7 +93,10 @@ transform:translateY(calc(-100% * min(var(--step),var(--pictures) - 1) / var(--p
 @media(max-width:600px){
 .explained .grid{grid-template-columns:repeat(var(--narrow,var(--columns)),minmax(0,1fr))}
 .explained table{font-size:.75rem}.explained :is(td,th){padding:.2rem .3rem}
-.explained .net{gap:4px}.explained .layers>*{width:22px}.explained .layers{gap:1px}}
+.explained .net{gap:4px}.explained .layers>*{width:22px}.explained .layers{gap:1px}
+.explained .plot{overflow:visible;margin-bottom:1rem}.explained .plot polyline{stroke-width:3}
+.explained .plot text{font-size:21px}.explained .axis text{transform:translateY(6px)}
+.explained .axis text:last-child{transform:translateY(17px)}}
 """
 
 
@@ -249,7 +252,7 @@ def _plot(terms: dict[str, list[float]], say: Say) -> str:
             for step, value in enumerate(curve)
         )
         lines.append(f"<polyline points='{points}' stroke='{COLOURS[term]}'/>")
-    lines += _axis(max(map(len, terms.values())) - 1, say)
+    lines.append(_axis(max(map(len, terms.values())) - 1, say))
     described = html.escape(say(PLOTTED), quote=True)
     return (
         f"<svg class=plot role=img aria-label='{described}' viewBox='-32 -8 640 240'>"
@@ -257,7 +260,7 @@ def _plot(terms: dict[str, list[float]], say: Say) -> str:
     )
 
 
-def _axis(last: int, say: Say) -> list[str]:
+def _axis(last: int, say: Say) -> str:
     """The steps below a plot, from 0 to the last one."""
     every = max(5 * round(last / 30), 1)
     numbers = [
@@ -265,7 +268,8 @@ def _axis(last: int, say: Say) -> list[str]:
         for step in range(0, last + 1, every)
     ]
     label = f"<text x='300' y='229' text-anchor='middle'>{_text(STEPPED[1], say)}</text>"
-    return ["<line x1='0' x2='600' y1='200' y2='200'/>", *numbers, label]
+    line = "<line x1='0' x2='600' y1='200' y2='200'/>"
+    return f"<g class=axis>{line}{''.join(numbers)}{label}</g>"
 
 
 def _table(table: Table, say: Say) -> str:
