@@ -184,10 +184,10 @@ def test_key_frames_are_found_again_in_each_other_where_the_chain_between_breaks
         np.zeros_like(frames[0]) if number == 2 else frame for number, frame in enumerate(frames)
     ]
     stretch = painter.Stretch.of([ClipFrame(n, n, pixels) for n, pixels in enumerate(dark)])
-    whole = stretch.whole()
+    found = stretch.last_to_first()
     assert stretch.back[-1].known.mean() < 0.1  # over a frame that shows nothing
-    assert whole.known.mean() > 0.6
-    np.testing.assert_allclose(np.median(whole.flow[whole.known], axis=0), [8, 0], atol=0.3)
+    assert found.known.mean() > 0.6
+    np.testing.assert_allclose(np.median(found.flow[found.known], axis=0), [8, 0], atol=0.3)
 
 
 def test_stop_ends_the_work_within_a_step_and_leaves_a_film(steps, clip, tmp_path):

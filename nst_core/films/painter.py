@@ -202,7 +202,13 @@ class Film:
             stretch = Stretch.of([last, *itertools.islice(frames, following - key)])
             earlier, first, last = wanted, stretch.frames[0], stretch.frames[-1]
             onward = functools.partial(
-                brush.onward, last.pixels, first.pixels, earlier, stretch.whole(), look, stop
+                brush.onward,
+                last.pixels,
+                first.pixels,
+                earlier,
+                stretch.last_to_first(),
+                look,
+                stop,
             )
             wanted = self._wanted(last, onward)
             for index, frame in enumerate(stretch.frames):
@@ -282,9 +288,9 @@ class Stretch:
         here = still(*frames[0].pixels.shape[:2])
         return cls(frames, links, _chained(links, here), _chained(ahead[::-1], here)[::-1])
 
-    def whole(self) -> Motion:
-        """From the last frame to the first: of the two themselves, and where that is not known,
-        over the frames between."""
+    def last_to_first(self) -> Motion:
+        """The motion from the last frame to the first: found on these two, and over the frames
+        between where that is not known."""
         chained = self.back[-1]
         if len(self.links) == 1:
             return chained
