@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -17,7 +18,7 @@ from nst_core.explain.explore import FIRST, Unit, explore
 from nst_core.explain.markup import section_html
 from nst_core.explain.panels import PANELS
 from nst_core.explain.parts import Grid, Paragraph, Part, Section
-from nst_core.explain.sections import TOPICS, grow
+from nst_core.explain.sections import TOPICS, grow, originals
 from nst_core.settings import one_of, unwanted
 from page import choose, controls, examples, journal, paint, studio, turns
 from page.choice import Choice
@@ -106,7 +107,17 @@ def _sections(
 ) -> Generator[Section, None, None]:
     if name == NETWORK:
         return explore(photo, unit, pictures_to_search(), stop)
-    return grow(name, photo, painting, stop)
+    return _from_originals(name, photo, painting, stop)
+
+
+def _from_originals(
+    name: str, photo: str, painting: str, stop: StopToken
+) -> Generator[Section, None, None]:
+    """A topic below the two pictures that it is made from."""
+    given = originals(photo, painting)
+    with contextlib.closing(grow(name, photo, painting, stop)) as growing:
+        for section in growing:
+            yield section._replace(parts=(given, *section.parts))
 
 
 def pictures_to_search() -> dict[str, str]:
@@ -140,19 +151,19 @@ def _grown(
 def as_html(name: str, section: Section) -> str:
     """What is shown of a topic, in the language of now."""
     if name == DIALS:
-        dials = map(_with_dials, section.parts)
-        section = section._replace(parts=(Paragraph(say("inside.click_dial")), *dials))
+        dials = itertools.chain.from_iterable(map(_with_dials, section.parts))
+        section = section._replace(parts=tuple(dials))
     return section_html(section, translated)
 
 
-def _with_dials(part: Part) -> Part:
-    """The same, each of its pictures there to be clicked."""
+def _with_dials(part: Part) -> tuple[Part, ...]:
+    """The same, each picture of a grid there to be clicked."""
     if not isinstance(part, Grid):
-        return part
+        return (part,)
     figures = (
         figure._replace(choice=f"{DIAL}{number}") for number, figure in enumerate(part.figures)
     )
-    return dataclasses.replace(part, figures=tuple(figures))
+    return Paragraph(say("inside.click_dial")), dataclasses.replace(part, figures=tuple(figures))
 
 
 def choose_unit(event: gr.EventData) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import gradio as gr
 
+from nst_core.explain.explore import VGG_16
 from page import inside
-from page.texts import say
+from page.texts import say, translated
 
 SCRIPT = Path(__file__).with_name("inside.js").read_text(encoding="utf-8")
 
@@ -28,7 +29,7 @@ class InsideTab:
 def lay_out() -> InsideTab:
     """The door; the browser makes what is behind it when it is opened, and not before."""
     with gr.Accordion(say("inside.door"), open=False, elem_id="inside") as door:
-        gr.Markdown(say("inside.hint"), elem_classes="note")
+        gr.Markdown(f"{translated(VGG_16)} {say('inside.hint')}", elem_classes="note")
         topic = gr.Radio(inside.choices(), label=say("inside.topic"), elem_id="topic")
         with gr.Row(elem_id="inside-tools"):
             status = gr.Markdown(elem_id="inside-status")

@@ -274,9 +274,12 @@ def test_a_wish_is_grey_where_nothing_is_to_change_and_light_where_lighter():
 # --- Panels -------------------------------------------------------------------------------------
 
 
-def last_frames(cells):
-    panel = panels.Panel(NO_WORDS, tuple(cells), 1)
-    return {moment.cell: moment.frame for moment in panels.paint(panel, PHOTO, PAINTING)}
+def one_row(cells) -> panels.Panel:
+    return panels.Panel(NO_WORDS, tuple(cells), len(cells))
+
+
+def last_frames(cells, photo=PHOTO, painting=PAINTING):
+    return {one.cell: one.frame for one in panels.paint(one_row(cells), photo, painting)}
 
 
 def relative_error(picture: np.ndarray, photo: np.ndarray, layer: str) -> float:
@@ -338,6 +341,23 @@ def test_a_panel_ends_within_a_step(steps_done):
     assert len(steps_done) == before
 
 
+@pytest.mark.parametrize(
+    ("content", "style"), [("castle", "great-wave"), ("owl", "auvers"), ("cat", "summertime")]
+)
+def test_alpha_leads_from_the_paintings_colours_to_the_photo(content, style):
+    """In the row of block 1, whose texts promise its colours."""
+    files = example(f"content/{content}"), example(f"style/{style}")
+    row = panels.PANELS["dials"].cells[: panels.PANELS["dials"].columns]
+    last = last_frames(row, *files)
+    photo, painting = (images.load(file, row[0].settings.size).rgb for file in files)
+    colours = [texture_error(as_picture(last[cell]), painting, "block1_conv1") for cell in range(4)]
+    kept = [relative_error(as_picture(last[cell]), photo, "block4_conv2") for cell in range(4)]
+    assert colours[0] < colours[2] < colours[3]
+    assert kept[0] > kept[2] > kept[3]
+    assert colours[0] < texture_error(photo, painting, "block1_conv1") / 3
+    assert kept[-1] < 0.5
+
+
 @pytest.mark.parametrize("name", panels.PANELS)
 def test_panels_fill_their_rows(name):
     panel = panels.PANELS[name]
@@ -363,6 +383,25 @@ def test_a_slider_moves_a_strip_of_all_steps():
         for data in re.findall(r"data:image/jpeg;base64,([^']*)", shown)
     ]
     assert [one.size for one in strips] == [(9, 24), (9, 18)]
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.0, "0%"), (1e-9, "<1%"), (0.0049, "<1%"), (0.0051, "1%"), (1.0, "100%"), (1.07, "107%")],
+)
+def test_a_little_is_never_shown_as_nothing(share, shown):
+    assert sections.in_percent(share) == shown
+
+
+@pytest.mark.parametrize("losses_after", [[9e9, 3.1e7], [5.0, 2e-9], [7.0, 7.0], [1.0]])
+def test_a_plot_ends_at_a_grid_line(losses_after):
+    curves = parts.Curves({"total": losses_after})
+    shown = markup.section_html(parts.Section(NO_WORDS, (curves,)))
+    assert float(re.findall(r"y1='([\d.]+)'", shown)[0]) == 200  # where the axis of steps is
+    (points,) = re.findall("points='([^']*)'", shown)
+    heights = [float(point.partition(",")[2]) for point in points.split()]
+    assert len(heights) == len(losses_after)
+    assert all(0 <= height <= 200 for height in heights)
 
 
 # --- The report ---------------------------------------------------------------------------------

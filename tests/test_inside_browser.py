@@ -118,11 +118,11 @@ def test_stop_is_there_while_something_is_explained(network):
 def test_a_dial_gives_its_settings_to_the_painter(browser, page_address):
     with visit(browser, page_address, PAIR) as page:
         open_topic(page, "The two dials: how much of the photo, and which layers")
-        page.locator("#explained [data-choice='dial/7']").click()
-        expect(page.locator("#inside-status")).to_contain_text("alpha 0.1, blocks 1 to 3")
+        page.locator("#explained [data-choice='dial/6']").click()
+        expect(page.locator("#inside-status")).to_contain_text("alpha 0.2, blocks 1 to 3")
         settle(page)
         page.locator("#settings > button").click()
-        expect(page.locator("#setting-content_weight input")).to_have_value("0.1")
+        expect(page.locator("#setting-content_weight input")).to_have_value("0.2")
         shoot(page, "inside-dials")
 
 

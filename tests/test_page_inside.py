@@ -16,7 +16,7 @@ from PIL import Image
 from nst_core import Settings
 from nst_core.explain import panels, sections
 from nst_core.explain.explore import WORDS
-from nst_core.explain.parts import Figure, Grid, Section
+from nst_core.explain.parts import Figure, Grid, Originals, Section
 from nst_core.explain.sections import TOPICS
 from page import controls, examples, inside, texts, turns
 from page.stage import is_skipped
@@ -50,7 +50,7 @@ def test_what_is_explained_grows_and_is_whole_in_the_end(short):
     assert all(status == "Being painted …" for _, status in shown[:-1])
     screen, status = shown[-1]
     assert status == "Done."
-    assert len(re.findall("<img ", screen)) == 3
+    assert len(re.findall("<img ", screen)) == 2 + 3  # photo and painting, and what became of them
     assert turns.TURNS.count() == 0
 
 
@@ -180,11 +180,13 @@ def test_a_dial_that_is_not_there_is_refused(choice):
 
 
 def test_every_picture_of_the_dials_can_be_clicked():
-    figures = tuple(Figure(np.zeros([2, 2, 3], np.uint8), f"{number}") for number in range(3))
-    section = Section(TOPICS["dials"].words, (Grid(figures, 3),))
+    black = np.zeros([2, 2, 3], np.uint8)
+    figures = tuple(Figure(black, f"{number}") for number in range(3))
+    section = Section(TOPICS["dials"].words, (Originals(black, black), Grid(figures, 3)))
     assert "<button" not in inside.as_html("content", section)
     screen = inside.as_html("dials", section)
     assert re.findall(r"data-choice='([^']*)'", screen) == ["dial/0", "dial/1", "dial/2"]
+    assert screen.index("Click a picture") > screen.index("<img ")  # below photo and painting
 
 
 # --- What is kept -------------------------------------------------------------------------------

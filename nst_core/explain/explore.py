@@ -27,6 +27,11 @@ PLACES = 4  # of the photo
 BEST = 8  # of all examples
 SHOW_EVERY = 4  # examples, between two answers
 
+VGG_16 = Sentence(
+    "VGG-16 is a network that has learned to name what photos show: 13 layers in five blocks, one "
+    "after another. Each layer makes a stack of small pictures, its channels, and each channel "
+    "looks for one kind of thing."
+)
 SOURCE = Sentence(
     "B. Caruntu, Neural Style Transfer (the course paper), figures 7 to 10; Simonyan and Zisserman "
     "2015; Zeiler and Fergus 2014"

@@ -18,6 +18,7 @@ from nst_core.explain.parts import (
     Figure,
     Grid,
     Network,
+    Originals,
     Paragraph,
     Part,
     Pointing,
@@ -46,6 +47,7 @@ SYMBOLS = Sentence(
 # What stands at a picture that one points at, and at what is seen there; and at a slider.
 POINTED = Sentence("Click a place"), Sentence("What one position sees there")
 STEPPED = Sentence("Step by step (arrow keys):"), Sentence("step")
+GIVEN = Sentence("The photo"), Sentence("The painting")
 PLOTTED = Sentence("The losses after each step")
 
 # A text -> what is said, in whichever language.
@@ -54,6 +56,8 @@ Say = Callable[[str], str]
 STYLE = """
 .explained .grid{display:grid;gap:.5rem;grid-template-columns:repeat(var(--columns),minmax(0,1fr))}
 .explained figure{margin:0;min-width:0}
+.explained .originals{display:flex;gap:.5rem;margin:.8rem 0}
+.explained .originals img{height:8rem;max-width:100%;object-fit:contain;display:block;margin:0}
 .explained .grid img{width:100%;display:block;margin:0}
 .explained .coarse img{image-rendering:pixelated;aspect-ratio:1;object-fit:contain}
 .explained figcaption,.explained .source{font-size:.85rem;opacity:.85}
@@ -121,6 +125,12 @@ def _grid(grid: Grid, say: Say) -> str:
     narrow = 4 if grid.columns % 4 == 0 else min(grid.columns, 3)
     columns = f"--columns:{grid.columns};--narrow:{narrow}"
     return f"<div class='{kind}' style='{columns}'>{figures}</div>"
+
+
+def _originals(originals: Originals, say: Say) -> str:
+    shown = zip((originals.photo, originals.painting), GIVEN, strict=True)
+    figures = "".join(_figure(Figure(picture, caption), say) for picture, caption in shown)
+    return f"<div class=originals>{figures}</div>"
 
 
 def _figure(figure: Figure, say: Say) -> str:
@@ -235,14 +245,14 @@ def _plot(terms: dict[str, list[float]], say: Say) -> str:
     if not positive:
         return ""
     top = np.log10(max(positive))
-    bottom = max(np.log10(min(positive)), top - DECADES)
-    span = max(top - bottom, 1e-6)
+    bottom = np.ceil(max(np.log10(min(positive)), top - DECADES)) - 1  # the grid line below all
+    span = top - bottom
 
     def height(logarithm: float) -> float:
         return float(200 * (top - max(logarithm, bottom)) / span)
 
     lines = []
-    for decade in range(int(np.ceil(bottom)), int(np.floor(top)) + 1):
+    for decade in range(int(bottom), int(np.floor(top)) + 1):
         y = height(decade)
         lines.append(f"<line x1='0' x2='600' y1='{y:.1f}' y2='{y:.1f}'/>")
         lines.append(f"<text x='-4' y='{y + 3:.1f}' text-anchor='end'>1e{decade}</text>")
@@ -281,6 +291,7 @@ def _table(table: Table, say: Say) -> str:
 
 
 _PARTS: dict[type[Part], Callable[..., str]] = {
+    Originals: _originals,
     Grid: _grid,
     Paragraph: _paragraph,
     Network: _network,

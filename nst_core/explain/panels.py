@@ -146,12 +146,12 @@ _NO_PHOTO = {"edge_weight": 0.0, "gram_weight": 0.0}  # what stands beside match
 
 
 def _dial(alpha: float, last: int) -> Cell:
-    layers = tuple((name, 1 / last) for name in blocks_up_to(last))
+    layers = tuple((name, EVEN[name]) for name in blocks_up_to(last))
     settings = replace(
         _BARE,
         init="content",
         content_weight=alpha,
-        style_weight=1.0,
+        style_weight=1e4,  # against EVEN's small weights: so the photo wins at an alpha of about 1
         style_layers=layers,
         size=96,
         steps=20,
@@ -177,10 +177,10 @@ PANELS: dict[str, Panel] = {
             Sentence("Content: the photo rebuilt from one layer alone"),
             Sentence(
                 "Each picture began as noise and was changed until one layer found the same in it "
-                "as in the photo. Early layers lose almost nothing; deep ones, to the right, "
-                "forget exact colours and edges, but know what is where, and block5 keeps no more "
-                "than its rough shapes. So content is compared in block4: it keeps the things and "
-                "leaves room for the painting."
+                "as in the photo. Early layers lose almost nothing, and leave some grain of the "
+                "noise at most; deep ones, to the right, forget exact colours and edges, but know "
+                "what is where, and block5 keeps no more than its rough shapes. So content is "
+                "compared in block4: it keeps the things and leaves room for the painting."
             ),
             Sentence("Gatys et al. 2015, figure 1, lower row"),
         ),
@@ -194,10 +194,11 @@ PANELS: dict[str, Panel] = {
                 "Each picture began as noise and was changed until its Gram matrices came near to "
                 "the painting's: tables of how often any two channels find something at the same "
                 "place, say blue and a curved line. Where that was is not in them, so the "
-                "painting's marks come without its things, and larger ones with more layers. In "
-                "the lower row each place was made like the place of the painting that is most "
-                "similar to it instead, which is what matched features are; block5 is left out "
-                "there, as the picture stays the same with it."
+                "painting's marks come without its things; but deep layers see so much at once "
+                "that larger pieces come too, and a sky or a ground may be found at its own side "
+                "again. In the lower row each place was made like the place of the painting that "
+                "is most similar to it instead, which is what matched features are (there block5 "
+                "would change nothing)."
             ),
             Sentence("Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022"),
         ),
@@ -211,15 +212,15 @@ PANELS: dict[str, Panel] = {
         Words(
             Sentence("The two dials: how much of the photo, and which layers"),
             Sentence(
-                "Each picture began as the photo. From left to right alpha (α in the equations) "
-                "grows, the weight of the photo, and the painting fades. From top to bottom more "
-                "layers are compared with the painting: block 1 alone brings little more than its "
-                "colours, so there alpha hardly matters, and its marks come in with the second "
-                "row."
+                "Each picture began as the photo. From left to right alpha (α in the equations), "
+                "the weight of the photo, grows, and somewhere on the way, sooner for some pairs "
+                "than for others, the painting gives way to the photo. From top to bottom more "
+                "layers are compared with the painting: block 1 alone brings little but its "
+                "colours, and its marks come with more blocks."
             ),
             Sentence("Gatys et al. 2015, figure 3"),
         ),
-        tuple(_dial(alpha, last) for last in (1, 3, 5) for alpha in (1e-4, 1e-3, 1e-2, 1e-1)),
+        tuple(_dial(alpha, last) for last in (1, 3, 5) for alpha in (0.01, 0.05, 0.2, 1)),
         4,
     ),
     "optimizers": Panel(

@@ -31,6 +31,14 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Originals:
+    """The photo and the painting that all others are made from, uint8 [H, W, 3] each."""
+
+    photo: np.ndarray
+    painting: np.ndarray
+
+
+@dataclass(frozen=True)
 class Grid:
     """Pictures side by side; `is_coarse` where each of their few pixels is to be seen."""
 
@@ -84,7 +92,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-Part = Grid | Paragraph | Network | Pointing | Steps | Curves | Table
+Part = Originals | Grid | Paragraph | Network | Pointing | Steps | Curves | Table
 
 Parts = tuple[Part, ...]
 

@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nst_core.explain.explore import VGG_16
 from nst_core.explain.markup import STYLE, section_html
-from nst_core.explain.panels import SIZE
-from nst_core.explain.parts import Figure, Grid, Section, Words
-from nst_core.explain.sections import TOPICS, grow
+from nst_core.explain.parts import Paragraph, Section, Words
+from nst_core.explain.sections import TOPICS, grow, originals
 from nst_core.files import write_whole
-from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.sentence import Sentence
 from nst_core.stop import StopToken
@@ -28,8 +27,8 @@ INTRODUCTION = Words(
     Sentence("Inside neural style transfer"),
     Sentence(
         "A photo and a painting go in, and a third picture comes out. Step by step it is changed, "
-        "until a network sees the things of the photo in it, and the marks of the painting. The "
-        "network is VGG-16, which was trained to name what photos show."
+        "until a network, VGG-16, sees the things of the photo in it, and the marks of the "
+        "painting."
     ),
     Sentence("Gatys, Ecker and Bethge 2015, arXiv:1508.06576"),
 )
@@ -68,12 +67,7 @@ def write(
 
 
 def _pictures(photo: ImageSource, painting: ImageSource) -> Section:
-    shown = {Sentence("The photo"): photo, Sentence("The painting"): painting}
-    figures = tuple(
-        Figure(images.to_uint8(images.load(picture, 2 * SIZE).rgb), caption)
-        for caption, picture in shown.items()
-    )
-    return Section(INTRODUCTION, (Grid(figures, 3),))
+    return Section(INTRODUCTION, (originals(photo, painting), Paragraph(VGG_16)))
 
 
 def _page(sections: Iterable[Section]) -> str:

@@ -25,6 +25,7 @@ from nst_core.explain.parts import (
     Figure,
     Grid,
     Network,
+    Originals,
     Part,
     Parts,
     Section,
@@ -80,6 +81,11 @@ def grow(
     with contextlib.closing(topic.grow(photo, painting, stop or StopToken())) as growing:
         for parts in growing:
             yield Section(topic.words, parts)
+
+
+def originals(photo: ImageSource, painting: ImageSource) -> Originals:
+    """What all of it is made from; raises `ImageError` for pictures that cannot be used."""
+    return Originals(*(images.to_uint8(_load(picture)) for picture in (photo, painting)))
 
 
 # --- The network --------------------------------------------------------------------------------
@@ -197,8 +203,12 @@ def _layer_table(
 
 def _left(before: float, after: float) -> tuple[str, str, str]:
     """A loss at the start and at the end, and what is left of it, as they are shown."""
-    share = f"{after / before:.0%}" if before else ""  # a grey photo begins with no loss
-    return f"{before:.3g}", f"{after:.3g}", share
+    return f"{before:.3g}", f"{after:.3g}", in_percent(after / before) if before else ""
+
+
+def in_percent(share: float) -> str:
+    """A share as it is shown: a little is never nothing."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def _wishes(photo: ImageSource, painting: ImageSource, stop: StopToken) -> Growing:
@@ -237,10 +247,10 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("What VGG-16 sees"),
             Sentence(
-                "A layer of the network is a stack of small pictures, its channels; each looks for "
-                "one kind of thing, and is white where it finds it. From block to block a channel "
-                "looks at a larger part of the photo, on a coarser grid. The first look for edges "
-                "and colours, the next for textures, the last for parts of things."
+                "A channel is drawn white where it finds in the photo what it looks for. From "
+                "block to block it looks at a larger part of the photo, on a coarser grid. The "
+                "first look for edges and colours, the next for textures, the last for parts of "
+                "things."
             ),
             SOURCE,
         ),
@@ -254,10 +264,11 @@ TOPICS: dict[str, Topic] = {
             Sentence("The losses as they fall"),
             Sentence(
                 "A loss says how far the picture is from what is asked for, and a run makes the "
-                "sum of all, the grey curve, as small as it can; from one grid line to the next "
-                "it is ten times as much. A part may rise, as smoothness must when strokes come "
-                "to a grey canvas. The table has each layer that is compared, before it is "
-                "weighted, and what of its loss is left at the end."
+                "weighted sum of all, the grey curve, as small as it can; from one grid line to "
+                "the next it is ten times as much. A part may stay high or even grow: content "
+                "does, as the painting's marks are not in the photo, and smoothness, as a grey "
+                "canvas has no edges at all. The table has each layer that is compared, without "
+                "its weight, and how much of its loss is left in the end."
             ),
             Sentence("Gatys et al. 2015, eq. 1 to 7"),
         ),
@@ -269,10 +280,11 @@ TOPICS: dict[str, Topic] = {
             Sentence(
                 "The gradient of a loss says for every pixel how a change would lower it: beside "
                 "the blurred photo what each part asks for there, lighter, darker or in another "
-                "colour, and grey where nothing. Content asks for most where outlines were lost, "
-                "in a grain, as its deep layer tells roughly where they belong; style asks for "
-                "the painting's marks, smoothness for softer edges. A step goes the way that all "
-                "ask for together, in which the strongest shows most."
+                "colour, and grey where nothing. Content asks in a grain all over the picture, as "
+                "its deep layer tells only roughly where the lost outlines belong; style asks for "
+                "the painting's colours and marks, most of all along the border, beyond which "
+                "the network sees the picture mirrored; and smoothness for softer edges. A step "
+                "goes the way that all ask for together, in which the strongest shows most."
             ),
             Sentence("Gatys et al. 2015, eq. 2 and 6"),
         ),
