@@ -177,9 +177,9 @@ PANELS: dict[str, Panel] = {
             Sentence("Content: the photo rebuilt from one layer alone"),
             Sentence(
                 "Each picture began as noise and was changed until one layer found the same in it "
-                "as in the photo. Early layers lose almost nothing, and leave some grain of the "
-                "noise at most; deep ones, to the right, forget exact colours and edges, but know "
-                "what is where, and block5 keeps no more than its rough shapes. So content is "
+                "as in the photo. Early layers lose almost nothing, though some grain of the noise "
+                "stays; deep ones, further on, know what is where better than exact colours and "
+                "edges, and of block5 no more than rough shapes come back. So content is "
                 "compared in block4: it keeps the things and leaves room for the painting."
             ),
             Sentence("Gatys et al. 2015, figure 1, lower row"),
@@ -192,13 +192,12 @@ PANELS: dict[str, Panel] = {
             Sentence("Style: the painting's texture, from more and more layers"),
             Sentence(
                 "Each picture began as noise and was changed until its Gram matrices came near to "
-                "the painting's: tables of how often any two channels find something at the same "
-                "place, say blue and a curved line. Where that was is not in them, so the "
-                "painting's marks come without its things; but deep layers see so much at once "
-                "that larger pieces come too, and a sky or a ground may be found at its own side "
-                "again. In the lower row each place was made like the place of the painting that "
-                "is most similar to it instead, which is what matched features are (there block5 "
-                "would change nothing)."
+                "the painting's: tables of how strongly any two channels find something at the "
+                "same place, say blue and a curved line. Where that was is not in them, so the "
+                "painting's marks come without its things; but deep layers see much of so small "
+                "a picture at once, so that larger pieces come too, some even to their old side. "
+                "For matched features, further down, each place was instead made like that place "
+                "of the painting which is most similar to it."
             ),
             Sentence("Gatys et al. 2015, figure 1, upper row; Kolkin et al. 2022"),
         ),

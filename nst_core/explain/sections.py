@@ -26,6 +26,7 @@ from nst_core.explain.parts import (
     Grid,
     Network,
     Originals,
+    Paragraph,
     Part,
     Parts,
     Section,
@@ -167,7 +168,14 @@ def _falling(frames: Sequence[Frame]) -> Parts:
         term: [one.losses[term] for one in frames if term in one.losses] for term in losses.TERMS
     }
     figure = Figure(last.image, Sentence("step {step}", step=last.step))
-    return Curves(curves), Grid((figure,), COLUMNS)
+    return _weights(), Curves(curves), Grid((figure,), COLUMNS)
+
+
+def _weights() -> Paragraph:
+    """What the parts weigh, in the symbols of the equations."""
+    symbols = zip(("alpha", "beta", "gamma"), losses.WEIGHTS.values(), strict=True)
+    numbers = {symbol: f"{getattr(EXPLAINED, name):g}" for symbol, name in symbols}
+    return Paragraph(Sentence("In this run α is {alpha}, β {beta} and γ {gamma}.", **numbers))
 
 
 def _layer_table(
@@ -263,12 +271,12 @@ TOPICS: dict[str, Topic] = {
         Words(
             Sentence("The losses as they fall"),
             Sentence(
-                "A loss says how far the picture is from what is asked for, and a run makes the "
-                "weighted sum of all, the grey curve, as small as it can; from one grid line to "
-                "the next it is ten times as much. A part may stay high or even grow: content "
-                "does, as the painting's marks are not in the photo, and smoothness, as a grey "
-                "canvas has no edges at all. The table has each layer that is compared, without "
-                "its weight, and how much of its loss is left in the end."
+                "A loss says how far the picture, at first a grey canvas, is from what is asked "
+                "for, and a run makes the weighted sum of all, the grey curve, as small as it can "
+                "(each grid line is ten times the one below). A part may stay high or even grow: "
+                "content does, as the painting's marks are not in the photo, and smoothness, as "
+                "the canvas had hardly any edges. The table has each layer that is compared, "
+                "without its weight, and how much of its loss is left in the end."
             ),
             Sentence("Gatys et al. 2015, eq. 1 to 7"),
         ),
@@ -282,9 +290,10 @@ TOPICS: dict[str, Topic] = {
                 "the blurred photo what each part asks for there, lighter, darker or in another "
                 "colour, and grey where nothing. Content asks in a grain all over the picture, as "
                 "its deep layer tells only roughly where the lost outlines belong; style asks for "
-                "the painting's colours and marks, most of all along the border, beyond which "
-                "the network sees the picture mirrored; and smoothness for softer edges. A step "
-                "goes the way that all ask for together, in which the strongest shows most."
+                "the painting's colours and marks, most where the photo stands out from them and "
+                "along the border, beyond which the network sees the picture mirrored; smoothness "
+                "for weaker edges, however faint. A step goes the way that all ask for together, "
+                "in which the strongest shows most."
             ),
             Sentence("Gatys et al. 2015, eq. 2 and 6"),
         ),
