@@ -227,6 +227,18 @@ def test_very_large_pictures_are_painted_in_tiles_whatever_memory_is_free(room, 
     assert (large.tile, large.lbfgs_memory, large.notice) == (tiles.SIDE, "short", "")
 
 
+@pytest.mark.parametrize("loss", STYLE_LOSSES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_tiles_need_less_than_the_whole(loss, precision):
+    """Which is what they are there for where memory is short."""
+    objective = Objective.of(Settings(style_loss=loss))
+    tiled, whole = (
+        needed(1024**2, 1024**2, precision, Choice(side, "short"), objective)
+        for side in (tiles.SIDE, None)
+    )
+    assert tiled.total < whole.total
+
+
 def test_a_picture_as_small_as_a_tile_needs_what_it_needs_as_a_whole(plan_with):
     """It is painted as one, whatever the size of the tiles that were asked for."""
     photo, whole = picture(512, 512), Settings(style_loss="gram", size=512, **FLOAT32)

@@ -82,6 +82,11 @@ class Objective:
         return all(term.adds_up for term in self.terms)
 
     @property
+    def keeps_tiles(self) -> bool:
+        """Whether tiles keep what their first pass found, where they are few."""
+        return all(term.keeps_tiles for term in self.terms)
+
+    @property
     def activations(self) -> float:
         """Numbers for each pixel that a step's gradient needs again."""
         return self.network.activations(self.layers)

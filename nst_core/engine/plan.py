@@ -240,7 +240,8 @@ def needed(
             # The first layers unfold last, when what the terms took is free again.
             unfolding=max(0.0, need.unfolding - terms),
         )
-    held = tiles.max_held(choice.tile, objective.network, objective.layers)
+    kept = tiles.MAX_KEPT if objective.keeps_tiles else 0
+    held = max(kept, tiles.largest(choice.tile, objective.network, objective.layers))
     need = model.of_tiles(max(photo, painting), held)
     fixed = need.fixed + objective.fixed_bytes + objective.bytes_per_pixel(precision) * held
     return replace(need, fixed=fixed)

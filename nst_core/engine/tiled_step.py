@@ -148,7 +148,8 @@ class TiledEvaluation:
         self, padded: tf.Tensor, targets: Targets, all_tiles: list[Tile]
     ) -> tuple[Statistics, deque[_Recorded]]:
         """The whole picture's statistics, and each tile recorded, or none if they are too many."""
-        is_kept = sum(tile.pixels for tile in all_tiles) <= tiles.MAX_KEPT
+        pixels = sum(tile.pixels for tile in all_tiles)
+        is_kept = all(term.keeps_tiles for term in self._terms) and pixels <= tiles.MAX_KEPT
         parts, recorded = [], deque[_Recorded]()
         for tile in all_tiles:
             one = self._record(padded, targets, tile)

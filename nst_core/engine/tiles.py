@@ -24,8 +24,8 @@ from nst_core.networks.network import Network
 SIDE = 640
 
 # Pixels, halos included, of all tiles of a picture that keep their activations from the first pass
-# to the second. Those of a larger picture compute them again, which costs half a step more. A
-# picture of 1024 x 1024 px keeps them.
+# to the second, as most terms want it (`Term.keeps_tiles`). Those of a larger picture compute them
+# again, which costs half a step more. A picture of 1024 x 1024 px keeps them.
 MAX_KEPT = 1_500_000
 
 
@@ -148,11 +148,11 @@ def mapped(
     return tf.nest.map_structure(together(1), *wide)
 
 
-def max_held(side: int, network: Network, layers: Iterable[str]) -> int:
-    """Pixels whose activations are in memory at once: those kept, or one tile with its halo."""
+def largest(side: int, network: Network, layers: Iterable[str]) -> int:
+    """Pixels of the largest tile that there may be, with its halo."""
     unit = network.coarsest_stride
     halo = _rounded_up(network.halo(layers), unit)
-    return max(MAX_KEPT, (_rounded_up(side, unit) + 2 * halo) ** 2)
+    return (_rounded_up(side, unit) + 2 * halo) ** 2
 
 
 def _counted_from(before: tuple[int, int], box: Box) -> Box:

@@ -79,6 +79,7 @@ class HypercolumnStyle(Term):
     """
 
     name = "style"
+    keeps_tiles = False  # as for the distances that follow them, see `nearest.py`
     coarsest_side = COARSEST_SIDE
     max_scales = SCALES
     takes_colors = True

@@ -107,6 +107,9 @@ class Term(ABC):
     # features of the whole picture at once says False, and is refused for pictures in tiles.
     adds_up: ClassVar[bool] = True
 
+    # Whether it is worth its memory to keep what a tile's first pass found for the second one.
+    keeps_tiles: ClassVar[bool] = True
+
     # Long side in px that no coarser scale is smaller than. For Gram matrices, from a preview
     # start, a scale of 192 px under one of 384 lowered no loss at the same cost; 256 under 512 did,
     # on both pairs tried.
