@@ -244,7 +244,8 @@ def needed(
     held = max(kept, tiles.largest(choice.tile, objective.network, objective.layers))
     need = model.of_tiles(max(photo, painting), held)
     fixed = need.fixed + objective.fixed_bytes + objective.bytes_per_pixel(precision) * held
-    return replace(need, fixed=fixed)
+    recoloured = memory.BYTES_PER_RECOLOURED_PIXEL * photo if objective.takes_colors else 0.0
+    return replace(need, fixed=fixed, growing=need.growing + recoloured)
 
 
 def _wanted(photo: Picture, settings: Settings) -> Choice:

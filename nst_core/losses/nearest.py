@@ -84,7 +84,7 @@ DETAIL = 0.7
 # Similarities of some rows to all samples, and what is kept of the paintings at all scales. Equal
 # runs differ by up to 190 MB at their peaks, as the threads happened to share the work: the highest
 # counts.
-FIXED_BYTES = 370e6
+FIXED_BYTES = 310e6
 
 # Of a picture of 512 px and more a step keeps at each position the features and their nearest in
 # float32, and half as much on the way: 384 channels in every 16 pixels, 2304 in every 64. In
