@@ -385,6 +385,17 @@ def test_a_slider_moves_a_strip_of_all_steps():
     assert [one.size for one in strips] == [(9, 24), (9, 18)]
 
 
+def test_the_weights_that_are_told_are_those_of_the_curves(monkeypatch):
+    """Times the loss of the table they are what the curves begin at."""
+    monkeypatch.setattr(sections, "EXPLAINED", replace(sections.EXPLAINED, steps=2))
+    *_, last = sections.grow("losses", PHOTO, PAINTING)
+    (curves,), (table,) = (parts_of(last, kind) for kind in (parts.Curves, parts.Table))
+    told = parts_of(last, parts.Paragraph)[0].text
+    alpha = float(re.search("α is ([0-9.e-]+),", told)[1])
+    start = {row[1]: float(row[2]) for row in table.rows}  # of content there is one row
+    assert curves.terms["content"][0] == pytest.approx(alpha * start["content"], rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("share", "shown"),
     [(0.0, "0%"), (1e-9, "<1%"), (0.0049, "<1%"), (0.0051, "1%"), (1.0, "100%"), (1.07, "107%")],

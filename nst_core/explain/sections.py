@@ -9,6 +9,7 @@ To add a topic, enter it in `TOPICS`.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ from nst_core.explain.parts import (
     Words,
 )
 from nst_core.losses import completed
+from nst_core.losses.content import REFERENCE_AREA
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.pictures.pyramid import resize
@@ -168,14 +170,22 @@ def _falling(frames: Sequence[Frame]) -> Parts:
         term: [one.losses[term] for one in frames if term in one.losses] for term in losses.TERMS
     }
     figure = Figure(last.image, Sentence("step {step}", step=last.step))
-    return _weights(), Curves(curves), Grid((figure,), COLUMNS)
+    return _weights(last.image), Curves(curves), Grid((figure,), COLUMNS)
 
 
-def _weights() -> Paragraph:
-    """What the parts weigh, in the symbols of the equations."""
-    symbols = zip(("alpha", "beta", "gamma"), losses.WEIGHTS.values(), strict=True)
-    numbers = {symbol: f"{getattr(EXPLAINED, name):g}" for symbol, name in symbols}
-    return Paragraph(Sentence("In this run α is {alpha}, β {beta} and γ {gamma}.", **numbers))
+def _weights(picture: np.ndarray) -> Paragraph:
+    """What the parts of a picture's loss weigh, in the symbols of the equations."""
+    usual = EXPLAINED.content_weight
+    return Paragraph(
+        Sentence(
+            "In this run α is {alpha}, β {beta} and γ {gamma}. (α is {usual} at 512 x 512 px, and "
+            "more in a smaller picture, as it has fewer places to add up.)",
+            alpha=f"{usual * REFERENCE_AREA / math.prod(picture.shape[:2]):.2g}",
+            beta=f"{EXPLAINED.style_weight:g}",
+            gamma=f"{EXPLAINED.tv_weight:g}",
+            usual=f"{usual:g}",
+        )
+    )
 
 
 def _layer_table(
@@ -273,10 +283,11 @@ TOPICS: dict[str, Topic] = {
             Sentence(
                 "A loss says how far the picture, at first a grey canvas, is from what is asked "
                 "for, and a run makes the weighted sum of all, the grey curve, as small as it can "
-                "(each grid line is ten times the one below). A part may stay high or even grow: "
-                "content does, as the painting's marks are not in the photo, and smoothness, as "
-                "the canvas had hardly any edges. The table has each layer that is compared, "
-                "without its weight, and how much of its loss is left in the end."
+                "(each grid line is ten times the one below). A part may stay high, as content "
+                "does, since the painting's marks are not in the photo, or even grow, as "
+                "smoothness does, since the canvas had hardly any edges. The table has each layer "
+                "that is compared, without its weight, and how much of its loss is left in the "
+                "end."
             ),
             Sentence("Gatys et al. 2015, eq. 1 to 7"),
         ),
