@@ -44,10 +44,11 @@ SYMBOLS = Sentence(
     "for each two channels, summed over the places k. N counts a layer's channels, M its places, "
     "and w says how much the layer weighs; x are the pixels, and α, β and γ weigh the parts."
 )
-# What stands at a picture that one points at, and at what is seen there; and at a slider.
+# What stands at a picture that one points at, and at what is seen there; at a slider; and below the
+# two pictures that all is made from.
 POINTED = Sentence("Click a place"), Sentence("What one position sees there")
 STEPPED = Sentence("Step by step (arrow keys):"), Sentence("step")
-GIVEN = Sentence("The photo"), Sentence("The painting")
+ORIGINALS = Sentence("The photo"), Sentence("The painting")
 PLOTTED = Sentence("The losses after each step")
 
 # A text -> what is said, in whichever language.
@@ -128,7 +129,7 @@ def _grid(grid: Grid, say: Say) -> str:
 
 
 def _originals(originals: Originals, say: Say) -> str:
-    shown = zip((originals.photo, originals.painting), GIVEN, strict=True)
+    shown = zip((originals.photo, originals.painting), ORIGINALS, strict=True)
     figures = "".join(_figure(Figure(picture, caption), say) for picture, caption in shown)
     return f"<div class=originals>{figures}</div>"
 

@@ -36,7 +36,7 @@ from nst_core.explain.parts import (
     Words,
 )
 from nst_core.losses import completed
-from nst_core.losses.content import REFERENCE_AREA
+from nst_core.losses.content import size_factor
 from nst_core.pictures import images
 from nst_core.pictures.images import ImageSource
 from nst_core.pictures.pyramid import resize
@@ -180,7 +180,7 @@ def _weights(picture: np.ndarray) -> Paragraph:
         Sentence(
             "In this run α is {alpha}, β {beta} and γ {gamma}. (α is {usual} at 512 x 512 px, and "
             "more in a smaller picture, as it has fewer places to add up.)",
-            alpha=f"{usual * REFERENCE_AREA / math.prod(picture.shape[:2]):.2g}",
+            alpha=f"{usual * size_factor(math.prod(picture.shape[:2])):.2g}",
             beta=f"{EXPLAINED.style_weight:g}",
             gamma=f"{EXPLAINED.tv_weight:g}",
             usual=f"{usual:g}",

@@ -38,6 +38,11 @@ def content_loss(
     return tf.reduce_sum(emphasis * tf.square(difference)) / 2
 
 
+def size_factor(area: Any) -> Any:
+    """s = 512^2 / (H W), by which alpha is multiplied in a picture of H W pixels."""
+    return REFERENCE_AREA / area
+
+
 def _at_layer(subject: np.ndarray | None, size: Sequence[int]) -> tf.Tensor:
     """A mask of the subject, or of nobody, at a layer's positions, float32 [1, h, w, 1]."""
     if subject is None:
@@ -92,4 +97,4 @@ class Content(Term):
         self, statistics: Any, target: Any, weights: Mapping[str, tf.Tensor], area: tf.Tensor
     ) -> tf.Tensor:
         weighted = weights["alpha"] * statistics.rest + weights["subject"] * statistics.subject
-        return REFERENCE_AREA / area * weighted
+        return size_factor(area) * weighted

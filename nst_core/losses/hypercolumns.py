@@ -79,7 +79,7 @@ class HypercolumnStyle(Term):
     """
 
     name = "style"
-    keeps_tiles = False  # as for the distances that follow them, see `nearest.py`
+    keeps_tiles = False  # as in `NearestStyle`, which follows at the finest scale
     coarsest_side = COARSEST_SIDE
     max_scales = SCALES
     takes_colors = True
