@@ -142,14 +142,12 @@ def for_several(*more: str | None) -> tuple[Any, Any, Any]:
     return visible, visible, gr.skip() if not any(more) else visible
 
 
-def pick(event: gr.SelectData) -> str:
-    """The number of a pair that was clicked; what was being painted ends within a step."""
-    turns.stop_own()
-    return str(event.index)
-
-
 def choose_pair(number: str) -> tuple[Any, ...]:
-    """A pair: its pictures alone, the stage with its finished one, both to compare."""
+    """A pair: its pictures alone, the stage with its finished one, both to compare.
+
+    What was being painted ends within a step.
+    """
+    turns.stop_own()
     pair = examples.PAIRS[int(number)]
     before, after = painted_pair(*pair)
     chosen = _pair(*pair)

@@ -11,6 +11,14 @@
     find(`#upload-${field.id}`).click();
   }, true);
 
+  // Gradio answers two clicks in a moment in any order, or drops the second one: the pair that is shown
+  // is the one clicked last when it is asked for.
+  window.clickedPair = 0;
+  document.addEventListener("click", (event) => {
+    const pair = event.target.closest("#pairs .thumbnail-lg");
+    if (pair) window.clickedPair = [...document.querySelectorAll("#pairs .thumbnail-lg")].indexOf(pair);
+  }, true);
+
   // On a phone the picture is below what it is made of.
   window.showStage = () => {
     const stage = find("#stage");

@@ -97,6 +97,7 @@ DOWNLOAD = """(file) => {
     return file;
 }"""
 
+CLICKED_PAIR = "() => String(window.clickedPair)"
 PRESENT = "() => window.present()"
 CHOOSE_RECIPE = "() => document.querySelector('#recipe').click()"
 NO_PRESET = "() => null"
@@ -193,16 +194,11 @@ def _pairs(page: Page, runs: list[Any]) -> None:
     comparison, views = page.stage.comparison.slider, page.stage.views
     chosen = [*page.fields.row(choice.NOT_SETTINGS), *page.shown, comparison, views]
     page.pickers.pairs.select(
-        choose.pick,
-        None,
-        page.pickers.picked,
-        cancels=runs,
-        trigger_mode="multiple",  # a click while the one before it is answered counts, too
-        **_private("clicks"),
-    ).then(
         choose.choose_pair,
         page.pickers.picked,
         chosen,
+        js=CLICKED_PAIR,
+        cancels=runs,
         trigger_mode="always_last",
         **_private("pictures"),
     ).then(paint.at_rest, page.shown.token, [*page.tools], **_private("rests")).then(

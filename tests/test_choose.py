@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -23,8 +22,7 @@ pytestmark = pytest.mark.usefixtures("steps", "turns")
 
 def test_a_pair_fills_both_pictures_and_shows_its_finished_one():
     pair = examples.PAIRS[2]
-    number = choose.pick(SimpleNamespace(index=2))
-    *row, comparison, _ = choose.choose_pair(number)
+    *row, comparison, _ = choose.choose_pair("2")
     row, stage = row[: len(choice.NOT_SETTINGS)], Shown(*row[len(choice.NOT_SETTINGS) :])
     chosen = Choice.from_row(row, choice.NOT_SETTINGS)
     assert chosen == Choice.of({"content": chosen.content, "style": chosen.style}, Settings())
