@@ -55,7 +55,7 @@ class Pickers:
     """Examples to fill the fields with."""
 
     pairs: gr.Gallery
-    picked: gr.Textbox  # the number of the pair that was clicked last
+    picked: gr.Textbox  # always empty: a click sends the pair's number in its place
     tabs: gr.Tabs
     photos: gr.Gallery
     paintings: gr.Gallery  # each as the photo looks in it, as soon as one was chosen

@@ -11,8 +11,8 @@
     find(`#upload-${field.id}`).click();
   }, true);
 
-  // Gradio answers two clicks in a moment in any order, or drops the second one: the pair that is shown
-  // is the one clicked last when it is asked for.
+  // Of two clicks in a moment Gradio drops the second, or answers both in any order. So it is asked for
+  // one pair at a time, and each time for the one that was clicked last.
   window.clickedPair = 0;
   document.addEventListener("click", (event) => {
     const pair = event.target.closest("#pairs .thumbnail-lg");
